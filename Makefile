@@ -1,0 +1,39 @@
+# make setup | demo | test | lint | help
+
+PYTHON ?= python3
+CORES  ?= all
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.dipr1-installed
+
+# the rules call `dipr1` and the tests call `snakemake`, whatever is on PATH outside
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: setup demo test lint help
+
+help:  ## say what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP)  ## install into .venv, at the versions of constraints.txt
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+	    { echo "$(PYTHON) is not Python 3.11, 3.12 or 3.13; say which one is: make setup PYTHON=python3.12" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+	    --editable '.[workflow,train,test,dev]'
+	@touch $@
+
+demo: setup  ## run config.yaml: a policy trained three ways, and the page that compares them
+	snakemake --cores $(CORES) --rerun-incomplete --show-failed-logs
+	@echo "The report: $(CURDIR)/results/report/index.html"
+
+test: setup  ## unit tests, the workflow, real data
+	$(BIN)/python -m pytest
+
+lint: setup  ## format and lint checks; changes nothing
+	ruff check .
+	ruff format --check .
+	snakefmt --check .
+	snakemake --lint

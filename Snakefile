@@ -1,0 +1,42 @@
+from snakemake.utils import min_version, validate
+
+min_version("9.0")
+
+
+# two experiments never mix: a file given with --configfile stands for config.yaml
+if not workflow.overwrite_configfiles:
+
+    configfile: "config.yaml"
+
+
+include: "rules/common.smk"
+
+
+experiment = read_experiment(config)
+config.update(experiment.model_dump())
+validate(config, "workflow/schemas/config.schema.yaml", set_default=False)
+
+
+wildcard_constraints:
+    dataset="|".join(experiment.datasets),
+    split="[A-Za-z0-9_]+",
+    arm="|".join(experiment.arms),
+    seed=r"\d+",
+    shard=r"\d+",
+
+
+include: "rules/download.smk"
+include: "rules/convert.smk"
+include: "rules/sample.smk"
+include: "rules/variance.smk"
+include: "rules/train.smk"
+include: "rules/predict.smk"
+include: "rules/evaluate.smk"
+include: "rules/report.smk"
+include: "rules/pretrain.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        "results/report/index.html",

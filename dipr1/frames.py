@@ -1,0 +1,140 @@
+"""Frames: what the numbers of a box mean, and the only arithmetic between two meanings.
+
+- The *image frame* counts pixels of the original image. Annotations, statistics, predictions and
+  metrics live in it.
+- The *model frame* is what the MLLM reads and writes: `absolute` pixels after the processor's
+  resize (Qwen2-VL, Qwen2.5-VL), or `thousandths` of the width and height (Qwen3-VL, InternVL).
+
+A resize maps the borders of the image onto the borders of the resized image, so both conversions
+scale each axis about 0 and nothing else: no half-pixel shift, no rounding.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+_LARGEST_ASPECT_RATIO = 200  # of Qwen2-VL's processor
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The image frame and the model frame of one image, or of one image per box.
+
+    Every size is a number, or an array with one entry per box: boxes of many images are then
+    converted in one call.
+
+    Attributes:
+        kind: `absolute` or `thousandths`.
+        width, height: of the image, pixels.
+        model_width, model_height: where the right and lower borders lie in the model frame.
+        fixed: the model frame has the same size for every image.
+
+    Raises:
+        ValueError: a size is not positive and finite.
+    """
+
+    kind: Literal["absolute", "thousandths"]
+    width: ArrayLike
+    height: ArrayLike
+    model_width: ArrayLike
+    model_height: ArrayLike
+    fixed: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("width", "height", "model_width", "model_height"):
+            size = np.asarray(getattr(self, name), np.float64)
+            if not (np.isfinite(size) & (size > 0)).all():
+                raise ValueError(f"expected a positive {name} but got {getattr(self, name)}")
+
+    @classmethod
+    def absolute(
+        cls,
+        width: ArrayLike,
+        height: ArrayLike,
+        model_width: ArrayLike,
+        model_height: ArrayLike,
+        *,
+        fixed: bool = False,
+    ) -> Frame:
+        """Pixels of the resized image.
+
+        >>> Frame.absolute(200, 100, 400, 300).to_model([[10, 10, 20, 50]])
+        array([[ 20.,  30.,  40., 150.]])
+        """
+        return cls("absolute", width, height, model_width, model_height, fixed)
+
+    @classmethod
+    def thousandths(cls, width: ArrayLike, height: ArrayLike) -> Frame:
+        """Thousandths of the image's width and height.
+
+        >>> Frame.thousandths(200, 100).to_image([[500, 500, 1000, 1000]])
+        array([[100.,  50., 200., 100.]])
+        """
+        return cls("thousandths", width, height, 1000.0, 1000.0)
+
+    def to_model(self, boxes: ArrayLike) -> np.ndarray:
+        """Convert boxes (N, 4) xyxy from the image frame; returns (N, 4) float64."""
+        return _scaled(boxes, (self.model_width, self.model_height), (self.width, self.height))
+
+    def to_image(self, boxes: ArrayLike) -> np.ndarray:
+        """Convert boxes (N, 4) xyxy from the model frame; returns (N, 4) float64."""
+        return _scaled(boxes, (self.width, self.height), (self.model_width, self.model_height))
+
+
+def _scaled(
+    boxes: ArrayLike, target: tuple[ArrayLike, ArrayLike], source: tuple[ArrayLike, ArrayLike]
+) -> np.ndarray:
+    scaled = np.array(boxes, np.float64).reshape(-1, 4)
+    for axis in (0, 1):
+        # Multiplied first, so that the image's border falls on the model frame's border exactly.
+        scaled[:, axis::2] *= np.reshape(target[axis], (-1, 1))
+        scaled[:, axis::2] /= np.reshape(source[axis], (-1, 1))
+    return scaled
+
+
+def smart_resize(
+    height: int, width: int, factor: int, min_pixels: int, max_pixels: int
+) -> tuple[int, int]:
+    """The size to which Qwen2-VL's and Qwen2.5-VL's processors resize an image.
+
+    Both sides become multiples of `factor` (patch x merge), the area lies within the bounds where
+    that is possible, and the aspect ratio is kept as nearly as possible.
+
+    Args:
+        height, width: of the image, pixels.
+        factor: pixels.
+        min_pixels, max_pixels: bounds of the area.
+
+    Returns:
+        (height, width) after the resize.
+
+    Raises:
+        ValueError: one side is more than 200 times the other; the processor refuses such an image.
+
+    Source: `transformers.models.qwen2_vl.image_processing_qwen2_vl.smart_resize`.
+
+    >>> smart_resize(480, 640, factor=28, min_pixels=56 * 56, max_pixels=28 * 28 * 1280)
+    (476, 644)
+    """
+    if max(height, width) / min(height, width) > _LARGEST_ASPECT_RATIO:
+        raise ValueError(
+            f"expected sides that differ by at most {_LARGEST_ASPECT_RATIO} times"
+            f" but got {width} x {height}"
+        )
+    # Python's round() goes to the even neighbour, as it does in the processor.
+    resized_height = round(height / factor) * factor
+    resized_width = round(width / factor) * factor
+    if resized_height * resized_width > max_pixels:
+        shrink = math.sqrt(height * width / max_pixels)
+        resized_height = max(factor, math.floor(height / shrink / factor) * factor)
+        resized_width = max(factor, math.floor(width / shrink / factor) * factor)
+    elif resized_height * resized_width < min_pixels:
+        grow = math.sqrt(min_pixels / (height * width))
+        resized_height = math.ceil(height * grow / factor) * factor
+        resized_width = math.ceil(width * grow / factor) * factor
+    return resized_height, resized_width

@@ -1,0 +1,1 @@
+"""Load, sample and build the multimodal LLMs that are trained."""

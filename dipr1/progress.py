@@ -1,0 +1,44 @@
+"""Progress of a long loop: a bar on a terminal, a plain line now and then in a log."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+T = TypeVar("T")
+
+LOG_INTERVAL_SECONDS = 10.0
+
+
+def progress(iterable: Iterable[T], total: int | None = None, desc: str = "") -> Iterator[T]:
+    """Yield from `iterable` and tell on standard error how far it is.
+
+    Args:
+        iterable: what to loop over.
+        total: number of items; taken from ``len(iterable)`` where it has one.
+        desc: what is being done, e.g. ``"sampling"``.
+
+    >>> list(progress([1, 2]))
+    [1, 2]
+    """
+    if total is None and hasattr(iterable, "__len__"):
+        total = len(iterable)  # type: ignore[arg-type]
+    if sys.stderr.isatty():
+        from tqdm import tqdm
+
+        yield from tqdm(iterable, total=total, desc=desc)
+        return
+    last = time.monotonic()
+    for done, item in enumerate(iterable, start=1):
+        yield item
+        now = time.monotonic()
+        if now - last >= LOG_INTERVAL_SECONDS:
+            say(f"{desc}: {done} of {total if total is not None else '?'}")
+            last = now
+
+
+def say(line: str) -> None:
+    """Print one line to standard error at once, where logs are kept."""
+    print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,72 @@
+"""What the rewards share: a completion's text, its columns, F-beta, and metrics for the log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+LogMetric = Callable[[str, float], None]
+
+
+def completion_text(completion: str | Sequence[Mapping[str, Any]]) -> str:
+    """The text of a completion: a string, or the last message of a conversation.
+
+    >>> completion_text([{"role": "assistant", "content": [{"type": "text", "text": "hello"}]}])
+    'hello'
+    """
+    if isinstance(completion, str):
+        return completion
+    content = completion[-1]["content"] if len(completion) else ""
+    if isinstance(content, str):
+        return content
+    return "".join(part["text"] for part in content or () if part.get("type") == "text")
+
+
+def column(columns: Mapping[str, Any], name: str, length: int) -> Sequence[Any]:
+    """One entry per completion; all None where the column is absent."""
+    values = columns.get(name)
+    return [None] * length if values is None else values
+
+
+def required_column(columns: Mapping[str, Any], name: str, reward: str) -> Sequence[Any]:
+    """One entry per completion.
+
+    Raises:
+        ValueError: the column is absent; the message names it.
+    """
+    if columns.get(name) is None:
+        given = ", ".join(sorted(columns)) or "none"
+        raise ValueError(f"{reward} needs the column {name!r}; the columns given are: {given}")
+    return columns[name]
+
+
+def uncertainties(values: Sequence[float | None] | None, length: int) -> np.ndarray:
+    """(length,) float64; None and NaN are 0: nothing is known of that box.
+
+    >>> uncertainties([0.5, None], 2)
+    array([0.5, 0. ])
+    """
+    if values is None:
+        return np.zeros(length)
+    return np.nan_to_num(np.asarray(values, dtype=np.float64))
+
+
+def f_beta(precision: float, recall: float, beta: float) -> float:
+    """F-beta of precision and recall; 0 where both are 0. beta > 1 favours recall.
+
+    >>> f_beta(0.5, 1.0, 1.0)
+    0.6666666666666666
+    """
+    denominator = beta * beta * precision + recall
+    return (1.0 + beta * beta) * precision * recall / denominator if denominator > 0.0 else 0.0
+
+
+def log_means(log_metric: LogMetric | None, metrics: Mapping[str, list[float]]) -> None:
+    """Report the mean over the batch of each metric that has a value for some completion."""
+    if log_metric is None:
+        return
+    for name, values in metrics.items():
+        if values:
+            log_metric(name, sum(values) / len(values))

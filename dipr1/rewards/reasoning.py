@@ -1,0 +1,61 @@
+"""Reasoning reward: is the response in three steps, as asked?
+
+Published is a reward for a three-step answer. Its template and its exact rule are not, so what is
+here is our definition: the form of :mod:`dipr1.responses`, all or nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from dipr1.responses import SECTIONS, Response, parse_response
+from dipr1.rewards.completions import column, completion_text, log_means
+
+
+class ReasoningReward:
+    """1.0 for a well-formed response, else 0.0.
+
+    Args:
+        graded: give a third for each section that is present once, in order, and parses.
+    """
+
+    __name__ = "reasoning_reward"
+
+    def __init__(self, graded: bool = False) -> None:
+        self.graded = graded
+
+    def __call__(self, completions: Sequence[Any], **columns: Any) -> list[float | None]:
+        """One reward in [0, 1] per completion; the column `labels` is used where it is given.
+
+        >>> ReasoningReward()(["<think>empty</think> <look>[]</look> <answer>[]</answer>", "no"])
+        [1.0, 0.0]
+        """
+        asked = column(columns, "labels", len(completions))
+        responses = [
+            parse_response(completion_text(completion), labels)
+            for completion, labels in zip(completions, asked, strict=True)
+        ]
+        well_formed = [float(response.well_formed) for response in responses]
+        log_means(columns.get("log_metric"), {"response/well_formed": well_formed})
+        return [_sections_in_form(r) / 3 for r in responses] if self.graded else well_formed
+
+
+def _sections_in_form(response: Response) -> int:
+    """How many of the three sections have no problem of form."""
+    if "no_tags" in response.problems:
+        return 0
+    faulty = {
+        problem.split("_")[0]
+        for problem in response.problems
+        if not problem.endswith("_degenerate_box")
+    }
+    return sum(section not in faulty for section in SECTIONS)
+
+
+_DEFAULT = ReasoningReward()
+
+
+def reasoning_reward(completions: Sequence[Any], **columns: Any) -> list[float | None]:
+    """`ReasoningReward` with its defaults."""
+    return _DEFAULT(completions, **columns)

@@ -1,0 +1,36 @@
+rule convert:
+    input:
+        source="results/download/{dataset}/{split}",
+        policy=base_policy(),
+    output:
+        annotations="results/annotations/{dataset}/{split}.parquet",
+        rejects="results/annotations/{dataset}/{split}.rejects.parquet",
+        prompts="results/prompts/{dataset}/{split}.parquet",
+    log:
+        "logs/convert/{dataset}.{split}.log",
+    benchmark:
+        "benchmarks/convert/{dataset}.{split}.jsonl"
+    conda:
+        "../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        labels=lambda wildcards: [
+            shlex.quote(label) for label in experiment.datasets[wildcards.dataset].labels
+        ],
+        model=shlex.quote(experiment.policy.model),
+        weights=policy_digest(),
+        code=code_digest("convert"),
+    message:
+        "Turning the annotations of {wildcards.dataset}/{wildcards.split} into grounded prompts"
+    shell:
+        "dipr1 convert"
+        " --source {input.source}"
+        " --labels {params.labels}"
+        " --policy {params.model}"
+        " --output {output.annotations}"
+        " --rejects {output.rejects}"
+        " --prompts {output.prompts}"
+        " > {log} 2>&1"

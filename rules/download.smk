@@ -1,0 +1,27 @@
+rule download:
+    input:
+        unpack(source_files),
+    output:
+        split=directory("results/download/{dataset}/{split}"),
+    log:
+        "logs/download/{dataset}.{split}.log",
+    benchmark:
+        "benchmarks/download/{dataset}.{split}.jsonl"
+    conda:
+        "../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        format=lambda wildcards: experiment.datasets[wildcards.dataset].format,
+        options=download_flags,
+        code=code_digest("download"),
+    message:
+        "Getting the images of {wildcards.dataset}/{wildcards.split}"
+    shell:
+        "dipr1 download"
+        " --format {params.format}"
+        " {params.options}"
+        " --output {output.split}"
+        " > {log} 2>&1"

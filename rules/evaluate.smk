@@ -1,0 +1,31 @@
+rule evaluate:
+    input:
+        predictions="results/predictions/{arm}/seed{seed}/{dataset}.{split}.parquet",
+        annotations="results/annotations/{dataset}/{split}.parquet",
+        prompts="results/prompts/{dataset}/{split}.parquet",
+        variance="results/variance/{dataset}/{split}.parquet",
+    output:
+        metrics="results/metrics/{arm}/seed{seed}/{dataset}.{split}.parquet",
+    log:
+        "logs/evaluate/{arm}.seed{seed}.{dataset}.{split}.log",
+    benchmark:
+        "benchmarks/evaluate/{arm}.seed{seed}.{dataset}.{split}.jsonl"
+    conda:
+        "../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        code=code_digest("evaluate"),
+    message:
+        "Scoring arm {wildcards.arm}, seed {wildcards.seed}"
+        " on {wildcards.dataset}/{wildcards.split}"
+    shell:
+        "dipr1 evaluate"
+        " --predictions {input.predictions}"
+        " --annotations {input.annotations}"
+        " --prompts {input.prompts}"
+        " --variance {input.variance}"
+        " --output {output.metrics}"
+        " > {log} 2>&1"

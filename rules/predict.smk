@@ -1,0 +1,40 @@
+rule predict:
+    input:
+        prompts="results/prompts/{dataset}/{split}.parquet",
+        images="results/download/{dataset}/{split}",
+        policy=policy_of,
+    output:
+        predictions="results/predictions/{arm}/seed{seed}/{dataset}.{split}.parquet",
+    log:
+        "logs/predict/{arm}.seed{seed}.{dataset}.{split}.log",
+    benchmark:
+        "benchmarks/predict/{arm}.seed{seed}.{dataset}.{split}.jsonl"
+    conda:
+        "../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=240,
+        gpu=0,
+    params:
+        policy=policy_name,
+        dtype=experiment.policy.dtype,
+        max_new_tokens=experiment.sample.max_new_tokens,
+        batch_size=experiment.sample.batch_size,
+        # finished parts of an interrupted job, outside the outputs that Snakemake deletes
+        parts="results/checkpoints/predictions/{arm}/seed{seed}/{dataset}.{split}",
+        weights=policy_digest(),
+        code=code_digest("predict"),
+    message:
+        "Predicting {wildcards.dataset}/{wildcards.split}"
+        " with arm {wildcards.arm}, seed {wildcards.seed}"
+    shell:
+        "dipr1 predict {input.prompts}"
+        " --policy {params.policy}"
+        " --dtype {params.dtype}"
+        " --threads {threads}"
+        " --max-new-tokens {params.max_new_tokens}"
+        " --batch-size {params.batch_size}"
+        " --parts {params.parts}"
+        " --output {output.predictions}"
+        " > {log} 2>&1"

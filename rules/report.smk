@@ -1,0 +1,44 @@
+rule report:
+    input:
+        metrics=per_run_and_set("results/metrics/{arm}/seed{seed}/{dataset}.{split}.parquet"),
+        predictions=per_run_and_set(
+            "results/predictions/{arm}/seed{seed}/{dataset}.{split}.parquet"
+        ),
+        annotations=per_evaluation_set("results/annotations/{dataset}/{split}.parquet"),
+        variance=per_evaluation_set("results/variance/{dataset}/{split}.parquet"),
+        images=per_evaluation_set("results/download/{dataset}/{split}"),
+        policies=per_trained_run("results/policies/{arm}/seed{seed}"),
+    output:
+        page=report(
+            "results/report/index.html",
+            caption="../workflow/report/page.rst",
+            category="Comparison of the arms",
+        ),
+    log:
+        "logs/report.log",
+    benchmark:
+        "benchmarks/report.jsonl"
+    conda:
+        "../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        training_logs=lambda wildcards, input: [
+            f"{policy}/training_log.parquet" for policy in input.policies
+        ],
+        options=flags(experiment.report),
+        code=code_digest("report"),
+    message:
+        "Writing the page that compares the arms"
+    shell:
+        "dipr1 report"
+        " --metrics {input.metrics}"
+        " --predictions {input.predictions}"
+        " --annotations {input.annotations}"
+        " --variance {input.variance}"
+        " --training-logs {params.training_logs}"
+        " {params.options}"
+        " --output {output.page}"
+        " > {log} 2>&1"

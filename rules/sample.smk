@@ -1,0 +1,42 @@
+rule sample:
+    input:
+        prompts="results/prompts/{dataset}/{split}.parquet",
+        images="results/download/{dataset}/{split}",
+        policy=base_policy(),
+    output:
+        samples="results/samples/{dataset}/{split}/{shard}.parquet",
+    log:
+        "logs/sample/{dataset}.{split}.{shard}.log",
+    benchmark:
+        "benchmarks/sample/{dataset}.{split}.{shard}.jsonl"
+    conda:
+        "../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=240,
+        gpu=0,
+    params:
+        num_shards=experiment.num_shards,
+        seed=experiment.seeds[0],
+        model=shlex.quote(experiment.policy.model),
+        dtype=experiment.policy.dtype,
+        options=flags(experiment.sample),
+        # finished parts of an interrupted job, outside the outputs that Snakemake deletes
+        parts="results/checkpoints/samples/{dataset}/{split}/{shard}",
+        weights=policy_digest(),
+        code=code_digest("sample"),
+    message:
+        "Sampling the base policy on {wildcards.dataset}/{wildcards.split},"
+        " shard {wildcards.shard} of {params.num_shards}"
+    shell:
+        "dipr1 sample {input.prompts}"
+        " --shard {wildcards.shard}/{params.num_shards}"
+        " --seed {params.seed}"
+        " --policy {params.model}"
+        " --dtype {params.dtype}"
+        " --threads {threads}"
+        " {params.options}"
+        " --parts {params.parts}"
+        " --output {output.samples}"
+        " > {log} 2>&1"

@@ -1,0 +1,44 @@
+rule train:
+    input:
+        prompts=of_training_split("results/prompts/{dataset}/{split}.parquet"),
+        images=of_training_split("results/download/{dataset}/{split}"),
+        variance=of_training_split("results/variance/{dataset}/{split}.parquet"),
+        policy=base_policy(),
+    output:
+        policy=directory("results/policies/{arm}/seed{seed}"),
+    log:
+        "logs/train/{arm}.seed{seed}.log",
+    benchmark:
+        "benchmarks/train/{arm}.seed{seed}.jsonl"
+    conda:
+        "../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=6000,
+        runtime=720,
+        gpu=0,
+    params:
+        model=shlex.quote(experiment.policy.model),
+        dtype=experiment.policy.dtype,
+        training=flags(experiment.training),
+        arm=lambda wildcards: flags(experiment.arms[wildcards.arm]),
+        # outside the outputs, which Snakemake deletes before a run and after a failure
+        checkpoints="results/checkpoints/train/{arm}/seed{seed}",
+        weights=policy_digest(),
+        code=code_digest("train"),
+    message:
+        "Training arm {wildcards.arm}, seed {wildcards.seed}"
+    shell:
+        "dipr1 train"
+        " --arm {wildcards.arm}"
+        " --prompts {input.prompts}"
+        " --variance {input.variance}"
+        " --policy {params.model}"
+        " --dtype {params.dtype}"
+        " --seed {wildcards.seed}"
+        " --threads {threads}"
+        " --checkpoints {params.checkpoints}"
+        " --output {output.policy}"
+        " {params.training}"
+        " {params.arm}"
+        " > {log} 2>&1"
