@@ -42,8 +42,8 @@ def _sides(boxes: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         coordinates = np.where(usable.all(axis=0), coordinates, 0.0)
     x1, y1, x2, y2 = coordinates
     widths, heights = x2 - x1, y2 - y1
-    if not (widths.min(initial=1.0) > 0 and heights.min(initial=1.0) > 0):
-        upright = (widths > 0) & (heights > 0)
+    upright = (widths > 0) & (heights > 0)
+    if not upright.all():
         coordinates = np.where(upright, coordinates, 0.0)
         return coordinates, np.where(upright, widths * heights, 0.0)
     return coordinates, widths * heights
@@ -132,7 +132,8 @@ def clip(boxes: ArrayLike, width: float, height: float) -> np.ndarray:
     >>> clip([[-5, 2, 12, 8]], 10, 10)
     array([[ 0.,  2., 10.,  8.]])
     """
-    return np.clip(as_boxes(boxes), 0.0, [width, height, width, height])
+    largest = np.array([width, height, width, height], dtype=np.float64)
+    return np.minimum(np.maximum(as_boxes(boxes), 0.0), largest)
 
 
 class Coverage:
@@ -148,12 +149,12 @@ class Coverage:
         self.widths, self.heights = np.diff(xs), np.diff(ys)
         # Rows of ranges: (first column, first row, last column, last row), the last ones excluded.
         columns, rows = np.searchsorted(xs, sides[::2]), np.searchsorted(ys, sides[1::2])
-        self._ranges = np.stack([columns[0], rows[0], columns[1], rows[1]], axis=1).tolist()
+        self._ranges = np.stack([columns[0], rows[0], columns[1], rows[1]], axis=1)
 
     def union(self, chosen: slice) -> np.ndarray:
         """(columns, rows) bool: the cells that the union of the `chosen` boxes covers."""
         covered = np.zeros((len(self.widths), len(self.heights)), dtype=bool)
-        for x1, y1, x2, y2 in self._ranges[chosen]:
+        for x1, y1, x2, y2 in self._ranges[chosen].tolist():
             covered[x1:x2, y1:y2] = True
         return covered
 
@@ -163,8 +164,11 @@ class Coverage:
 
     def areas_within(self, covered: np.ndarray, chosen: slice) -> np.ndarray:
         """(K,) area of the part of a set of cells that lies in each of the `chosen` boxes."""
-        cells = np.outer(self.widths, self.heights) * covered
-        return np.array([cells[x1:x2, y1:y2].sum() for x1, y1, x2, y2 in self._ranges[chosen]])
+        first_column, first_row, last_column, last_row = self._ranges[chosen].T[:, :, None]
+        column, row = np.arange(covered.shape[0]), np.arange(covered.shape[1])
+        widths = self.widths * ((column >= first_column) & (column < last_column))
+        heights = self.heights * ((row >= first_row) & (row < last_row))
+        return ((widths @ covered) * heights).sum(axis=1)
 
 
 def union_area(boxes: ArrayLike) -> float:
@@ -184,6 +188,69 @@ def union_area(boxes: ArrayLike) -> float:
         return 0.0
     grid = Coverage(boxes)
     return grid.area(grid.union(slice(None)))
+
+
+def overlapping(
+    a: ArrayLike, b: ArrayLike, threshold: float = 0.5
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The pairs whose IoU is at least `threshold`, without looking at all N x M of them.
+
+    Args:
+        a: (N, 4) xyxy, any one frame.
+        b: (M, 4) xyxy, the same frame.
+        threshold: the smallest IoU of a pair; pairs that share no area never count.
+
+    Returns:
+        Three arrays of length P: the index in `a`, which does not decrease, the index in `b`, and
+        the IoU, the same numbers as those of `iou`.
+
+    >>> overlapping([[0, 0, 2, 2], [9, 9, 10, 10]], [[0, 0, 2, 3], [0, 0, 2, 2]], 0.7)
+    (array([0]), array([1]), array([1.]))
+    """
+    a, b = as_boxes(a), as_boxes(b)
+    if len(a) * len(b) <= _FEW_PAIRS or threshold < _LOW_THRESHOLD:
+        overlaps = iou(a, b)
+        rows, columns = np.nonzero((overlaps >= threshold) & (overlaps > 0.0))
+        return rows, columns, overlaps[rows, columns]
+    (sides_a, area_a), (sides_b, area_b) = _sides(a), _sides(b)
+    rows, columns = _near(sides_a, sides_b, threshold)
+    one, other = sides_a[:, rows], sides_b[:, columns]
+    shared = np.maximum(np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2]), 0.0)
+    inter = shared[0] * shared[1]
+    union = area_a[rows] + area_b[columns] - inter
+    ious = inter / np.where(union > 0.0, union, 1.0)
+    keep = (ious >= threshold) & (ious > 0.0)
+    return rows[keep], columns[keep], ious[keep]
+
+
+# Up to here computing all pairs is faster than choosing some.
+_FEW_PAIRS = 2048
+# Below, two boxes may match that are far apart for their size, and little can be left out.
+_LOW_THRESHOLD = 0.1
+
+
+def _near(a: np.ndarray, b: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs of the coordinates (4, N) and (4, M) that hold all whose IoU reaches `threshold`.
+
+    Two boxes of IoU t share at least t of the width of either. So, with w the width of the first,
+    the second is at most w / t wide, and its left side lies between x1 - (1 / t - 1) w and
+    x1 + (1 - t) w. The same holds for the upper sides.
+    """
+    sizes = a[2:] - a[:2]
+    # A little more, for what rounding takes.
+    first = a[:2] - (1.0 / threshold - 1.0 + 1e-6) * sizes
+    last = a[:2] + (1.0 - threshold + 1e-6) * sizes
+    order = np.argsort(b[0], kind="stable")
+    starts = b[0, order]
+    begin = np.searchsorted(starts, first[0], side="left")
+    num = np.searchsorted(starts, last[0], side="right") - begin
+    rows = np.repeat(np.arange(len(num)), num)
+    # Each row's run of positions in `order`: begin, begin + 1, ...
+    runs = np.arange(len(rows)) + (begin - np.cumsum(num) + num)[rows]
+    columns = order[runs]
+    upper = b[1, columns]
+    near = (upper >= first[1, rows]) & (upper <= last[1, rows])
+    return rows[near], columns[near]
 
 
 def match(
@@ -211,28 +278,39 @@ def match(
     >>> match([[0, 0, 2, 2], [0, 0, 2, 3]], [[0, 0, 2, 2], [9, 9, 10, 10]])
     (array([0]), array([0]), array([1.]))
     """
-    overlaps = iou(predictions, targets) if iou_matrix is None else iou_matrix
-    rows, columns = np.nonzero((overlaps >= threshold) & (overlaps > 0.0))
+    if iou_matrix is None:
+        return match_pairs(*overlapping(predictions, targets, threshold))
+    rows, columns = np.nonzero((iou_matrix >= threshold) & (iou_matrix > 0.0))
+    return match_pairs(rows, columns, iou_matrix[rows, columns])
+
+
+def match_pairs(
+    rows: np.ndarray, columns: np.ndarray, ious: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Match one to one as `match` does, on the pairs that are allowed.
+
+    Args:
+        rows: (P,) index of the prediction of each pair, not decreasing.
+        columns: (P,) index of the target; no pair occurs twice.
+        ious: (P,) above 0.
+
+    Returns:
+        As `match`.
+    """
     if len(rows) == 0:
-        return rows, columns, np.empty(0)
-    row_degree = np.bincount(rows)
-    column_degree = np.bincount(columns)
+        return rows, columns, ious
     # A pair whose two boxes have no other candidate is in every best matching.
-    sure = (row_degree[rows] == 1) & (column_degree[columns] == 1)
-    if not sure.all():
-        contested = ~sure
-        more_rows, more_columns = _assign(overlaps, rows[contested], columns[contested])
-        rows = np.concatenate([rows[sure], more_rows])
-        columns = np.concatenate([columns[sure], more_columns])
-        order = np.argsort(rows)
-        rows, columns = rows[order], columns[order]
-    return rows, columns, overlaps[rows, columns]
+    sure = (np.bincount(rows)[rows] == 1) & (np.bincount(columns)[columns] == 1)
+    if sure.all():
+        return rows, columns, ious
+    contested = np.flatnonzero(~sure)
+    chosen = _assign(rows[contested], columns[contested], ious[contested])
+    sure[contested[chosen]] = True
+    return rows[sure], columns[sure], ious[sure]
 
 
-def _assign(
-    overlaps: np.ndarray, rows: np.ndarray, columns: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Best matching on the candidate pairs (`rows`, `columns`) of `overlaps`."""
+def _assign(rows: np.ndarray, columns: np.ndarray, ious: np.ndarray) -> np.ndarray:
+    """Positions of the pairs of a best matching."""
     # Half a second to import, and many images have no contested pair.
     from scipy.optimize import linear_sum_assignment
 
@@ -240,7 +318,8 @@ def _assign(
     column_ids, column_index = np.unique(columns, return_inverse=True)
     gain = np.zeros((len(row_ids), len(column_ids)))
     # One more pair is worth more than any total IoU, which is at most the number of pairs.
-    gain[row_index, column_index] = min(gain.shape) + 1.0 + overlaps[rows, columns]
+    gain[row_index, column_index] = min(gain.shape) + 1.0 + ious
     chosen_rows, chosen_columns = linear_sum_assignment(gain, maximize=True)
-    real = gain[chosen_rows, chosen_columns] > 0.0
-    return row_ids[chosen_rows[real]], column_ids[chosen_columns[real]]
+    chosen = np.full(len(row_ids), -1)
+    chosen[chosen_rows] = chosen_columns
+    return np.flatnonzero(chosen[row_index] == column_index)

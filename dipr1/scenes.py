@@ -198,7 +198,7 @@ def _place_people(
             if dice.chance(0.08):  # a child
                 height *= 0.72
             height = min(most, max(least, height))
-            x = centre_x + dice.bell() * 0.5 * height / max(crowding, 1e-3)
+            x = centre_x + dice.bell() * 0.5 * height / crowding
             x = min(0.97 * canvas.width, max(0.03 * canvas.width, x))
             person = _Placed(foot, x, height)
             if not _too_covered(person, placed):
@@ -284,7 +284,7 @@ def scene(
         style: a key of `STYLES`.
         width: pixels.
         height: pixels; people's sizes follow it (36 to 115 pixels at 144).
-        crowding: how tightly people stand together; 2 halves their distances.
+        crowding: how tightly people stand together, > 0; 2 halves their distances.
 
     Returns:
         The scene. The same arguments give the same scene, bit for bit, in any order of calls.

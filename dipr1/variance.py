@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dipr1.boxes import area, as_boxes, clip, ioa, iou, match
+from dipr1.boxes import area, as_boxes, clip, ioa, match_pairs, overlapping
 from dipr1.errors import UserError
 
 if TYPE_CHECKING:
@@ -160,9 +160,11 @@ def _gather(
     count = np.bincount(region, minlength=num_regions)
     mean = _sums(members, region, num_regions) / np.maximum(count, 1)[:, None]
     variance = _relative_variance(members, region, mean, count)
-    smoothed = (count + 0.5) / (len(samples) + 1.0)
-    existence = 4.0 * smoothed * (1.0 - smoothed)
-    steadiness = np.exp(-np.nan_to_num(variance) / v0)
+    # 4 q (1 - q) in whole numbers: found m times and missed m times give the same, to the last bit,
+    # so that ties between regions are ties.
+    existence = (2 * count + 1) * (2 * (len(samples) - count) + 1) / (len(samples) + 1) ** 2
+    # u = 1 - (1 - e) exp(-v / v0), written so that it is e itself where v is 0 or null.
+    unsteadiness = -np.expm1(-np.nan_to_num(variance) / v0)
     box = np.concatenate([gt_boxes, mean[len(gt_boxes) :]])
     hull = box.copy()
     np.minimum.at(hull[:, :2], region, members[:, :2])
@@ -176,7 +178,7 @@ def _gather(
         support=count / len(samples),
         existence_variance=existence,
         box_variance=variance,
-        uncertainty=1.0 - (1.0 - existence) * steadiness,
+        uncertainty=existence + (1.0 - existence) * unsteadiness,
     )
 
 
@@ -196,11 +198,11 @@ def _assign(
         boxes = boxes[area(boxes) > 0.0]
         if len(boxes) == 0:
             continue
-        overlaps = iou(boxes, sums / counts[:, None])
         ignored = (ioa(boxes, ignore_boxes) >= IGNORE_IOA).any(axis=1)
+        pairs = overlapping(boxes, sums / counts[:, None], match_iou)
         # A box in an ignore region counts only where it is a ground truth's.
-        overlaps[ignored, num_gt:] = 0.0
-        matched, anchors, _ = match(boxes, sums, match_iou, overlaps)
+        allowed = ~ignored[pairs[0]] | (pairs[1] < num_gt)
+        matched, anchors, _ = match_pairs(*(values[allowed] for values in pairs))
         region = np.full(len(boxes), -1)
         region[matched] = anchors
         new = np.flatnonzero((region < 0) & ~ignored)

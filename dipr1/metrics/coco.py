@@ -96,9 +96,7 @@ def _as_truth(ground_truth: Sequence[np.ndarray], ignore: Sequence[np.ndarray]) 
     }
 
 
-def _as_results(
-    detections: Sequence[np.ndarray], ground_truth: Sequence[np.ndarray]
-) -> list[dict]:
+def _as_results(detections: Sequence[np.ndarray], ground_truth: Sequence[np.ndarray]) -> list[dict]:
     corner = min(boxes[:, :2].min() for boxes in ground_truth if len(boxes))
     nowhere = [corner - 3.0, corner - 3.0, corner - 2.0, corner - 2.0]
     results = []

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dipr1.boxes import clip, ioa, iou
+from dipr1.boxes import ioa, iou
+from dipr1.metrics.miss_rate import clip_to_image
 
 SCORE_THRESHOLDS = tuple(step / 10 for step in range(10))
 
@@ -35,7 +36,8 @@ def jaccard_index(
         detections: per image (N, 5) xyxy and score.
         ground_truth: per image (M, 4) xyxy, the same frame.
         ignore: per image (K, 4) xyxy.
-        sizes: (images, 2) width and height, to which all boxes are clipped first.
+        sizes: (images, 2) width and height, to which all boxes are clipped first
+            (:func:`dipr1.metrics.miss_rate.clip_to_image`).
         threshold: IoU that a pair, and share that an ignored box, must be strictly above.
 
     Returns:
@@ -52,7 +54,9 @@ def jaccard_index(
         rows = np.asarray(rows, np.float64).reshape(-1, 5)
         boxes, objects, areas = rows[:, :4], ground_truth[index], ignore[index]
         if sizes is not None:
-            boxes, objects, areas = (clip(b, *sizes[index]) for b in (boxes, objects, areas))
+            boxes, objects, areas = (
+                clip_to_image(b, *sizes[index]) for b in (boxes, objects, areas)
+            )
         ratios = _ratios(
             rows[:, 4],
             iou(boxes, objects),

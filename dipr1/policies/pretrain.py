@@ -15,6 +15,7 @@ an empty street in prose more often than with an empty list.
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import time
 from pathlib import Path
@@ -146,7 +147,7 @@ def _trained(stage: str, model, head) -> list:
 def _schedule(step: int, steps: int) -> float:
     """Linear warm-up, then a cosine down to a twentieth."""
     warm = min(1.0, (step + 1) / WARM_UP)
-    return warm * (0.05 + 0.95 * 0.5 * (1 + np.cos(np.pi * step / steps)))
+    return warm * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * step / steps)))
 
 
 def _smear(stage: str, step: int, steps: int) -> float:

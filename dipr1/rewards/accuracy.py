@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dipr1.boxes import as_boxes, ioa, iou, match
+from dipr1.boxes import as_boxes, ioa, match_pairs, overlapping
 from dipr1.responses import Answer, parse_response
 from dipr1.rewards.completions import (
     column,
@@ -137,10 +137,11 @@ class AccuracyReward:
             labels: the labels asked for.
         """
         gt_boxes = as_boxes(gt_boxes)
-        overlaps = iou(answer.boxes, gt_boxes)
+        pairs = overlapping(answer.boxes, gt_boxes, self.match_iou)
         if gt_labels is not None:
-            _forbid_other_labels(overlaps, answer.labels, gt_labels, labels)
-        matched, found, quality = match(answer.boxes, gt_boxes, self.match_iou, overlaps)
+            same = _same_label(pairs[0], pairs[1], answer.labels, gt_labels, labels)
+            pairs = tuple(values[same] for values in pairs)
+        matched, found, quality = match_pairs(*pairs)
         if self.quality == "hard":
             quality = np.ones(len(matched))
         num_predictions = len(answer.boxes) - _num_ignored(answer.boxes, matched, ignore_boxes)
@@ -161,24 +162,27 @@ class AccuracyReward:
         return precision if self.aggregate == "precision" else recall
 
 
-def _forbid_other_labels(
-    overlaps: np.ndarray,
+def _same_label(
+    rows: np.ndarray,
+    columns: np.ndarray,
     labels: Sequence[str | None],
     gt_labels: Sequence[str],
     asked: Sequence[str] | None,
-) -> None:
-    """Set `overlaps` (N, G) to 0 where the labels differ.
+) -> np.ndarray:
+    """(P,) bool: whether prediction `rows[p]` has the label of ground truth `columns[p]`.
 
     A prediction without a label has the one that is asked for where that is only one, else none.
     """
     possible = set(gt_labels if asked is None else asked)
     only = next(iter(possible)) if len(possible) == 1 else None
-    if only is not None and possible.issuperset(gt_labels) and {None, only}.issuperset(labels):
-        return
-    codes = {label: code for code, label in enumerate(dict.fromkeys(gt_labels))}
-    predicted = np.array([codes.get(only if label is None else label, -1) for label in labels])
-    truth = np.array([codes[label] for label in gt_labels])
-    overlaps[predicted[:, None] != truth] = 0.0
+    predicted = [only if label is None else label for label in labels]
+    return np.array(
+        [
+            predicted[row] is not None and predicted[row] == gt_labels[column]
+            for row, column in zip(rows.tolist(), columns.tolist(), strict=True)
+        ],
+        dtype=bool,
+    )
 
 
 def _num_ignored(boxes: np.ndarray, matched: np.ndarray, ignore_boxes: ArrayLike | None) -> int:

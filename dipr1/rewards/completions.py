@@ -50,7 +50,9 @@ def uncertainties(values: Sequence[float | None] | None, length: int) -> np.ndar
     """
     if values is None:
         return np.zeros(length)
-    return np.nan_to_num(np.asarray(values, dtype=np.float64))
+    known = np.array(values, dtype=np.float64)
+    known[np.isnan(known)] = 0.0
+    return known
 
 
 def f_beta(precision: float, recall: float, beta: float) -> float:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dipr1.boxes import Coverage, as_boxes, clip, union_area
+from dipr1.boxes import Coverage, area, as_boxes, clip, union_area
 from dipr1.responses import parse_response
 from dipr1.rewards.completions import (
     column,
@@ -127,9 +127,8 @@ class LookingReward:
         looked_area = grid.area(looked)
         if looked_area == 0.0:
             return 0.0, 0.0
-        whole = grid.areas_within(np.ones_like(looked), of_hulls)
-        covered = grid.areas_within(looked, of_hulls)
-        recall = float((weights * (covered / whole)).sum() / weights.sum())
+        shares = np.minimum(grid.areas_within(looked, of_hulls) / area(hulls), 1.0)
+        recall = float((weights * shares).sum() / weights.sum())
         precision = grid.area(looked & grid.union(of_hulls)) / looked_area
         return recall, precision
 

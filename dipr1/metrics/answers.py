@@ -1,0 +1,102 @@
+"""How good answers are taken as they are: every box counts, no score ranks them.
+
+The same rules as the accuracy reward (docs: the method, section 6): one-to-one matching at
+IoU >= 0.5 within a label, and unmatched boxes that lie in an ignore area leave the count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from dipr1.boxes import ioa, iou, match
+
+IGNORE_IOA = 0.5
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Which boxes of one answer are right.
+
+    Attributes:
+        matched: (N,) bool, the box found an object.
+        ignored: (N,) bool, the box found none but lies in an ignore area: it does not count.
+        found: (M,) bool, the object was found.
+    """
+
+    matched: np.ndarray
+    ignored: np.ndarray
+    found: np.ndarray
+
+    @property
+    def num_counted(self) -> int:
+        """Boxes that count: all but the ignored ones."""
+        return len(self.matched) - int(self.ignored.sum())
+
+
+def judge(
+    boxes: ArrayLike,
+    objects: ArrayLike,
+    ignore: ArrayLike,
+    labels: Sequence[str | None] | None = None,
+    object_labels: Sequence[str] | None = None,
+) -> Judged:
+    """Tell which boxes of an answer are right, which do not count and which objects were found.
+
+    Args:
+        boxes: (N, 4) xyxy, any one frame; degenerate or not finite ones match nothing.
+        objects: (M, 4) xyxy, the same frame.
+        ignore: (K, 4) xyxy, the same frame.
+        labels: N labels; left out, labels are not compared.
+        object_labels: M labels.
+
+    >>> judged = judge([[0, 0, 2, 2], [8, 8, 9, 9]], [[0, 0, 2, 2]], [[7, 7, 9, 9]])
+    >>> judged.matched.tolist(), judged.ignored.tolist(), judged.num_counted
+    ([True, False], [False, True], 1)
+    """
+    overlaps = iou(boxes, objects)
+    if labels is not None and object_labels is not None:
+        same = [[label == other for other in object_labels] for label in labels]
+        overlaps *= np.array(same, bool).reshape(overlaps.shape)
+    rows, columns, _ = match(boxes, objects, iou_matrix=overlaps)
+    matched = np.zeros(overlaps.shape[0], bool)
+    found = np.zeros(overlaps.shape[1], bool)
+    matched[rows] = True
+    found[columns] = True
+    ignored = (ioa(boxes, ignore) >= IGNORE_IOA).any(axis=1) & ~matched
+    return Judged(matched, ignored, found)
+
+
+def answer_metrics(judged: Sequence[Judged]) -> dict[str, float]:
+    """Precision, recall, F1 and the error of the count.
+
+    Args:
+        judged: one per image.
+
+    Returns:
+        ``precision50`` and ``recall50`` over the boxes and objects of all images together,
+        ``f1_50`` their harmonic mean, ``count_error`` the mean over images of
+        \\|boxes that count - objects\\|. NaN where there is nothing to divide by: precision without
+        a box, recall without an object.
+
+    >>> one = judge([[0, 0, 2, 2], [5, 5, 6, 6]], [[0, 0, 2, 2]], [])
+    >>> answer_metrics([one])
+    {'precision50': 0.5, 'recall50': 1.0, 'f1_50': 0.6666666666666666, 'count_error': 1.0}
+    """
+    hits = sum(int(image.matched.sum()) for image in judged)
+    num_boxes = sum(image.num_counted for image in judged)
+    num_objects = sum(len(image.found) for image in judged)
+    errors = [abs(image.num_counted - len(image.found)) for image in judged]
+    return {
+        "precision50": _ratio(hits, num_boxes),
+        "recall50": _ratio(hits, num_objects),
+        "f1_50": _ratio(2 * hits, num_boxes + num_objects),
+        "count_error": float(np.mean(errors)) if errors else float("nan"),
+    }
+
+
+def _ratio(part: int, whole: int) -> float:
+    return part / whole if whole else float("nan")

@@ -1,0 +1,143 @@
+"""A wrong configuration is one line that says where, what was found and what is allowed."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from dipr1.config import Config, check, load
+from dipr1.errors import UserError
+
+SHORT = """
+datasets:
+  scenes:
+    splits:
+      train: {num_images: 4}
+training: {dataset: scenes}
+evaluation: {sets: [scenes.train]}
+arms:
+  base: {method: none}
+"""
+
+
+def config(**changes):
+    values = yaml.safe_load(SHORT)
+    for key, value in changes.items():
+        part = values
+        *above, last = key.split("__")
+        for name in above:
+            part = part.setdefault(name, {})
+        part[last] = value
+    return values
+
+
+def fault(values) -> str:
+    with pytest.raises(UserError) as raised:
+        check(values, "mine.yaml")
+    message = str(raised.value)
+    assert "\n" not in message
+    return message.removeprefix("mine.yaml: ")
+
+
+def test_defaults_are_filled_in():
+    checked = check(config())
+    assert checked.sample.num_samples == 8
+    assert checked.variance.v0 == 0.01
+    assert checked.datasets["scenes"].splits["train"].num_images == 4
+
+
+def test_a_misspelt_key_names_the_nearest_one():
+    assert fault(config(training__learning_rat=1)).startswith(
+        "unknown key 'training.learning_rat'; did you mean 'learning_rate'?"
+    )
+    assert "unknown key 'datasets.scenes.splits.train.num_image'" in fault(
+        config(datasets__scenes__splits__train={"num_image": 3})
+    )
+
+
+def test_a_key_like_no_other_lists_what_is_allowed():
+    message = fault(config(variance={"qqq": 1}))
+    assert message == "unknown key 'variance.qqq'; allowed here: match_iou, v0"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"training__updates": 0}, "training.updates: found 0; input should be greater than"),
+        ({"training__updates": "many"}, "training.updates: found 'many'; input should be a valid"),
+        ({"variance": {"match_iou": 1.5}}, "variance.match_iou: found 1.5; input should be less"),
+        ({"arms": {}}, "arms: found {}; dictionary should have at least 1 item"),
+        ({"seeds": []}, "seeds: found []; list should have at least 1 item"),
+        ({"policy": {"dtype": "float16"}}, "policy.dtype: found 'float16'; input should be 'flo"),
+        ({"arms": {"x": {"method": "ppo"}}}, "arms.x.method: found 'ppo'; input should be 'none"),
+    ],
+)
+def test_a_value_out_of_bounds_is_shown_with_what_is_allowed(changes, message):
+    assert fault(config(**changes)).startswith(message)
+
+
+def test_a_missing_section_is_named():
+    values = config()
+    del values["arms"]
+    assert fault(values) == "arms: field required"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"evaluation__sets": ["scenes.test"]}, "evaluation.sets: no data set 'scenes.test'"),
+        ({"training__dataset": "street"}, "training: no data set 'street.train'"),
+        ({"arms": {"a-b": {"method": "none"}}}, "arms: name 'a-b' may hold"),
+        (
+            {"arms": {"x": {"method": "grpo"}}},
+            "arms.x: an arm of method 'grpo' needs at least one reward with a weight",
+        ),
+        (
+            {"datasets__scenes__format": "coco"},
+            "datasets.scenes: split 'train' of format 'coco' needs `annotations` and `images`",
+        ),
+    ],
+)
+def test_what_does_not_fit_together_is_named(changes, message):
+    assert message in fault(config(**changes))
+
+
+def test_a_file_that_is_not_there_or_not_yaml(tmp_path):
+    with pytest.raises(UserError, match="no such file"):
+        load(tmp_path / "absent.yaml")
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("arms: [")
+    with pytest.raises(UserError, match="not YAML"):
+        load(broken)
+    broken.write_text("- a\n- list\n")
+    with pytest.raises(UserError, match="expected keys and values but got list"):
+        load(broken)
+
+
+def test_the_configurations_that_ship_are_valid(root):
+    files = [root / "config.yaml", *sorted((root / "workflow" / "configs").glob("*.yaml"))]
+    assert len(files) >= 4
+    for file in files:
+        assert isinstance(load(file), Config)
+
+
+def test_every_option_says_what_it_is():
+    from pydantic import BaseModel
+
+    from dipr1 import config as module
+
+    models = [
+        model
+        for model in vars(module).values()
+        if isinstance(model, type)
+        and issubclass(model, BaseModel)
+        and model.__module__ == module.__name__
+    ]
+    assert len(models) > 8
+    undescribed = [
+        f"{model.__name__}.{name}"
+        for model in models
+        for name, field in model.model_fields.items()
+        if not field.description
+    ]
+    assert undescribed == []

@@ -1,0 +1,199 @@
+"""The verb `convert`: nothing is lost, the same bytes, and what goes wrong is said in one line."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dipr1.cli import main
+from dipr1.datasets.convert import Count
+from dipr1.tables import box_arrays, read_table
+
+
+@pytest.fixture
+def source(tmp_path: Path, monkeypatch) -> dict:
+    """A COCO document with images on disk; the working directory is beside them."""
+    monkeypatch.chdir(tmp_path)
+    Path("images").mkdir()
+    for name in ("one", "two", "ten"):
+        Image.new("RGB", (40, 30)).save(f"images/{name}.png")
+    return {
+        "categories": [{"id": 1, "name": "person"}, {"id": 2, "name": "car"}],
+        "images": [
+            {"id": 10, "file_name": "ten.png", "width": 40, "height": 30},
+            {"id": 2, "file_name": "two.png"},
+            {"id": 1, "file_name": "one.png", "width": 40, "height": 30},
+        ],
+        "annotations": [
+            {"image_id": 1, "category_id": 1, "bbox": [30, 20, 20, 20], "visibility": 0.5},
+            {"image_id": 10, "category_id": 1, "bbox": [1, 2, 3, 4]},
+            {"image_id": 1, "category_id": 2, "bbox": [0, 0, 5, 5]},
+            {"image_id": 1, "category_id": 1, "bbox": [0, 0, 8, 8], "iscrowd": 1},
+        ],
+    }
+
+
+def convert(document: dict, *flags: str) -> int:
+    Path("coco.json").write_text(json.dumps(document))
+    command = (
+        "convert --format coco --annotations coco.json --images images --labels person"
+        " --output out/a.parquet --rejects out/r.parquet"
+    )
+    return main([*shlex.split(command), *flags])
+
+
+def rejects() -> list[tuple[str, str]]:
+    rows = read_table("out/r.parquet", "rejects").to_pylist()
+    return [(row["record"], row["reason"]) for row in rows]
+
+
+def test_rows_are_sorted_clipped_and_complete(source, capsys):
+    assert convert(source) == 0
+    table = read_table("out/a.parquet", "annotations")
+    rows = {row["image_id"]: row for row in table.to_pylist()}
+    assert list(rows) == ["1", "10", "2"]  # as text
+    assert rows["1"]["image"] == "images/one.png"
+    assert (rows["1"]["width"], rows["1"]["height"]) == (40, 30)
+    boxes = box_arrays(table["boxes"])
+    assert boxes[0].tolist() == [[30, 20, 40, 30], [0, 0, 8, 8]]
+    assert boxes[1].tolist() == [[1, 2, 4, 6]]
+    assert boxes[2].shape == (0, 4)
+    assert rows["1"]["labels"] == ["person", "person"]
+    assert rows["1"]["ignore"] == [False, True]
+    assert rows["1"]["visibility"] == [0.5, None]
+    assert rejects() == []
+    assert capsys.readouterr().out.splitlines() == [
+        "rows in 7 = kept 6 + rejected 0 + other labels 1",
+        "  images in 3 = kept 3 + rejected 0",
+        "  boxes in 4 = kept 3 + rejected 0 + other labels 1",
+    ]
+
+
+def test_other_labels_can_be_asked_for_too(source):
+    assert convert(source, "--labels", "person", "car") == 0
+    table = read_table("out/a.parquet", "annotations")
+    assert table["labels"][0].as_py() == ["person", "car", "person"]
+
+
+def test_what_lies_outside_the_image_is_rejected(source, capsys):
+    source["annotations"] += [
+        {"image_id": 1, "category_id": 1, "bbox": [40, 0, 5, 5]},
+        {"image_id": 1, "category_id": 1, "bbox": [-9, -9, 9, 9]},
+        {"image_id": 1, "category_id": 1, "bbox": [39.9999999, 0, 5, 5]},  # nothing left in float32
+        {"image_id": 1, "category_id": 2, "bbox": [40, 0, 5, 5]},
+    ]
+    assert convert(source) == 0
+    outside = "bbox lies outside its image"
+    assert rejects() == [(f"annotations[{position}]", outside) for position in (4, 5, 6)]
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[2] == "  boxes in 8 = kept 3 + rejected 3 + other labels 2"
+    assert printed[3] == f"  rejected 3: {outside}"
+    boxes = np.concatenate(box_arrays(read_table("out/a.parquet", "annotations")["boxes"]))
+    assert (boxes[:, 2:] > boxes[:, :2]).all()
+
+
+def test_an_unusable_image_is_rejected_with_its_boxes(source, capsys):
+    Path("images/one.png").unlink()
+    Path("images/ten.png").write_bytes(b"broken")
+    assert convert(source) == 0
+    found = rejects()
+    assert found[0][0] == "images[0]" and found[0][1].startswith("image file is broken: ")
+    assert found[1:] == [
+        ("images[2]", "image file is missing"),
+        ("annotations[0]", "its image is rejected"),
+        ("annotations[1]", "its image is rejected"),
+        ("annotations[3]", "its image is rejected"),
+    ]
+    raws = [row["raw"] for row in read_table("out/r.parquet", "rejects").to_pylist()]
+    assert json.loads(raws[1]) == source["images"][2]
+    assert json.loads(raws[3]) == source["annotations"][1]
+    assert capsys.readouterr().out.startswith("rows in 7 = kept 1 + rejected 5 + other labels 1\n")
+
+
+@pytest.mark.parametrize("size", [(30, 40), (40, None), ("40", "30")])
+def test_a_declared_size_that_is_not_the_files_is_rejected(source, size):
+    source["images"][1] |= {"width": size[0], "height": size[1]}
+    assert convert(source) == 0
+    reason = f"declared size {size[0]} x {size[1]} is not the file's 40 x 30"
+    assert rejects() == [("images[1]", reason)]
+
+
+def test_strict_fails_after_the_rejects_are_written(source, capsys):
+    source["annotations"][1]["bbox"] = [0, 0, 0, 0]
+    assert convert(source, "--strict") == 1
+    assert rejects() == [("annotations[1]", "bbox has no area")]
+    assert not Path("out/a.parquet").exists()
+    assert "1 records rejected (--strict); see out/r.parquet" in capsys.readouterr().err
+
+
+def test_strict_does_not_mind_other_labels(source):
+    assert convert(source, "--strict") == 0
+
+
+def test_no_image_left_is_an_error_with_the_first_reason(source, capsys):
+    source["images"] = [{"id": 1, "file_name": "missing.png"}]
+    assert convert(source) == 1
+    assert "no image is left of 1; first reason: image file is missing" in capsys.readouterr().err
+    assert len(rejects()) == 4
+    assert not Path("out/a.parquet").exists()
+
+
+def test_counts_as_json(source, capsys):
+    source["annotations"][1]["bbox"] = None
+    assert convert(source, "--json") == 0
+    counts = json.loads(capsys.readouterr().out)
+    assert counts["boxes"] == {"read": 4, "kept": 2, "rejected": 1, "other_labels": 1}
+    assert counts["rows"] == {"read": 7, "kept": 5, "rejected": 1, "other_labels": 1}
+    assert counts["reasons"] == {"bbox is not four numbers [x, y, width, height]": 1}
+
+
+def test_counts_that_do_not_add_up_are_a_fault_of_the_program():
+    with pytest.raises(AssertionError, match="do not add up"):
+        Count(read=3, kept=1, rejected=1)
+
+
+def test_prompts_are_in_the_frame_of_the_policy(source):
+    assert convert(source, "--prompts", "out/p.parquet") == 0
+    annotations = read_table("out/a.parquet", "annotations")
+    prompts = read_table("out/p.parquet", "prompts")
+    assert prompts["image_id"] == annotations["image_id"]
+    assert prompts["gt_boxes"][0].as_py() == [[96.0, pytest.approx(85.3333, abs=1e-4), 128, 128]]
+    assert len(prompts["ignore_boxes"][0].as_py()) == 1
+
+
+def test_the_same_input_gives_the_same_bytes_anywhere(source, tmp_path, monkeypatch):
+    assert convert(source, "--prompts", "out/p.parquet") == 0
+    first = {path.name: path.read_bytes() for path in Path("out").iterdir()}
+    assert len(first) == 3
+    other = tmp_path / "elsewhere"
+    other.mkdir()
+    (tmp_path / "images").rename(other / "images")
+    monkeypatch.chdir(other)
+    assert convert(source, "--prompts", "out/p.parquet") == 0
+    assert {path.name: path.read_bytes() for path in Path("out").iterdir()} == first
+
+
+def test_an_unknown_label_is_named_with_the_known_ones(source, capsys):
+    assert convert(source, "--labels", "persn") == 1
+    assert "--labels: no category 'persn'; there are person, car" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [[], ["--format", "coco"], ["--source", "x", "--format", "coco"]],
+)
+def test_the_files_are_named_in_one_way(source, flags, capsys):
+    arguments = ["convert", "--labels", "person", "--output", "a", "--rejects", "r", *flags]
+    assert main(arguments) == 1
+    assert "--source" in capsys.readouterr().err
+
+
+def test_a_policy_that_is_not_there_is_found_out_first(source, capsys):
+    assert convert(source, "--prompts", "out/p.parquet", "--policy", "missing") == 1
+    assert "missing/config.json: no such file" in capsys.readouterr().err
+    assert not Path("out").exists()

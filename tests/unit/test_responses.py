@@ -1,0 +1,339 @@
+from __future__ import annotations
+
+import json
+import math
+import time
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from dipr1.responses import PROBLEMS, SECTIONS, Response, parse_response
+
+THINK = "<think>a street</think>"
+LOOK = '<look>[{"bbox_2d": [0, 0, 9, 9], "why": "two overlap"}]</look>'
+ANSWER = '<answer>[{"bbox_2d": [1, 2, 3, 4], "label": "person"}]</answer>'
+GOOD = f"{THINK}\n{LOOK}\n{ANSWER}"
+
+
+def answering(content: str) -> str:
+    return f"{THINK}{LOOK}<answer>{content}</answer>"
+
+
+def test_empty_text():
+    response = parse_response("")
+    assert response.think is response.look is response.answer is None
+    assert response.problems == ("no_tags", "answer_not_json")
+    assert not response.well_formed
+
+
+def test_a_well_formed_response():
+    response = parse_response(GOOD)
+    assert response.well_formed and response.problems == ()
+    assert response.think == "a street"
+    assert response.look.boxes.tolist() == [[0, 0, 9, 9]]
+    assert response.look.whys == ("two overlap",)
+    assert response.answer.boxes.tolist() == [[1, 2, 3, 4]]
+    assert response.answer.boxes.dtype == np.float64
+    assert response.answer.labels == ("person",)
+
+
+def test_empty_lists_are_well_formed():
+    response = parse_response(" <think>nobody</think>\n<look> [] </look>\n<answer>[]</answer>\n")
+    assert response.well_formed
+    assert response.look.boxes.shape == response.answer.boxes.shape == (0, 4)
+    assert response.answer.labels == ()
+
+
+def test_decimals_and_other_keys_are_well_formed():
+    item = {"bbox_2d": [0.5, 1, 2.25, 1e1], "label": "person", "score": 0.5}
+    response = parse_response(answering(json.dumps([item])))
+    assert response.well_formed
+    assert response.answer.boxes.tolist() == [[0.5, 1, 2.25, 10]]
+
+
+def test_why_is_optional():
+    response = parse_response(GOOD.replace(', "why": "two overlap"', ""))
+    assert response.well_formed and response.look.whys == ("",)
+
+
+def test_the_arrays_cannot_be_changed():
+    # The same response is handed to every reward.
+    with pytest.raises(ValueError, match="read-only"):
+        parse_response(GOOD).answer.boxes[0, 0] = 7
+
+
+@pytest.mark.parametrize(
+    ("text", "problem", "lost"),
+    [
+        (LOOK + ANSWER, "think_missing", ["think"]),
+        (THINK + ANSWER, "look_missing", ["look"]),
+        (THINK + LOOK, "answer_missing", ["answer"]),
+        (THINK + GOOD, "think_repeated", ["think"]),
+        (GOOD + LOOK, "look_repeated", ["look"]),
+        (GOOD + ANSWER, "answer_repeated", ["answer"]),
+        (GOOD + "</answer>", "answer_repeated", ["answer"]),
+        (GOOD.removesuffix("</answer>"), "answer_unclosed", []),
+        (GOOD.replace("</think>", ""), "think_unclosed", []),
+        (THINK + ANSWER + LOOK, "answer_out_of_order", []),
+        (LOOK + THINK + ANSWER, "look_out_of_order", []),
+        (f"<think>a street {LOOK}</think>{ANSWER}", "look_out_of_order", []),
+        (GOOD.replace("a street", " \n"), "think_empty", []),
+        ("Sure! " + GOOD, "outside_text", []),
+        (THINK + "so" + LOOK + ANSWER, "outside_text", []),
+        (GOOD + "<|im_end|>", "outside_text", []),
+        (GOOD.replace("<answer>", "<Answer>"), "answer_missing", ["answer"]),
+    ],
+)
+def test_faults_of_the_tags(text, problem, lost):
+    response = parse_response(text)
+    assert problem in response.problems
+    assert not response.well_formed
+    assert [name for name in SECTIONS if getattr(response, name) is None] == lost
+    if "answer" not in lost:
+        assert response.answer.boxes.tolist() == [[1, 2, 3, 4]]
+
+
+BOX = [[1.0, 2.0, 3.0, 4.0]]
+NONE = [[math.nan] * 4]
+
+
+@pytest.mark.parametrize(
+    ("content", "problems", "boxes"),
+    [
+        ("", ["not_json"], None),
+        ("nobody", ["not_json"], None),
+        ("null", ["not_json"], None),
+        ("7", ["not_json"], None),
+        ('"[]"', ["not_json"], None),
+        ('{"people": 0}', ["not_json"], None),
+        ('[{"bbox_2d": [1, 2,', ["not_json"], None),
+        ('```json\n[{"bbox_2d": [1, 2, 3, 4], "label": "person"}]\n```', ["code_fence"], BOX),
+        ("```\n[]", ["code_fence"], []),
+        ("[{'bbox_2d': [1, 2, 3, 4], 'label': 'person'}]", ["single_quotes"], BOX),
+        ('[{"bbox_2d": [1, 2, 3, 4,], "label": "person",},]', ["trailing_comma"], BOX),
+        (
+            "[{'bbox_2d': [1, 2, 3, 4], 'label': 'person'},]",
+            ["single_quotes", "trailing_comma"],
+            BOX,
+        ),
+        (
+            "<|object_ref_start|>person<|object_ref_end|><|box_start|>(1,2),(3,4)<|box_end|>",
+            ["box_tokens"],
+            BOX,
+        ),
+        ("<ref>person</ref><box>[[1, 2, 3, 4], [5, 6, 7, 8.5]]</box>", ["box_tokens"],
+         [*BOX, [5, 6, 7, 8.5]]),
+        ("<ref>person</ref><box>(1,2)</box>", ["box_tokens", "bad_box"], NONE),
+        (
+            'Found: [{"bbox_2d": [1, 2, 3, 4], "label": "person"}].',
+            ["broken_list"],
+            BOX,
+        ),
+        (
+            '[{"bbox_2d": [1, 2, 3, 4], "label": "person"}, {"bbox_2d": [5, 6',
+            ["broken_list"],
+            BOX,
+        ),
+        ('[{"bbox_2d": [1, 2, 3, 4], "label": "person"} {"x": }]', ["broken_list", "bad_box",
+         "missing_label"], BOX + NONE),
+        ('{"bbox_2d": [1, 2, 3, 4], "label": "person"}', ["not_a_list"], BOX),
+        ("[1, 2, 3, 4]", ["not_a_list", "bare_box", "missing_label"], BOX),
+        ("[[1, 2, 3, 4]]", ["bare_box", "missing_label"], BOX),
+        ('[{"bbox": [1, 2, 3, 4], "label": "person"}]', ["box_key"], BOX),
+        ('[{"box_2d": [1, 2, 3, 4], "label": "person"}]', ["box_key"], BOX),
+        ('[{"bbox_2d": [1, 2, 3, 4]}]', ["missing_label"], BOX),
+        ('[{"bbox_2d": [1, 2, 3, 4], "label": 3}]', ["missing_label"], BOX),
+        ('[{"label": "person"}]', ["bad_box"], NONE),
+        ('[{"bbox_2d": null, "label": "person"}]', ["bad_box"], NONE),
+        ('[{"bbox_2d": [1, 2, 3], "label": "person"}]', ["bad_box"], NONE),
+        ('[{"bbox_2d": [1, 2, 3, 4, 5], "label": "person"}]', ["bad_box"], NONE),
+        ('[{"bbox_2d": [1, 2, 3, "4"], "label": "person"}]', ["bad_box"], NONE),
+        ('[{"bbox_2d": [1, 2, 3, true], "label": "person"}]', ["bad_box"], NONE),
+        ('[{"bbox_2d": [[1, 2, 3, 4]], "label": "person"}]', ["bad_box"], NONE),
+        ('[{"bbox_2d": "1234", "label": "person"}]', ["bad_box"], NONE),
+        ("[1, null]", ["bad_box", "missing_label"], NONE * 2),
+        ('[{"bbox_2d": [1, 2, 3, NaN], "label": "person"}]', ["non_finite_box"], NONE),
+        ('[{"bbox_2d": [NaN, NaN, NaN, NaN], "label": "person"}]', ["non_finite_box"], NONE),
+        ('[{"bbox_2d": [1, 2, -Infinity, 4], "label": "person"}]', ["non_finite_box"], NONE),
+        ('[{"bbox_2d": [1, 2, 3, 1e999], "label": "person"}]', ["non_finite_box"], NONE),
+        (
+            '[{"bbox_2d": [1, 2, 3, 1%s], "label": "person"}]' % ("0" * 400),
+            ["non_finite_box"],
+            NONE,
+        ),
+        (
+            '[{"bbox_2d": [1, 2, 3, %s], "label": "person"}]' % ("9" * 5000),
+            ["non_finite_box"],
+            NONE,
+        ),
+        ('[{"bbox_2d": [1, 2, 3, %s], "label"' % ("9" * 5000), ["not_json"], None),
+    ],
+)  # fmt: skip
+def test_lists_that_are_not_as_asked(content, problems, boxes):
+    response = parse_response(answering(content))
+    expected = {f"answer_{problem}" for problem in problems}
+    assert set(response.problems) == expected
+    assert not response.well_formed
+    if boxes is None:
+        assert response.answer is None
+    else:
+        expected_boxes = np.reshape(np.array(boxes, dtype=float), (-1, 4))
+        np.testing.assert_array_equal(response.answer.boxes, expected_boxes)
+        wants_label = "missing_label" not in problems
+        assert all(label == "person" for label in response.answer.labels) or not wants_label
+    # The look section is read in the same way.
+    look = parse_response(f"{THINK}<look>{content}</look>{ANSWER}")
+    labels = {"answer_missing_label"}
+    assert set(look.problems) == {p.replace("answer", "look") for p in expected - labels} - labels
+    assert (look.look is None) == (boxes is None)
+
+
+@pytest.mark.parametrize(
+    "box", [[5, 0, 1, 9], [0, 9, 5, 1], [5, 9, 1, 1], [5, 5, 5, 9], [5, 5, 5, 5]]
+)
+def test_a_wrong_box_is_kept_and_the_form_is_right(box):
+    response = parse_response(answering(json.dumps([{"bbox_2d": box, "label": "person"}])))
+    assert response.problems == ("answer_degenerate_box",)
+    assert response.well_formed
+    assert response.answer.boxes.tolist() == [box]
+
+
+def test_labels_are_those_asked_for():
+    assert parse_response(GOOD, ["person"]).well_formed
+    assert parse_response(GOOD, ("car", "person")).well_formed
+    other = parse_response(GOOD, ["car"])
+    assert other.problems == ("answer_unknown_label",) and not other.well_formed
+    assert other.answer.labels == ("person",)
+    missing = parse_response(answering('[{"bbox_2d": [1, 2, 3, 4]}]'), ["person"])
+    assert missing.problems == ("answer_missing_label",)
+
+
+def test_a_label_holds_until_the_next_box_token():
+    content = (
+        "<|object_ref_start|>car<|object_ref_end|><|box_start|>(1,2),(3,4)<|box_end|>"
+        "<|box_start|>(5,6),(7,8)<|box_end|>"
+        "<|object_ref_start|>person<|object_ref_end|><|box_start|>(0,0),(1,1)<|box_end|>"
+    )
+    answer = parse_response(answering(content)).answer
+    assert answer.boxes.tolist() == [[1, 2, 3, 4], [5, 6, 7, 8], [0, 0, 1, 1]]
+    assert answer.labels == ("car", "car", "person")
+
+
+def test_text_without_tags_is_an_answer():
+    response = parse_response('Here: ```json\n[{"bbox_2d": [1, 2, 3, 4], "label": "person"}]\n```')
+    assert response.problems == ("no_tags", "answer_code_fence")
+    assert response.answer.boxes.tolist() == BOX
+    assert response.look is response.think is None
+
+
+def assert_consistent(response: Response) -> None:
+    assert list(response.problems) == [name for name in PROBLEMS if name in response.problems]
+    assert response.well_formed == all(p.endswith("degenerate_box") for p in response.problems)
+    for section, texts in (("look", "whys"), ("answer", "labels")):
+        value = getattr(response, section)
+        if value is not None:
+            boxes = value.boxes
+            assert boxes.shape == (len(getattr(value, texts)), 4) and boxes.dtype == np.float64
+            assert (np.isfinite(boxes).all(axis=1) | np.isnan(boxes).all(axis=1)).all()
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text())
+@example("<answer>")
+@example("</answer><answer>")
+@example("<answer>[\x00]</answer>")
+@example("<answer>[\ud800]</answer>")
+def test_any_text_gives_a_result(text):
+    assert_consistent(parse_response(text))
+    assert_consistent(parse_response(answering(text), ["person"]))
+
+
+PIECES = [
+    *(f"<{slash}{name}>" for name in SECTIONS for slash in ("", "/")),
+    *"{}[]\",'`: \n",
+    *('"bbox_2d"', '"bbox"', '"label"', '"person"', "bbox_2d", "```json", "NaN", "-Infinity"),
+    *("1", "-2.5", "1e400", "9" * 400, "[1, 2, 3, 4]", "null", "true", "<|box_start|>"),
+    *("<|box_end|>", "<box>", "(1,2),(3,4)", '{"bbox_2d": [1, 2, 3, 4], "label": "person"}'),
+]
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(st.sampled_from(PIECES), max_size=25).map("".join))
+def test_any_pieces_of_responses_give_a_result(text):
+    assert_consistent(parse_response(text))
+    assert_consistent(parse_response(answering(text)))
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.data())
+def test_a_mutated_response_gives_a_result(data):
+    text = GOOD
+    for _ in range(data.draw(st.integers(1, 4))):
+        start = data.draw(st.integers(0, len(text)))
+        end = data.draw(st.integers(start, min(len(text), start + 12)))
+        text = text[:start] + data.draw(st.sampled_from(["", *PIECES])) + text[end:]
+    assert_consistent(parse_response(text, ["person"]))
+
+
+def json_value():
+    scalar = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3)
+    key = st.sampled_from(["bbox_2d", "bbox", "label", "why", "x"])
+    return st.recursive(
+        scalar, lambda inner: st.lists(inner, max_size=5) | st.dictionaries(key, inner, max_size=3)
+    )
+
+
+@settings(max_examples=300, deadline=None)
+@given(json_value())
+def test_any_json_gives_a_result(value):
+    assert_consistent(parse_response(answering(json.dumps(value))))
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(
+        st.tuples(*[st.floats(-1e6, 1e6) | st.integers(-(10**6), 10**6)] * 4).map(list), max_size=6
+    )
+)
+def test_what_is_written_is_what_is_read(boxes):
+    items = [{"bbox_2d": box, "label": "person"} for box in boxes]
+    response = parse_response(answering(json.dumps(items)), ["person"])
+    assert response.well_formed
+    assert response.answer.boxes.tolist() == boxes
+
+
+HUGE = 100_000
+HOSTILE = {
+    "nested lists": "[" * HUGE,
+    "nested objects": '{"bbox_2d":' * (HUGE // 11),
+    "open braces": "{" * HUGE,
+    "closed braces": "{}" * (HUGE // 2),
+    "unquoted": "{'a':}" * (HUGE // 6),
+    "commas": ", " * (HUGE // 2),
+    "comma, then white space": "[," + " " * HUGE,
+    "digits": "[" + "9" * HUGE + "]",
+    "digits in a box": '[{"bbox_2d": [1, 2, 3, ' + "9" * HUGE + "]}]",
+    "exponent": "[1e" + "9" * HUGE + "]",
+    "fences": "```" * (HUGE // 3),
+    "box tokens": "<|box_start|>" * (HUGE // 13),
+    "references": "<ref>" * (HUGE // 5) + "<box>",
+    "numbers in a box token": "<box>" + "1.1" * (HUGE // 3),
+    "opening tags": "<answer>" * (HUGE // 8),
+    "half tags": "</answer" * (HUGE // 8),
+    "white space": " " * HUGE,
+    "quotes": "'\"" * (HUGE // 2),
+}
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
+@pytest.mark.parametrize("wrapped", [True, False], ids=["answer", "bare"])
+def test_time_is_linear(text, wrapped):
+    def seconds(text: str) -> float:
+        start = time.process_time()
+        assert_consistent(parse_response(answering(text) if wrapped else text))
+        return time.process_time() - start
+
+    # A step that is quadratic in these 100,000 characters takes far longer.
+    assert seconds(text) < 5.0

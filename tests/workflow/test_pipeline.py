@@ -1,0 +1,206 @@
+"""The real workflow, run whole, run again, run with another seed, and killed on its way."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import polars as pl
+import pyarrow.parquet as pq
+import pytest
+
+from dipr1.tables import SCHEMAS
+
+DATASET = "crowdscenes"
+SPLITS = ("train", "validation")
+ARMS = ("base", "sft", "dipr1")
+
+STATISTICS = [
+    name
+    for split in SPLITS
+    for name in (
+        f"results/annotations/{DATASET}/{split}.parquet",
+        f"results/annotations/{DATASET}/{split}.rejects.parquet",
+        f"results/prompts/{DATASET}/{split}.parquet",
+        f"results/samples/{DATASET}/{split}/0.parquet",
+        f"results/samples/{DATASET}/{split}/1.parquet",
+        f"results/variance/{DATASET}/{split}.parquet",
+    )
+]
+LOGS = [f"results/policies/{arm}/seed0/training_log.parquet" for arm in ("sft", "dipr1")]
+SCORES = [
+    f"results/{kind}/{arm}/seed0/{DATASET}.validation.parquet"
+    for kind in ("predictions", "metrics")
+    for arm in ARMS
+]
+
+
+def same_bytes(first: Path, second: Path, names: list[str]) -> None:
+    """Check that both folders hold the same files, byte for byte."""
+    different = [
+        name for name in names if (first / name).read_bytes() != (second / name).read_bytes()
+    ]
+    assert different == []
+
+
+def schema_of(name: str) -> str:
+    """Which artifact a file under results/ is."""
+    if name.endswith(".rejects.parquet"):
+        return "rejects"
+    if name.endswith("training_log.parquet"):
+        return "training_log"
+    kind = name.split("/")[1]
+    return "samples" if kind == "predictions" else kind
+
+
+@pytest.mark.parametrize("name", STATISTICS + LOGS + SCORES)
+def test_every_artifact_is_there_and_fits_its_schema(undisturbed, name):
+    assert pq.read_schema(undisturbed / name).equals(SCHEMAS[schema_of(name)])
+
+
+def test_the_artifacts_hold_what_was_asked_for(undisturbed):
+    def rows(name: str) -> pl.DataFrame:
+        return pl.read_parquet(undisturbed / "results" / name)
+
+    for split, num_images in zip(SPLITS, (16, 12), strict=True):
+        annotations = rows(f"annotations/{DATASET}/{split}.parquet")
+        assert annotations.height == rows(f"prompts/{DATASET}/{split}.parquet").height == num_images
+        samples = rows(f"samples/{DATASET}/{split}/*.parquet")
+        assert samples.height == num_images * 3
+        assert set(samples["image_id"]) == set(annotations["image_id"])
+        objects = rows(f"variance/{DATASET}/{split}.parquet").filter(pl.col("kind") == "object")
+        people = annotations["ignore"].explode().not_().sum()
+        assert objects.height == people > 0
+    for arm in ARMS:
+        predictions = rows(f"predictions/{arm}/seed0/{DATASET}.validation.parquet")
+        assert predictions["image_id"].n_unique() == predictions.height == 12
+    for arm in ("sft", "dipr1"):
+        log = rows(f"policies/{arm}/seed0/training_log.parquet").filter(pl.col("name") == "loss")
+        assert log["step"].to_list() == [1, 2, 3]
+
+
+def test_training_moves_the_policy(undisturbed):
+    weights = [
+        (undisturbed / f"results/policies/{arm}/seed0/model.safetensors").read_bytes()
+        for arm in ("sft", "dipr1")
+    ]
+    assert weights[0] != weights[1]
+
+
+def test_the_page_is_there_and_self_contained(undisturbed):
+    page = (undisturbed / "results/report/index.html").read_text(encoding="utf-8")
+    for arm in ARMS:
+        assert arm in page
+    assert 'src="http' not in page
+    assert '<link rel="stylesheet" href' not in page
+
+
+def test_nothing_is_left_to_resume_from(undisturbed):
+    left = [path for path in (undisturbed / "results/checkpoints").rglob("*") if path.is_file()]
+    assert left == []
+
+
+def test_a_second_run_does_nothing(workflow, undisturbed):
+    assert "Nothing to be done" in workflow.run(undisturbed)
+
+
+def test_what_changes_decides_what_runs_again(workflow, undisturbed):
+    # a number of the statistics: not the sampling before it, but all that comes after it
+    output = workflow.run(undisturbed, "--dry-run", "--config", "variance={v0: 0.02}")
+    assert "Measuring how much" in output
+    assert "Training arm dipr1" in output
+    assert "Sampling the base policy" not in output
+    # a number of the page: the page
+    output = workflow.run(undisturbed, "--dry-run", "--config", "report={num_overlays: 1}")
+    assert "Writing the page" in output
+    assert "Scoring arm" not in output
+
+
+def test_the_same_seed_gives_the_same_numbers(workflow, undisturbed, tmp_path):
+    workflow.run(tmp_path, *STATISTICS, *[str(Path(log).parent) for log in LOGS])
+    same_bytes(undisturbed, tmp_path, STATISTICS + LOGS)
+
+
+def test_another_seed_gives_other_numbers(workflow, undisturbed, tmp_path):
+    name = f"results/samples/{DATASET}/validation/0.parquet"
+    workflow.run(tmp_path, name, "--config", "seeds=[1]")
+    same, other = (pl.read_parquet(folder / name) for folder in (undisturbed, tmp_path))
+    assert same["image_id"].equals(other["image_id"])
+    assert not same["text"].equals(other["text"])
+
+
+def copy_without(undisturbed: Path, folder: Path, *removed: str) -> None:
+    """A copy of the finished run, with the same times, that lacks `removed`."""
+    shutil.copytree(undisturbed, folder, dirs_exist_ok=True)
+    for name in removed:
+        path = folder / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def kill_when(workflow, folder: Path, target: str, sign: str) -> None:
+    """Run for `target` and kill snakemake with all its jobs as soon as a file `sign` is there."""
+    process = subprocess.Popen(
+        workflow.command(folder, target),
+        env=workflow.environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        while not any(folder.glob(sign)):
+            assert process.poll() is None, f"it ended before there was a {sign}"
+            time.sleep(0.02)
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+@pytest.mark.parametrize(
+    ("target", "sign", "artifact"),
+    [
+        (
+            f"results/samples/{DATASET}/train/0.parquet",
+            f"results/checkpoints/samples/{DATASET}/train/0/000001.parquet",
+            f"results/samples/{DATASET}/train/0.parquet",
+        ),
+        *[
+            (
+                f"results/policies/{arm}/seed0",
+                f"results/checkpoints/train/{arm}/seed0/checkpoint-1/trainer_state.json",
+                f"results/policies/{arm}/seed0/{file}",
+            )
+            for arm, file in [("sft", "training_log.parquet"), ("dipr1", "training_log.parquet")]
+        ],
+    ],
+    ids=["sample", "train sft", "train dipr1"],
+)
+def test_a_killed_job_goes_on_and_ends_the_same(
+    workflow, undisturbed, tmp_path, target, sign, artifact
+):
+    copy_without(undisturbed, tmp_path, target)
+    kill_when(workflow, tmp_path, target, sign)
+    assert not (tmp_path / artifact).exists()
+
+    locked = workflow.try_run(tmp_path, target)
+    assert locked.returncode == 1
+    assert "cannot be locked" in locked.stdout
+    workflow.run(tmp_path, "--unlock")
+    workflow.run(tmp_path, target, "--rerun-incomplete")
+
+    log = "".join(path.read_text() for path in (tmp_path / "logs").rglob("*.log"))
+    assert ("going on after" in log) or ("resuming from checkpoint-" in log)
+    if target == artifact:
+        same_bytes(undisturbed, tmp_path, [artifact])
+    else:
+        same_bytes(undisturbed, tmp_path, [f"{target}/model.safetensors"])
+        # TRL's SFT counts the tokens since the resume only
+        logs = [
+            pl.read_parquet(folder / artifact).filter(pl.col("name") != "num_tokens")
+            for folder in (undisturbed, tmp_path)
+        ]
+        assert logs[0].equals(logs[1])

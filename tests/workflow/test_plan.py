@@ -1,0 +1,114 @@
+"""Planning the jobs: it needs no torch and no data, and a wrong configuration stops it at once."""
+
+from __future__ import annotations
+
+import os
+import re
+
+import pytest
+import yaml
+
+NO_TORCH = """
+import sys
+
+
+class NoTorch:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("torch", "transformers", "trl"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
+sys.meta_path.insert(0, NoTorch())
+"""
+
+
+def jobs(output: str) -> dict[str, int]:
+    """Jobs by rule, from Snakemake's table of them."""
+    table = output.split("Job stats:")[1].split("\n\n")[0]
+    return {name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", table, re.MULTILINE)}
+
+
+def test_planning_needs_neither_torch_nor_data(workflow, tmp_path):
+    (tmp_path / "blocked").mkdir()
+    (tmp_path / "blocked" / "sitecustomize.py").write_text(NO_TORCH)
+    environment = workflow.environment(PYTHONPATH=str(tmp_path / "blocked"))
+    done = workflow.try_run(
+        tmp_path, "--dry-run", configfile="config.yaml", environment=environment
+    )
+    assert done.returncode == 0, done.stdout
+    assert jobs(done.stdout) == {
+        "download": 3,
+        "convert": 3,
+        "sample": 6,
+        "variance": 3,
+        "train": 2,
+        "predict": 6,
+        "evaluate": 6,
+        "report": 1,
+        "all": 1,
+        "total": 31,
+    }
+    assert not (tmp_path / "results").exists()
+
+
+def test_an_untrained_arm_runs_once_whatever_the_seeds(workflow, tmp_path):
+    output = workflow.run(tmp_path, "--dry-run", "--config", "seeds=[3,4,5]")
+    planned = jobs(output)
+    assert planned["train"] == 2 * 3
+    assert planned["predict"] == planned["evaluate"] == 2 * 3 + 1
+
+
+def test_a_configuration_given_stands_for_config_yaml(workflow, tmp_path, root):
+    # snakemake would merge the two: the arms of both, the data of both
+    (tmp_path / "config.yaml").write_text((root / "config.yaml").read_text())
+    output = workflow.run(tmp_path, "--dry-run")
+    assert "crowdscenes_ood" not in output
+
+
+def test_data_that_are_not_there_are_named(workflow, tmp_path):
+    done = workflow.try_run(tmp_path, "--dry-run", configfile="workflow/configs/real.yaml")
+    assert done.returncode == 1
+    assert "Missing input files for rule download" in done.stdout
+    assert "data/coco/instances.json" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"trainin": {}}, "unknown key 'trainin'; did you mean 'training'? allowed here: arms, "),
+        ({"num_shards": 0}, "num_shards: found 0; input should be greater than or equal to 1"),
+        ({"evaluation": {"sets": ["nowhere.test"]}}, "evaluation.sets: no data set 'nowhere.test'"),
+    ],
+)
+def test_a_wrong_configuration_is_one_line(workflow, tmp_path, root, change, message):
+    values = yaml.safe_load((root / "workflow" / "configs" / "test.yaml").read_text()) | change
+    file = tmp_path / "wrong.yaml"
+    file.write_text(yaml.safe_dump(values))
+    done = workflow.try_run(tmp_path, "--dry-run", configfile=file)
+    assert done.returncode == 1
+    about = [line for line in done.stdout.splitlines() if message in line]
+    assert len(about) == 1
+    assert about[0].startswith(f"{file}: ")
+    assert "Traceback" not in done.stdout
+
+
+@pytest.mark.parametrize("configfile", ["paper", "test"])
+def test_the_other_experiments_plan(workflow, tmp_path, configfile):
+    output = workflow.run(tmp_path, "--dry-run", configfile=f"workflow/configs/{configfile}.yaml")
+    assert jobs(output)["report"] == 1
+
+
+def test_a_plan_of_the_cluster_profile(workflow, tmp_path, root):
+    done = workflow.try_run(
+        tmp_path, "--dry-run", "--profile", str(root / "workflow" / "profiles" / "slurm")
+    )
+    assert done.returncode == 0, done.stdout
+    train = done.stdout.split("rule train:")
+    assert len(train) > 1 or "Training arm dipr1" in done.stdout
+
+
+def test_a_file_name_with_an_unknown_arm_has_no_rule(workflow, tmp_path):
+    target = f"results{os.sep}policies{os.sep}dipr2{os.sep}seed0"
+    done = workflow.try_run(tmp_path, "--dry-run", target)
+    assert done.returncode == 1
+    assert "MissingRuleException" in done.stdout
