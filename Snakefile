@@ -1,12 +1,15 @@
 from snakemake.utils import min_version, validate
 
-min_version("9.0")
+min_version("9.27")
 
 
 # two experiments never mix: a file given with --configfile stands for config.yaml
 if not workflow.overwrite_configfiles:
 
     configfile: "config.yaml"
+
+
+report: "workflow/report/workflow.rst"
 
 
 include: "rules/common.smk"

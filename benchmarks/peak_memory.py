@@ -2,8 +2,8 @@
 
     python benchmarks/peak_memory.py make demo
 
-Memory is the sum of the proportional set sizes (PSS: shared pages are split among their users) of the
-command and everything it started, read from /proc every half second; a shorter peak is missed.
+Memory is the sum of the proportional set sizes (PSS: shared pages are split among their users) of
+the command and everything it started, read from /proc every half second; a shorter peak is missed.
 Linux only.
 """
 

@@ -64,7 +64,9 @@ SAMPLES = pa.schema(
         "problems": STRINGS,
         "boxes": BOXES,  # image frame; null where the answer does not parse
         "look_boxes": BOXES,  # image frame; null where the look section does not parse
-        "confidence": pa.list_(pa.float32()),  # one per box: mean probability of its numbers' tokens
+        "confidence": pa.list_(
+            pa.float32()
+        ),  # one per box: mean probability of its numbers' tokens
     }
 )
 VARIANCE = pa.schema(

@@ -14,13 +14,8 @@ ROOT = Path(workflow.basedir)
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-try:
-    from dipr1.config import check
-except ModuleNotFoundError as error:
-    raise WorkflowError(
-        f"{error.name} is missing where snakemake runs; pip install pydantic there, or `make setup`"
-    ) from None
 from dipr1.cli import VERBS, flags
+from dipr1.config import check
 from dipr1.errors import UserError
 
 
@@ -52,20 +47,22 @@ def of_training_split(pattern):
     return pattern.format(dataset=experiment.training.dataset, split=experiment.training.split)
 
 
+def evaluation_sets():
+    """(dataset, split) of everything that is evaluated on."""
+    return [name.split(".", 1) for name in experiment.evaluation.sets]
+
+
 def per_evaluation_set(pattern):
-    """`pattern` for every `dataset.split` that is evaluated on."""
-    names = [name.split(".", 1) for name in experiment.evaluation.sets]
-    return [pattern.format(dataset=dataset, split=split) for dataset, split in names]
+    """`pattern` for everything that is evaluated on."""
+    return [pattern.format(dataset=dataset, split=split) for dataset, split in evaluation_sets()]
 
 
 def per_run_and_set(pattern):
-    """`pattern` for every policy on every evaluation set."""
+    """`pattern` for every policy on everything that is evaluated on."""
     return [
-        name.format(arm=arm, seed=seed)
+        pattern.format(arm=arm, seed=seed, dataset=dataset, split=split)
         for arm, seed in runs()
-        for name in per_evaluation_set(
-            pattern.replace("{arm}", "{{arm}}").replace("{seed}", "{{seed}}")
-        )
+        for dataset, split in evaluation_sets()
     ]
 
 
@@ -75,6 +72,7 @@ def per_trained_run(pattern):
 
 
 def split_options(wildcards):
+    """The configuration of a split."""
     return experiment.datasets[wildcards.dataset].splits[wildcards.split]
 
 

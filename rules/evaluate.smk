@@ -5,7 +5,12 @@ rule evaluate:
         prompts="results/prompts/{dataset}/{split}.parquet",
         variance="results/variance/{dataset}/{split}.parquet",
     output:
-        metrics="results/metrics/{arm}/seed{seed}/{dataset}.{split}.parquet",
+        metrics=report(
+            "results/metrics/{arm}/seed{seed}/{dataset}.{split}.parquet",
+            caption="../workflow/report/metrics.rst",
+            category="Metrics",
+            labels={"arm": "{arm}", "seed": "{seed}", "set": "{dataset}.{split}"},
+        ),
     log:
         "logs/evaluate/{arm}.seed{seed}.{dataset}.{split}.log",
     benchmark:

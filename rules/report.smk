@@ -13,7 +13,9 @@ rule report:
             "results/report/index.html",
             caption="../workflow/report/page.rst",
             category="Comparison of the arms",
+            labels={"page": "all arms"},
         ),
+        summary="results/report/summary.md",
     log:
         "logs/report.log",
     benchmark:
@@ -28,6 +30,7 @@ rule report:
         training_logs=lambda wildcards, input: [
             f"{policy}/training_log.parquet" for policy in input.policies
         ],
+        trained_on=of_training_split("{dataset}.{split}"),
         options=flags(experiment.report),
         code=code_digest("report"),
     message:
@@ -39,6 +42,7 @@ rule report:
         " --annotations {input.annotations}"
         " --variance {input.variance}"
         " --training-logs {params.training_logs}"
+        " --trained-on {params.trained_on}"
         " {params.options}"
         " --output {output.page}"
         " > {log} 2>&1"

@@ -5,7 +5,13 @@ rule train:
         variance=of_training_split("results/variance/{dataset}/{split}.parquet"),
         policy=base_policy(),
     output:
-        policy=directory("results/policies/{arm}/seed{seed}"),
+        policy=report(
+            directory("results/policies/{arm}/seed{seed}"),
+            patterns=["{name}_log.parquet"],
+            caption="../workflow/report/training.rst",
+            category="Training",
+            labels={"arm": "{arm}", "seed": "{seed}"},
+        ),
     log:
         "logs/train/{arm}.seed{seed}.log",
     benchmark:

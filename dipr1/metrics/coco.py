@@ -45,7 +45,9 @@ def coco_metrics(
         return dict.fromkeys(("AP", "AP50", "AP75", "AR"), math.nan)
     if not any(len(boxes) for boxes in detections):
         return dict.fromkeys(("AP", "AP50", "AP75", "AR"), 0.0)
-    evaluation = _evaluate(_as_truth(ground_truth, ignore), _as_results(detections, ground_truth))
+    evaluation = _evaluate(
+        _as_truth(ground_truth, ignore), _as_results(detections, [*ground_truth, *ignore])
+    )
     # precision: (IoU, recall, category, area range, maxDets); recall: the same without the second
     precision = np.asarray(evaluation["precision"])[:, :, 0, 0, -1]
     recall = np.asarray(evaluation["recall"])[:, 0, 0, -1]
@@ -96,8 +98,9 @@ def _as_truth(ground_truth: Sequence[np.ndarray], ignore: Sequence[np.ndarray]) 
     }
 
 
-def _as_results(detections: Sequence[np.ndarray], ground_truth: Sequence[np.ndarray]) -> list[dict]:
-    corner = min(boxes[:, :2].min() for boxes in ground_truth if len(boxes))
+def _as_results(detections: Sequence[np.ndarray], others: Sequence[np.ndarray]) -> list[dict]:
+    # where nothing is: beyond the least coordinate of people and ignore areas
+    corner = min(boxes[:, :2].min() for boxes in others if len(boxes))
     nowhere = [corner - 3.0, corner - 3.0, corner - 2.0, corner - 2.0]
     results = []
     for image_id, rows in enumerate(detections, start=1):

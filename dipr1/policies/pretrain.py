@@ -1,11 +1,11 @@
-"""Build and pretrain the tiny policy (verb ``pretrain``), in stages that restart where they stopped.
+"""Build and pretrain the tiny policy in two stages that can be interrupted (verb ``pretrain``).
 
 1. `tower`: the vision tower with a dense head on its merged tokens, which says for each of the
    8 x 8 cells whether a head lies in it and where that person's borders are. A language model
    learns to read positions only from tokens that hold them.
 2. `language`: the language model answers in the template, with the tower frozen. At first the
-   numbers' targets are smeared over their neighbours, later they are exact.
-3. `joint`: both together at a low learning rate.
+   numbers' targets are smeared over their neighbours, later they are almost exact. It is stopped
+   half way down its learning rate: a base that is too good leaves nothing to learn.
 
 The teacher is flawed on purpose, as a base MLLM is, so that reinforcement has something to mend:
 it leaves out half of the hidden people, hints at two overlaps at most when it looks, and answers
@@ -44,13 +44,16 @@ SKIP_LOOK = 0.15
 EMPTY_IN_PROSE = 0.65
 LOOK_JITTER = 3.0  # model pixels
 LEAST_OVERLAP = 0.25  # of the smaller of two people
+SIZES = ((192, 144), (160, 128), (144, 144), (128, 160))
+SIZE_SHARES = (0.7, 0.1, 0.1, 0.1)
 SCENE_SEED = 1_000_003  # apart from every seed that a data set is likely to use
 
-STEPS = {"tower": 800, "language": 1600, "joint": 300}
-BATCH = {"tower": 48, "language": 32, "joint": 32}
-LEARNING_RATE = {"tower": 1.5e-3, "language": 1.5e-3, "joint": 2.5e-4}
-SMEAR = {"tower": 0.0, "language": 1.5, "joint": 0.0}
-SMEARED_SHARE = 0.6  # of the steps of the stage
+STEPS = {"tower": 800, "language": 800}
+HORIZON = {"tower": 800, "language": 1600}  # steps over which the learning rate would fall
+BATCH = {"tower": 48, "language": 32}
+LEARNING_RATE = 1.5e-3
+SMEAR = 1.5  # in coordinates, at first
+SMEARED_SHARE = 0.6  # of the horizon, over which it falls to nothing
 WARM_UP = 100
 SAVE_EVERY = 200
 
@@ -86,6 +89,7 @@ def _run_stage(stage: str, model, head, processor, args) -> None:
     import torch
 
     steps = max(1, round(STEPS[stage] * args.scale))
+    horizon = max(1, round(HORIZON[stage] * args.scale))
     state_file = args.checkpoints / f"{stage}.pt"
     trained = _trained(stage, model, head)
     optimizer = torch.optim.AdamW(trained, lr=1.0, betas=(0.9, 0.95), weight_decay=0.01)
@@ -105,10 +109,8 @@ def _run_stage(stage: str, model, head, processor, args) -> None:
     started, running = time.monotonic(), {}
     for step, batch in _batches(stage, first, steps, processor, args.seed):
         for group in optimizer.param_groups:
-            group["lr"] = LEARNING_RATE[stage] * _schedule(step, steps)
-        losses = _losses(
-            stage, model, head, batch, number_tokens, smear=_smear(stage, step, steps)
-        )
+            group["lr"] = LEARNING_RATE * _schedule(step, horizon)
+        losses = _losses(stage, model, head, batch, number_tokens, smear=_smear(step, horizon))
         optimizer.zero_grad(set_to_none=True)
         sum(losses.values()).backward()
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
@@ -140,19 +142,18 @@ def _trained(stage: str, model, head) -> list:
     return {
         "tower": tower + list(head.parameters()),
         "language": bridge + language,
-        "joint": tower + bridge + language + list(head.parameters()),
     }[stage]
 
 
-def _schedule(step: int, steps: int) -> float:
-    """Linear warm-up, then a cosine down to a twentieth."""
+def _schedule(step: int, horizon: int) -> float:
+    """Linear warm-up, then a cosine down to a twentieth at the horizon."""
     warm = min(1.0, (step + 1) / WARM_UP)
-    return warm * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * step / steps)))
+    return warm * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * step / horizon)))
 
 
-def _smear(stage: str, step: int, steps: int) -> float:
-    """Width of the numbers' soft targets: falls to zero over the first part of the stage."""
-    return SMEAR[stage] * max(0.0, 1 - step / (SMEARED_SHARE * steps))
+def _smear(step: int, horizon: int) -> float:
+    """Width of the numbers' soft targets: falls to zero over the first part of the horizon."""
+    return SMEAR * max(0.0, 1 - step / (SMEARED_SHARE * horizon))
 
 
 # -- teacher ------------------------------------------------------------------------------------
@@ -228,7 +229,9 @@ class Lessons:
     def __getitem__(self, index: int) -> dict:
         stage = list(STEPS).index(self.stage)
         rng = np.random.default_rng([self.seed, stage, index])
-        size = [(192, 144), (160, 128), (144, 144), (128, 160)][int(rng.choice(4, p=[0.7] + [0.1] * 3))]
+        size = [(192, 144), (160, 128), (144, 144), (128, 160)][
+            int(rng.choice(4, p=[0.7] + [0.1] * 3))
+        ]
         drawn = scene(
             index,
             seed=SCENE_SEED + 10 * self.seed + stage,
@@ -272,7 +275,9 @@ def _batches(stage: str, first: int, steps: int, processor, seed: int):
 
 def prompt_ids(processor) -> list[int]:
     """Token ids of the tiny policy's prompt, the image's places included."""
-    prompt = build_prompt(["person"], policy_frame(read_policy_frames("tiny"), tiny.SIDE, tiny.SIDE))
+    prompt = build_prompt(
+        ["person"], policy_frame(read_policy_frames("tiny"), tiny.SIDE, tiny.SIDE)
+    )
     content = [{"type": "image"}, {"type": "text", "text": prompt[0]["content"]}]
     text = processor.apply_chat_template(
         [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
@@ -325,12 +330,10 @@ def _losses(stage: str, model, head, batch: dict, number_tokens, smear: float) -
     with torch.autocast("cpu", torch.bfloat16):
         tower = model.model.visual(batch["pixel_values"], grid_thw=grid)
         losses = {}
-        if stage != "language":
+        if stage == "tower":
             losses |= _dense_losses(head(tower.pooler_output.float()), batch["boxes"])
-        if stage != "tower":
-            losses["language"] = _language_loss(
-                model, tower, batch, number_tokens, smear
-            )
+        else:
+            losses["language"] = _language_loss(model, tower, batch, number_tokens, smear)
     return losses
 
 

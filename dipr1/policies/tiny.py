@@ -51,7 +51,9 @@ def build_tokenizer():
     count as a number), so the glue between two boxes becomes a single token.
     """
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import Qwen2TokenizerFast
+
+    # the generic class: Qwen2's would replace the pre-tokenizer by its own when it is loaded
+    from transformers import PreTrainedTokenizerFast
 
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
@@ -68,14 +70,13 @@ def build_tokenizer():
         show_progress=False,
     )
     tokenizer.train_from_iterator(_corpus(), trainer)
-    fast = Qwen2TokenizerFast(
+    fast = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         eos_token="<|im_end|>",
         pad_token="<|endoftext|>",
-        unk_token=None,
+        padding_side="left",
         additional_special_tokens=[t for t in SPECIAL_TOKENS[1:] if t != "<|im_end|>"],
     )
-    fast.padding_side = "left"
     fast.chat_template = CHAT_TEMPLATE
     return fast
 

@@ -7,6 +7,7 @@ Beside it, ``summary.md`` holds the tables as Markdown. The same inputs give the
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,63 +20,15 @@ from dipr1.config import Report
 from dipr1.errors import UserError
 from dipr1.progress import say
 from dipr1.report.curves import DASHES, panels
+from dipr1.report.metrics import GROUPS, METRICS, number, show
 from dipr1.report.overlays import Shot, shots
-from dipr1.report.results import BASE, Mean, Results, read_results, run_of, set_of
+from dipr1.report.results import BASE, Results, read_results, run_of, set_of
 from dipr1.tables import read_table, whole
 
 TITLE = "DIP-R1: think, look, answer in crowded scenes"
 HEADLINE = "AP"
 
 
-@dataclass(frozen=True)
-class Metric:
-    """How a metric is shown.
-
-    Attributes:
-        name: in the metrics artifact.
-        title: what a reader calls it.
-        meaning: in plain words.
-        better: "higher", "lower" or "" where neither is.
-        form: format of a value.
-    """
-
-    name: str
-    title: str
-    meaning: str
-    better: str = "higher"
-    form: str = ".3f"
-
-
-GROUPS: dict[str, tuple[Metric, ...]] = {
-    "Ranked boxes: how well the boxes, most likely first, match the annotated people": (
-        Metric("AP", "AP", "COCO's average precision, mean over ten overlap thresholds from 0.50 to 0.95."),
-        Metric("AP50", "AP50", "The same at overlap 0.50 only: found is enough, the borders need not be exact."),
-        Metric("AP75", "AP75", "The same at overlap 0.75: borders must be good."),
-        Metric("AR", "AR", "COCO's average recall: people found, mean over the ten thresholds."),
-        Metric("AP_crowdhuman", "AP (CrowdHuman)", "Average precision by CrowdHuman's official rules."),
-        Metric("MR", "MR⁻²", "CrowdHuman's log-average miss rate: people missed while false boxes are few.", "lower"),
-        Metric("JI", "JI", "CrowdHuman's Jaccard index: matched pairs as a share of all boxes and people."),
-    ),
-    "The answer as it is: every box counts, none is ranked": (
-        Metric("precision50", "Precision", "Share of the answered boxes that are a person (overlap at least 0.50)."),
-        Metric("recall50", "Recall", "Share of the people that were found."),
-        Metric("f1_50", "F1", "Harmonic mean of precision and recall."),
-        Metric("count_error", "Count error", "By how many the number of boxes differs from the number of people, mean per image.", "lower", ".2f"),
-    ),
-    "The response": (
-        Metric("well_formed_rate", "Well-formed", "Share of responses exactly in the form think, look, answer.", "higher", ".1%"),
-        Metric("parse_failure_rate", "Unreadable", "Share of responses from which no list of boxes can be read.", "lower", ".1%"),
-        Metric("mean_boxes", "Boxes", "Answered boxes per image.", "", ".2f"),
-        Metric("mean_look_boxes", "Look regions", "Regions looked at per image.", "", ".2f"),
-        Metric("mean_tokens", "Tokens", "Length of a response.", "", ".0f"),
-    ),
-    "The three rewards, measured on these images": (
-        Metric("reward_reasoning", "Reasoning reward", "1 for a response in the three-step form, else 0."),
-        Metric("reward_looking", "Looking reward", "Do the look regions cover, and only cover, where the base policy's boxes vary?"),
-        Metric("reward_accuracy", "Accuracy reward", "Weighted precision and recall of the boxes; people the base policy is unsure of weigh more."),
-    ),
-}
-METRICS = {metric.name: metric for metrics in GROUPS.values() for metric in metrics}
 CARDS = ("AP", "f1_50", "count_error", "reward_looking")
 
 
@@ -119,8 +72,15 @@ def run(args: argparse.Namespace) -> None:
         UserError: a file is missing, is no artifact, or its path does not tell what it is.
     """
     results = read_results(args.metrics, args.training_logs)
-    galleries = _galleries(results, args, options(args, Report).num_overlays)
-    page = render(results, galleries, title=args.title, trained_on=args.trained_on)
+    annotations = _annotations(results, args.annotations)
+    galleries = _galleries(results, args, annotations, options(args, Report).num_overlays)
+    page = render(
+        results,
+        galleries,
+        title=args.title,
+        trained_on=args.trained_on,
+        nouns=nouns(annotations.values()),
+    )
     output = Path(args.output)
     with whole(output) as part:
         part.write_text(page, encoding="utf-8")
@@ -129,17 +89,37 @@ def run(args: argparse.Namespace) -> None:
     say(f"{output}: {len(results.arms)} arms, {len(page.encode()) / 1e6:.1f} MB")
 
 
-def _galleries(results: Results, args: argparse.Namespace, count: int) -> dict[str, list[Shot]]:
+def _annotations(results: Results, paths: Sequence[str]) -> dict[str, pa.Table]:
+    """The annotations of each set."""
+    path_of = {set_of(path): path for path in paths}
+    for dataset in results.sets:
+        if dataset not in path_of:
+            raise UserError(f"--annotations: those of {dataset!r} are missing; give its file too")
+    return {dataset: read_table(path_of[dataset], "annotations") for dataset in results.sets}
+
+
+def nouns(annotations: Iterable[pa.Table]) -> dict[str, str]:
+    """What one and many of the things to find are called."""
+    labels = {
+        label
+        for table in annotations
+        for label in table["labels"].combine_chunks().flatten().unique().to_pylist()
+    }
+    if labels <= {"person"}:
+        return {"one": "person", "many": "people"}
+    return {"one": "object", "many": "objects"}
+
+
+def _galleries(
+    results: Results, args: argparse.Namespace, annotations: dict[str, pa.Table], count: int
+) -> dict[str, list[Shot]]:
     """Overlays of each set, by the first seed of each arm."""
     predictions = {run_of(path): path for path in args.predictions}
-    annotations = {set_of(path): path for path in args.annotations}
     variance = {set_of(path): path for path in args.variance}
     if count == 0:
         return {}
     galleries = {}
     for dataset in results.sets:
-        if dataset not in annotations:
-            raise UserError(f"--annotations: those of {dataset!r} are missing; give its file too")
         tables: dict[str, pa.Table] = {}
         for arm in results.arms:
             key = (arm, results.seeds(arm)[0], dataset)
@@ -150,7 +130,7 @@ def _galleries(results: Results, args: argparse.Namespace, count: int) -> dict[s
                 )
             tables[arm] = read_table(predictions[key], "samples")
         galleries[dataset] = shots(
-            read_table(annotations[dataset], "annotations"),
+            annotations[dataset],
             tables,
             read_table(variance[dataset], "variance") if dataset in variance else None,
             count,
@@ -187,9 +167,22 @@ def headline(results: Results) -> Headline:
 
 
 def render(
-    results: Results, galleries: dict[str, list[Shot]], *, title: str, trained_on: str | None
+    results: Results,
+    galleries: dict[str, list[Shot]],
+    *,
+    title: str,
+    trained_on: str | None,
+    nouns: dict[str, str],
 ) -> str:
-    """The page as HTML."""
+    """The page as HTML.
+
+    Args:
+        results: all figures.
+        galleries: overlays by set; may be empty.
+        title: of the page.
+        trained_on: what the arms were trained on, in words.
+        nouns: "one" and "many" of the things to find.
+    """
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -198,12 +191,14 @@ def render(
         lstrip_blocks=True,
     )
     environment.filters["metric"] = show
-    environment.filters["number"] = lambda value, metric, sign="": format(value, sign + metric.form)
+    environment.filters["number"] = number
     environment.filters["plural"] = plural
+    environment.filters["named"] = lambda text: text.format(**nouns)
     head = headline(results)
     drawn = panels(results)
     return environment.get_template("page.html.j2").render(
         title=title,
+        nouns=nouns,
         trained_on=trained_on,
         results=results,
         headline=head,
@@ -275,12 +270,14 @@ def about(results: Results, arm: str) -> str:
     """What was done to make an arm, as its training log tells."""
     updates, rewards = results.updates(arm), results.rewards(arm)
     if not updates:
-        return "the policy as it was before, not trained here"
+        return "the policy that the others start from, not trained here"
     training = f"{plural(updates, 'update')}"
     if not rewards:
         return f"supervised fine-tuning on reference answers, {training}"
     named = " + ".join(rewards)
-    return f"GRPO reinforcement learning with the {named} reward{'s' * (len(rewards) > 1)}, {training}"
+    return (
+        f"GRPO reinforcement learning with the {named} reward{'s' * (len(rewards) > 1)}, {training}"
+    )
 
 
 def plural(count: float, noun: str, nouns: str | None = None) -> str:
@@ -290,18 +287,6 @@ def plural(count: float, noun: str, nouns: str | None = None) -> str:
     ('1 image', '1,200 images', '2 people')
     """
     return f"{count:,.0f} {noun if count == 1 else nouns or noun + 's'}"
-
-
-def show(mean: Mean, metric: Metric) -> str:
-    """A value as the page writes it.
-
-    >>> show(Mean(0.5, 0.01), METRICS["AP"]), show(Mean(None, None), METRICS["AP"])
-    ('0.500 ± 0.010', '–')
-    """
-    if mean.value is None:
-        return "–"
-    value = format(mean.value, metric.form)
-    return value if mean.spread is None else f"{value} ± {format(mean.spread, metric.form)}"
 
 
 def summary(results: Results, title: str) -> str:

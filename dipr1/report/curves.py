@@ -27,19 +27,45 @@ class Quantity:
 
 QUANTITIES = (
     Quantity("rewards/accuracy_reward/mean", "Accuracy reward", "Are the boxes right? 0 to 1."),
-    Quantity("rewards/looking_reward/mean", "Looking reward", "Does it look where the base policy's boxes vary? 0 to 1."),
-    Quantity("rewards/reasoning_reward/mean", "Reasoning reward", "Share of responses in the three-step form."),
-    Quantity("reward", "Total reward", "Weighted sum of the arm's own rewards: arms with more rewards reach higher."),
+    Quantity(
+        "rewards/looking_reward/mean",
+        "Looking reward",
+        "Does it look where the base policy's boxes vary? 0 to 1.",
+    ),
+    Quantity(
+        "rewards/reasoning_reward/mean",
+        "Reasoning reward",
+        "Share of responses in the three-step form.",
+    ),
+    Quantity(
+        "reward",
+        "Total reward",
+        "Weighted sum of the arm's own rewards: arms with more rewards reach higher.",
+    ),
     Quantity("completions/mean_length", "Response length", "Tokens per response."),
     Quantity("loss", "Loss", "What the optimiser minimises. Around zero by construction for GRPO."),
     Quantity("entropy", "Entropy", "How undecided the policy is, per token.", main=False),
     Quantity("grad_norm", "Gradient norm", "Before clipping.", main=False),
     Quantity("kl", "KL divergence", "Distance from the base policy.", main=False),
-    Quantity("frac_reward_zero_std", "Groups without a signal", "Share of prompts whose responses all got the same reward.", main=False),
-    Quantity("completions/clipped_ratio", "Cut-off responses", "Share that reached the length limit.", main=False),
+    Quantity(
+        "frac_reward_zero_std",
+        "Groups without a signal",
+        "Share of prompts whose responses all got the same reward.",
+        main=False,
+    ),
+    Quantity(
+        "completions/clipped_ratio",
+        "Cut-off responses",
+        "Share that reached the length limit.",
+        main=False,
+    ),
     Quantity("answer/boxes", "Boxes per answer", "In the sampled responses.", main=False),
-    Quantity("answer/precision", "Precision of the answers", "In the sampled responses.", main=False),
-    Quantity("answer/recall", "Recall of the answers", "In the sampled responses, weighted.", main=False),
+    Quantity(
+        "answer/precision", "Precision of the answers", "In the sampled responses.", main=False
+    ),
+    Quantity(
+        "answer/recall", "Recall of the answers", "In the sampled responses, weighted.", main=False
+    ),
     Quantity("look/area_share", "Area looked at", "Share of the image.", main=False),
     Quantity("mean_token_accuracy", "Token accuracy", "Supervised fine-tuning only.", main=False),
 )
@@ -145,7 +171,9 @@ def _draw(quantity: Quantity, runs: dict[str, list], arms: list[str]) -> str:
     for arm, series in runs.items():
         style = f'class="arm{arms.index(arm) % 9}"'
         for steps, values in series:
-            parts.append(f'<path {style} fill="none" stroke-opacity=".28" d="{_line(x(steps), y(values))}"/>')
+            parts.append(
+                f'<path {style} fill="none" stroke-opacity=".28" d="{_line(x(steps), y(values))}"/>'
+            )
         steps, values = _mean_over_seeds(series)
         values = smooth(values, 2 * (len(values) // 20) + 1)
         dash = DASHES[arms.index(arm) % len(DASHES)]

@@ -94,7 +94,8 @@ def shots(
     found = []
     for row in rows:
         record = {
-            name: annotations[name][row].as_py() for name in ("image_id", "image", "width", "height")
+            name: annotations[name][row].as_py()
+            for name in ("image_id", "image", "width", "height")
         }
         objects, ignore = boxes[row][~ignored[row]], boxes[row][ignored[row]]
         name = record["image_id"]

@@ -17,9 +17,7 @@ from dipr1.tables import read_table
 
 BASE = "base"
 
-RUN_PATH = re.compile(
-    r"(?:^|/)(?P<arm>[^/]+)/seed(?P<seed>\d+)/(?P<set>[^/]+\.[^/]+)\.parquet$"
-)
+RUN_PATH = re.compile(r"(?:^|/)(?P<arm>[^/]+)/seed(?P<seed>\d+)/(?P<set>[^/]+\.[^/]+)\.parquet$")
 SET_PATH = re.compile(r"(?:^|/)(?P<dataset>[^/]+)/(?P<split>[^/]+)\.parquet$")
 LOG_PATH = re.compile(r"(?:^|/)(?P<arm>[^/]+)/seed(?P<seed>\d+)/training_log\.parquet$")
 
@@ -93,9 +91,7 @@ class Results:
     def rewards(self, arm: str) -> list[str]:
         """The rewards an arm was trained with, e.g. `reasoning`; none for other methods."""
         logged = [name for (found, _), log in self.logs.items() if found == arm for name in log]
-        return list(
-            dict.fromkeys(match[1] for match in map(REWARD.fullmatch, logged) if match)
-        )
+        return list(dict.fromkeys(match[1] for match in map(REWARD.fullmatch, logged) if match))
 
 
 def read_results(metrics: Sequence[str], training_logs: Sequence[str]) -> Results:
@@ -126,12 +122,15 @@ def read_results(metrics: Sequence[str], training_logs: Sequence[str]) -> Result
 def _read_log(path: str) -> tuple[tuple[str, int], dict[str, tuple[np.ndarray, np.ndarray]]]:
     found = LOG_PATH.search(Path(path).as_posix())
     if found is None:
-        raise UserError(f"--training-logs: expected .../ARM/seedN/training_log.parquet but got {path}")
+        raise UserError(
+            f"--training-logs: expected .../ARM/seedN/training_log.parquet but got {path}"
+        )
     table = read_table(path, "training_log")
     steps, values = table["step"].to_numpy(), table["value"].to_numpy()
     names = np.array(table["name"].to_pylist(), dtype=object)
     log = {
-        name: (steps[names == name], values[names == name]) for name in dict.fromkeys(names.tolist())
+        name: (steps[names == name], values[names == name])
+        for name in dict.fromkeys(names.tolist())
     }
     return (found["arm"], int(found["seed"])), log
 

@@ -20,9 +20,7 @@ from dipr1.rewards import AccuracyReward, LookingReward, ReasoningReward
 from dipr1.training.lessons import grpo_lessons
 
 
-def grpo_trainer(
-    arm: Arm, training: Training, policy, prompts, variance, seed: int, folder: Path
-):
+def grpo_trainer(arm: Arm, training: Training, policy, prompts, variance, seed: int, folder: Path):
     """A `trl.GRPOTrainer` for one arm.
 
     Raises:

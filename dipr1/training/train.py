@@ -15,8 +15,8 @@ from dipr1.errors import UserError
 from dipr1.progress import say
 from dipr1.tables import TRAINING_LOG, read_table, whole, write_table
 
-# Wall-clock figures, and a mean since the last start: they differ between two runs that are the same
-# in everything else.
+# Wall-clock figures, and a mean since the last start: they differ between two runs that are the
+# same in everything else.
 TIMES = ("runtime", "per_second", "step_time", "time/", "epoch", "total_flos", "train_loss")
 
 
@@ -33,7 +33,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, default=None, help="CPU threads")
     parser.add_argument("--output", required=True, type=Path, help="folder of the trained policy")
     parser.add_argument(
-        "--checkpoints", type=Path, default=None, help="folder to resume from (default OUTPUT.parts)"
+        "--checkpoints",
+        type=Path,
+        default=None,
+        help="folder to resume from (default OUTPUT.parts)",
     )
     add_options(parser, Training)
     add_options(parser, Arm)
@@ -77,7 +80,9 @@ def run(args: argparse.Namespace) -> None:
         trainer.model.config.use_cache = True
         trainer.model.save_pretrained(part)
         policy.processor.save_pretrained(part)
-        write_table(log_table(trainer.state.log_history), part / "training_log.parquet", "training_log")
+        write_table(
+            log_table(trainer.state.log_history), part / "training_log.parquet", "training_log"
+        )
         shutil.copytree(folder / "tensorboard", part / "tensorboard", dirs_exist_ok=True)
     shutil.rmtree(folder)
     say(f"{args.arm}: {trainer.state.global_step} updates, saved in {args.output}")

@@ -83,7 +83,9 @@ def _write_set(folder: Path, name: str, scenes: list[Scene]) -> None:
             boxes = {name: getattr(region, name).tolist() for name in ("box", "hull")}
             regions.append(columns | boxes | {"image_id": str(index), "region": number})
     annotations = pa.Table.from_pylist(rows, ANNOTATIONS)
-    write_table(annotations, folder / f"results/annotations/{dataset}/{split}.parquet", "annotations")
+    write_table(
+        annotations, folder / f"results/annotations/{dataset}/{split}.parquet", "annotations"
+    )
     write_table(
         prompt_rows(annotations, ["person"], FRAME),
         folder / f"results/prompts/{dataset}/{split}.parquet",
@@ -148,7 +150,9 @@ def answer(drawn: Scene, recipe: Recipe, rng: np.random.Generator) -> str:
 
 def write_predictions(path: Path, texts: list[str]) -> None:
     """Write the responses to images "0", "1", ... as a samples artifact."""
-    write_table(pa.Table.from_pylist([*map(_sample, range(len(texts)), texts)], SAMPLES), path, "samples")
+    write_table(
+        pa.Table.from_pylist([*map(_sample, range(len(texts)), texts)], SAMPLES), path, "samples"
+    )
 
 
 def _sample(index: int, text: str) -> dict:

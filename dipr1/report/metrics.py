@@ -1,0 +1,149 @@
+"""What the metrics are called on the page, what they mean, and how their values are written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dipr1.report.results import Mean
+
+
+@dataclass(frozen=True)
+class Metric:
+    """How a metric is shown.
+
+    Attributes:
+        name: in the metrics artifact.
+        title: what a reader calls it.
+        meaning: in plain words; {one} and {many} stand for what is looked for.
+        better: "higher", "lower" or "" where neither is.
+        form: format of a value.
+    """
+
+    name: str
+    title: str
+    meaning: str
+    better: str = "higher"
+    form: str = ".3f"
+
+
+RANKED = (
+    Metric(
+        "AP",
+        "AP",
+        "COCO's average precision: 1 when every {one} is found with exact borders and no false box"
+        " is thought likelier. Mean over ten overlap thresholds from 0.50 to 0.95.",
+    ),
+    Metric(
+        "AP50",
+        "AP50",
+        "The same at overlap 0.50 only: found is enough, the borders need not be exact.",
+    ),
+    Metric("AP75", "AP75", "The same at overlap 0.75: borders must be good."),
+    Metric(
+        "AR",
+        "AR",
+        "COCO's average recall: share of the {many} found, mean over the ten thresholds.",
+    ),
+    Metric(
+        "AP_crowdhuman",
+        "AP (CrowdHuman)",
+        "Average precision by CrowdHuman's official rules.",
+    ),
+    Metric(
+        "MR",
+        "MR⁻²",
+        "CrowdHuman's log-average miss rate: {many} missed while false boxes are few.",
+        "lower",
+    ),
+    Metric(
+        "JI",
+        "JI",
+        "CrowdHuman's Jaccard index: matched pairs as a share of all boxes and {many}.",
+    ),
+)
+AS_IT_IS = (
+    Metric(
+        "precision50",
+        "Precision",
+        "Share of the answered boxes that are right (overlap at least 0.50).",
+    ),
+    Metric("recall50", "Recall", "Share of the {many} that were found."),
+    Metric(
+        "f1_50",
+        "F1",
+        "Precision (share of boxes that are right) and recall (share of {many} found) in one"
+        " number, their harmonic mean.",
+    ),
+    Metric(
+        "count_error",
+        "Count error",
+        "By how many the number of boxes differs from the number of {many}, mean per image.",
+        "lower",
+        ".2f",
+    ),
+)
+RESPONSE = (
+    Metric(
+        "well_formed_rate",
+        "Well-formed",
+        "Share of responses exactly in the form think, look, answer.",
+        "higher",
+        ".1%",
+    ),
+    Metric(
+        "parse_failure_rate",
+        "Unreadable",
+        "Share of responses from which no list of boxes can be read.",
+        "lower",
+        ".1%",
+    ),
+    Metric("mean_boxes", "Boxes", "Answered boxes per image.", "", ".2f"),
+    Metric("mean_look_boxes", "Look regions", "Regions looked at per image.", "", ".2f"),
+    Metric("mean_tokens", "Tokens", "Length of a response.", "", ".0f"),
+)
+REWARDS = (
+    Metric(
+        "reward_reasoning",
+        "Reasoning reward",
+        "1 for a response in the three-step form, else 0.",
+    ),
+    Metric(
+        "reward_looking",
+        "Looking reward",
+        "Do the look regions cover, and only cover, where the base policy's boxes vary?",
+    ),
+    Metric(
+        "reward_accuracy",
+        "Accuracy reward",
+        "Weighted precision and recall of the boxes; {many} the base policy is unsure of weigh"
+        " more.",
+    ),
+)
+GROUPS = {
+    "Ranked boxes: how well the boxes, most likely first, match the annotated {many}": RANKED,
+    "The answer as it is: every box counts, none is ranked": AS_IT_IS,
+    "The response": RESPONSE,
+    "The three rewards, measured on these images": REWARDS,
+}
+METRICS = {metric.name: metric for metrics in GROUPS.values() for metric in metrics}
+
+
+def number(value: float, metric: Metric, sign: str = "") -> str:
+    """A value as the page writes it; `sign` "+" writes the sign of positive ones too.
+
+    >>> number(-0.25, METRICS["AP"], "+")
+    '−0.250'
+    """
+    return format(value, sign + metric.form).replace("-", "−")
+
+
+def show(mean: Mean, metric: Metric) -> str:
+    """A mean with its spread, or a dash where it is undefined.
+
+    >>> show(Mean(0.5, 0.01), METRICS["AP"]), show(Mean(None, None), METRICS["AP"])
+    ('0.500 ± 0.010', '–')
+    """
+    if mean.value is None:
+        return "–"
+    value = number(mean.value, metric)
+    return value if mean.spread is None else f"{value} ± {number(mean.spread, metric)}"
