@@ -26,7 +26,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 demo: setup  ## run config.yaml: a policy trained three ways, and the page that compares them
-	snakemake --cores $(CORES) --rerun-incomplete --show-failed-logs
+	snakemake --quiet reason host --cores $(CORES) --rerun-incomplete --show-failed-logs
 	@echo "The report: $(CURDIR)/results/report/index.html"
 
 test: setup  ## unit tests, the workflow, real data

@@ -99,7 +99,8 @@ def options(args: argparse.Namespace, model: type[Section]) -> Any:
     try:
         return model.model_validate(given)
     except ValidationError as error:
-        raise UserError("--" + explain(error, model).replace("_", "-")) from None
+        key, colon, rest = explain(error, model).partition(":")
+        raise UserError("--" + key.replace("_", "-") + colon + rest) from None
 
 
 def flags(section: Section) -> str:

@@ -18,7 +18,7 @@ rule train:
         "benchmarks/train/{arm}.seed{seed}.jsonl"
     conda:
         "../envs/train.yaml"
-    threads: 1
+    threads: 2
     resources:
         mem_mb=6000,
         runtime=720,

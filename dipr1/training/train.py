@@ -14,6 +14,7 @@ from dipr1.config import Arm, Training
 from dipr1.errors import UserError
 from dipr1.progress import say
 from dipr1.tables import TRAINING_LOG, read_table, whole, write_table
+from dipr1.training.tower import share_repeated_images
 
 # Wall-clock figures, and a mean since the last start: they differ between two runs that are the
 # same in everything else.
@@ -70,6 +71,7 @@ def run(args: argparse.Namespace) -> None:
     policy = load_policy(args.policy, args.dtype, args.threads)
     if training.freeze_vision:
         freeze_vision(policy.model)
+        share_repeated_images(policy.model)
     trainer = _trainer(arm, training, policy, prompts, variance, args.seed, folder)
     tell_progress(trainer, args.arm)
     newest = newest_checkpoint(folder)

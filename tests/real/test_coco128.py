@@ -15,7 +15,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from dipr1.prompts import row_frame
+from dipr1.frames import Frame
 from dipr1.tables import box_arrays, read_table
 
 ARMS = ("base", "sft", "dipr1")
@@ -102,10 +102,12 @@ def test_prompts_are_in_the_models_frame_and_lead_back(finished):
     for row, boxes, original in zip(
         prompts.to_pylist(), box_arrays(prompts["gt_boxes"]), image_boxes, strict=True
     ):
+        assert row["frame"] == "absolute"
         assert (boxes >= 0).all()
         assert (boxes[:, 2] <= row["frame_width"]).all()
         assert (boxes[:, 3] <= row["frame_height"]).all()
-        back = row_frame(row).to_image(boxes)
+        sizes = [row[name] for name in ("width", "height", "frame_width", "frame_height")]
+        back = Frame.absolute(*sizes).to_image(boxes)
         # every asked-for box is one of the annotations; the others are to be ignored
         distance = np.abs(back[:, None] - original[None]).max(-1).min(1, initial=np.inf)
         np.testing.assert_allclose(distance, 0, atol=1e-2)

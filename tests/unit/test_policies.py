@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+from argparse import Namespace
 
 import numpy as np
 import pytest
@@ -61,6 +63,13 @@ def test_each_number_is_one_token(processor):
 def test_tokenizer_loses_nothing(processor, text):
     ids = processor.tokenizer(text)["input_ids"]
     assert processor.tokenizer.decode(ids) == text
+
+
+def test_the_shipped_tokenizer_is_the_one_that_was_built(processor, policy):
+    text = render_response("An 8 people street.", [[0, 1, 128, 9]], [[7, 8, 9, 100]], ["person"])
+    ids = processor.tokenizer(text)["input_ids"]
+    assert policy.processor.tokenizer(text)["input_ids"] == ids
+    assert policy.processor.tokenizer.padding_side == "left"
 
 
 def test_ten_people_fit_in_the_longest_response(processor):
@@ -211,3 +220,34 @@ def test_broken_image(tmp_path):
     path.write_bytes(b"not an image")
     with pytest.raises(UserError, match="cannot be read as an image"):
         load.load_image(str(path), "absolute", 128, 128)
+
+
+@pytest.mark.parametrize("stop_before_step", [2, 4])
+def test_pretraining_goes_on_where_it_stopped(tmp_path, monkeypatch, stop_before_step):
+    """Two steps in each stage: the second stop is in the second stage."""
+    monkeypatch.setattr(pretrain, "BATCH", {"tower": 4, "language": 4})
+    monkeypatch.setattr(pretrain, "SAVE_EVERY", 1)
+
+    def arguments(name: str) -> Namespace:
+        output, parts = tmp_path / name, tmp_path / f"{name}.parts"
+        return Namespace(output=output, checkpoints=parts, seed=0, threads=1, scale=2 / 800)
+
+    steps = itertools.count(1)
+    real = pretrain._losses
+
+    def stop_or_go_on(*args, **kwargs):
+        if next(steps) == stop_before_step:
+            raise KeyboardInterrupt
+        return real(*args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pretrain, "_losses", stop_or_go_on)
+        with pytest.raises(KeyboardInterrupt):
+            pretrain.run(arguments("interrupted"))
+    for name in ("interrupted", "whole"):
+        pretrain.run(arguments(name))
+    load.load_policy(str(tmp_path / "whole"), threads=1)
+    interrupted, whole = (
+        (tmp_path / name / "model.safetensors").read_bytes() for name in ("interrupted", "whole")
+    )
+    assert interrupted == whole

@@ -12,7 +12,7 @@ import yaml
 from packaging.requirements import Requirement
 
 from dipr1.cli import VERBS
-from dipr1.config import schema_text
+from dipr1.config import options_page, schema_text
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +28,11 @@ def rule_files(root):
 def test_the_schema_is_the_one_of_the_models(root):
     written = (root / "workflow" / "schemas" / "config.schema.yaml").read_text()
     assert written == schema_text(), "run: python -m dipr1.config"
+
+
+def test_the_page_of_options_is_the_one_of_the_models(root):
+    written = (root / "docs" / "configuration.md").read_text(encoding="utf-8")
+    assert written == options_page(), "run: python -m dipr1.config"
 
 
 @pytest.mark.parametrize(("environment", "extras"), [("data", []), ("train", ["train"])])
