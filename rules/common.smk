@@ -7,8 +7,6 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from snakemake.exceptions import WorkflowError
-
 # a fresh clone plans its jobs without dipr1 being installed; the jobs themselves call `dipr1`
 ROOT = Path(workflow.basedir)
 if str(ROOT) not in sys.path:
@@ -25,7 +23,8 @@ def read_experiment(config):
     try:
         return check(config, ", ".join(str(name) for name in names) or "config")
     except UserError as error:
-        raise WorkflowError(str(error)) from None
+        # a WorkflowError would add two lines about this file to the one that says what to do
+        sys.exit(str(error))
 
 
 def runs():

@@ -16,9 +16,18 @@ from dipr1.progress import say
 from dipr1.tables import TRAINING_LOG, read_table, whole, write_table
 from dipr1.training.tower import share_repeated_images
 
-# Wall-clock figures, and a mean since the last start: they differ between two runs that are the
+# Wall-clock figures, and counts since the last start: they differ between two runs that are the
 # same in everything else.
-TIMES = ("runtime", "per_second", "step_time", "time/", "epoch", "total_flos", "train_loss")
+LEFT_OUT = (
+    "runtime",
+    "per_second",
+    "step_time",
+    "time/",
+    "epoch",
+    "total_flos",
+    "train_loss",
+    "num_tokens",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -174,13 +183,13 @@ def newest_checkpoint(folder: Path) -> Path | None:
 
 
 def log_table(history: list[dict]) -> pa.Table:
-    """The trainer's log as rows (step, name, value), without wall-clock figures."""
+    """The trainer's log as rows (step, name, value), without what differs from run to run."""
     rows = [
         {"step": entry["step"], "name": name, "value": float(value)}
         for entry in history
         for name, value in sorted(entry.items())
         if name != "step"
         and isinstance(value, int | float)
-        and not any(time in name for time in TIMES)
+        and not any(part in name for part in LEFT_OUT)
     ]
     return pa.Table.from_pylist(rows, TRAINING_LOG)

@@ -197,10 +197,4 @@ def test_a_killed_job_goes_on_and_ends_the_same(
     if target == artifact:
         same_bytes(undisturbed, tmp_path, [artifact])
     else:
-        same_bytes(undisturbed, tmp_path, [f"{target}/model.safetensors"])
-        # TRL's SFT counts the tokens since the resume only
-        logs = [
-            pl.read_parquet(folder / artifact).filter(pl.col("name") != "num_tokens")
-            for folder in (undisturbed, tmp_path)
-        ]
-        assert logs[0].equals(logs[1])
+        same_bytes(undisturbed, tmp_path, [f"{target}/model.safetensors", artifact])

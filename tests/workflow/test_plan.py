@@ -99,6 +99,7 @@ def test_a_wrong_configuration_is_one_line(workflow, tmp_path, root, change, mes
     assert len(about) == 1
     assert about[0].startswith(f"{file}: ")
     assert "Traceback" not in done.stdout
+    assert "Snakefile" not in done.stdout
 
 
 @pytest.mark.parametrize("configfile", ["paper", "test"])
