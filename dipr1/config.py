@@ -91,6 +91,12 @@ class Training(Section):
     )
     learning_rate: float = Field(3e-5, gt=0, description="GRPO learning rate, constant.")
     sft_learning_rate: float = Field(3e-5, gt=0, description="SFT learning rate, constant.")
+    sft_think: str = Field(
+        "{count} objects.",
+        min_length=1,
+        description="SFT: what the teacher thinks; {count} is the number of objects.",
+    )
+    sft_why: str | None = Field(None, description="SFT: the teacher's `why` of every look.")
     max_grad_norm: float = Field(0.2, gt=0, description="Gradient norm is clipped to this.")
     max_completion_length: int = Field(160, ge=1, description="Longest response, in tokens.")
     temperature: float = Field(1.0, gt=0, description="Temperature of the rollouts.")

@@ -134,8 +134,13 @@ def code_digest(verb):
     Comments, docstrings and layout do not count; editing them repeats nothing.
     """
     digest = hashlib.sha256()
-    for module in sorted(imported_modules(VERBS[verb][0])):
+    modules = sorted(imported_modules(VERBS[verb][0]))
+    for module in modules:
         digest.update(module.encode() + normalised_code(module).encode())
+    # the page's template and style lie beside its modules
+    for folder in sorted({module_path(module).parent for module in modules}):
+        for path in sorted(folder.glob("*.j2")) + sorted(folder.glob("*.css")):
+            digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
 

@@ -29,7 +29,14 @@ TITLE = "DIP-R1: think, look, answer in crowded scenes"
 HEADLINE = "AP"
 
 
-CARDS = ("AP", "f1_50", "count_error", "reward_looking")
+CARDS = (
+    "AP50",
+    "f1_50",
+    "count_error",
+    "reward_reasoning",
+    "reward_looking",
+    "reward_accuracy",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

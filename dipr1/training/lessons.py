@@ -15,6 +15,8 @@ from dipr1.variance import look_targets
 if TYPE_CHECKING:
     from datasets import Dataset
 
+TEACHER_LOOKS = 4  # a teacher that lists all sixteen targets writes more looks than answers
+
 IMAGE_COLUMNS = ("image", "frame", "frame_width", "frame_height")
 
 
@@ -27,11 +29,13 @@ def grpo_lessons(prompts: pa.Table, variance: pa.Table | None) -> Dataset:
     return _with_images(prompts, {"prompt": prompts["prompt"].to_pylist(), **columns})
 
 
-def sft_lessons(prompts: pa.Table, variance: pa.Table | None) -> Dataset:
+def sft_lessons(
+    prompts: pa.Table, variance: pa.Table | None, think: str, why: str | None
+) -> Dataset:
     """Rows with `prompt`, `image` and the `completion` of a perfect teacher."""
     columns = reward_columns(prompts, variance)
     completions = [
-        [{"role": "assistant", "content": teacher_response(columns, row)}]
+        [{"role": "assistant", "content": teacher_response(columns, row, think, why)}]
         for row in range(prompts.num_rows)
     ]
     return _with_images(
@@ -39,21 +43,34 @@ def sft_lessons(prompts: pa.Table, variance: pa.Table | None) -> Dataset:
     )
 
 
-def teacher_response(columns: dict[str, list[Any]], row: int) -> str:
-    """What a teacher would answer to prompt `row`: every object, looking at the uncertain regions.
+def teacher_response(
+    columns: dict[str, list[Any]], row: int, think: str, why: str | None = None
+) -> str:
+    """What a teacher would answer to prompt `row`: all objects, and looks at what is uncertain.
 
     Args:
         columns: of :func:`dipr1.rewards.columns.reward_columns`.
         row: which prompt.
+        think: text of the first section; `{count}` becomes the number of objects. In words that
+            the policy knows, since few updates teach no new ones.
+        why: what is said of each look, if anything.
     """
-    boxes = columns["gt_boxes"][row]
+    boxes = np.array(columns["gt_boxes"][row], np.float64).reshape(-1, 4)
+    # left to right: an order that can be seen, where that of the annotations cannot
+    order = np.argsort(boxes[:, 0] + boxes[:, 2], kind="stable")
+    labels = [columns["gt_labels"][row][k] for k in order]
     looks = np.zeros((0, 4))
     if "region_boxes" in columns:
         hulls = np.array(columns["region_boxes"][row]).reshape(-1, 4)
-        looks = hulls[look_targets(hulls, np.array(columns["region_uncertainty"][row]))]
-    asked = " and ".join(columns["labels"][row])
-    think = f"{asked}: {len(boxes)} here, {len(looks)} uncertain."
-    return render_response(think, looks, boxes, columns["gt_labels"][row])
+        uncertainty = np.array(columns["region_uncertainty"][row])
+        looks = hulls[look_targets(hulls, uncertainty)[:TEACHER_LOOKS]]
+    return render_response(
+        think.format(count=len(boxes)),
+        looks,
+        boxes[order],
+        labels,
+        whys=None if why is None else [why] * len(looks),
+    )
 
 
 def _with_images(prompts: pa.Table, columns: dict[str, list[Any]]) -> Dataset:

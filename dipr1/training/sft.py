@@ -27,6 +27,6 @@ def sft_trainer(training: Training, policy, prompts, variance, seed: int, folder
     return SFTTrainer(
         model=policy.model,
         args=config,
-        train_dataset=sft_lessons(prompts, variance),
+        train_dataset=sft_lessons(prompts, variance, training.sft_think, training.sft_why),
         processing_class=policy.processor,
     )

@@ -85,11 +85,12 @@ def test_statistics_of_other_annotations(prompts, variance):
         reward_columns(prompts, variance.slice(1))
 
 
-def test_teacher_earns_every_reward(prompts, variance):
+@pytest.mark.parametrize("why", [None, "overlap"])
+def test_teacher_earns_every_reward(prompts, variance, why):
     from dipr1.training.lessons import teacher_response
 
     columns = reward_columns(prompts, variance)
-    responses = [teacher_response(columns, row) for row in range(2)]
+    responses = [teacher_response(columns, row, "{count} people.", why) for row in range(2)]
     assert all(parse_response(text, labels=["person"]).well_formed for text in responses)
     assert accuracy_reward(responses, **columns) == [1.0, 1.0]
     np.testing.assert_allclose(looking_reward(responses, **columns), [1.0, 1.0])
