@@ -26,7 +26,8 @@ rule train:
     params:
         model=shlex.quote(experiment.policy.model),
         dtype=experiment.policy.dtype,
-        training=flags(experiment.training),
+        # a function, so that braces in a text are not taken for wildcards
+        training=lambda wildcards: flags(experiment.training),
         arm=lambda wildcards: flags(experiment.arms[wildcards.arm]),
         # outside the outputs, which Snakemake deletes before a run and after a failure
         checkpoints="results/checkpoints/train/{arm}/seed{seed}",
