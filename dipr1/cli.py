@@ -91,11 +91,11 @@ def options(args: argparse.Namespace, model: type[Section]) -> Any:
 
     given = {name: vars(args)[name] for name in model.model_fields if name in vars(args)}
     for name, value in given.items():
-        if isinstance(value, str) and value[:1] == "{":
+        if get_origin(model.model_fields[name].annotation) is dict:
             try:
                 given[name] = json.loads(value)
             except json.JSONDecodeError as error:
-                raise UserError(f"--{name}: not JSON ({error.msg}): {value}") from None
+                raise UserError(f"--{name.replace('_', '-')}: not JSON ({error.msg}): {value}") from None
     try:
         return model.model_validate(given)
     except ValidationError as error:
