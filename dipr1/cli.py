@@ -95,7 +95,8 @@ def options(args: argparse.Namespace, model: type[Section]) -> Any:
             try:
                 given[name] = json.loads(value)
             except json.JSONDecodeError as error:
-                raise UserError(f"--{name.replace('_', '-')}: not JSON ({error.msg}): {value}") from None
+                flag = name.replace("_", "-")
+                raise UserError(f"--{flag}: not JSON ({error.msg}): {value}") from None
     try:
         return model.model_validate(given)
     except ValidationError as error:
