@@ -36,9 +36,9 @@ RANKED = (
     Metric(
         "AP50",
         "AP50",
-        "The same at overlap 0.50 only: found is enough, the borders need not be exact.",
+        "Average precision at overlap 0.50: found is enough, the borders need not be exact.",
     ),
-    Metric("AP75", "AP75", "The same at overlap 0.75: borders must be good."),
+    Metric("AP75", "AP75", "Average precision at overlap 0.75: borders must be good."),
     Metric(
         "AR",
         "AR",
