@@ -47,6 +47,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -152,7 +153,7 @@ def parse_response(text: str, labels: Collection[str] | None = None) -> Response
     >>> parse_response('```json\\n[{"bbox_2d": [1, 2, 3, 4]}]\\n```').problems
     ('no_tags', 'answer_code_fence', 'answer_missing_label')
     """
-    response = _parse(text)
+    response = _parse_once(text)
     answer = response.answer
     if labels is None or answer is None or set(labels).union([None]).issuperset(answer.labels):
         return response
@@ -161,8 +162,15 @@ def parse_response(text: str, labels: Collection[str] | None = None) -> Response
     )
 
 
-# Several rewards read the same completions one after another.
-@lru_cache(maxsize=1024)
+def _parse_once(text: str) -> Response:
+    """`_parse`, remembered: several rewards read the same completions one after another."""
+    return _remembered(text) if len(text) <= _LONGEST_REMEMBERED else _parse(text)
+
+
+# Over a thousand responses are remembered; those that no policy should write must not fill memory.
+_LONGEST_REMEMBERED = 2**16
+
+
 def _parse(text: str) -> Response:
     sections, problems = _split(text)
     look_items = _items(sections["look"], "look", problems)
@@ -176,35 +184,67 @@ def _parse(text: str) -> Response:
         think=sections["think"],
         look=look,
         answer=answer,
-        problems=tuple(sorted(problems, key=PROBLEMS.index)),
+        problems=tuple(sorted(problems, key=PROBLEMS.index)) if problems else (),
         well_formed=problems <= _PROBLEMS_OF_CONTENT,
     )
 
 
+_remembered = lru_cache(maxsize=1024)(_parse)
+
+
 # --- tags ---------------------------------------------------------------------------------------
+
+_TAG = re.compile("</?(?:think|look|answer)>")
+_ALL_TAGS = [f"<{slash}{name}>" for name in SECTIONS for slash in ("", "/")]
 
 
 def _split(text: str) -> tuple[dict[str, str | None], set[str]]:
     """The text of each section and the problems with the tags."""
-    problems: set[str] = set()
-    counts = {name: (text.count(f"<{name}>"), text.count(f"</{name}>")) for name in SECTIONS}
-    if not any(chain.from_iterable(counts.values())):
+    tags = list(_TAG.finditer(text))
+    if not tags:
         return {"think": None, "look": None, "answer": text}, {"no_tags"}
+    names = [tag.group() for tag in tags]
+    if names == _ALL_TAGS:
+        return _sections_in_order(text, [tag.span() for tag in tags])
+    return _sections_out_of_form(text, tags, names)
+
+
+def _sections_in_order(
+    text: str, tags: list[tuple[int, int]]
+) -> tuple[dict[str, str | None], set[str]]:
+    """`_split` where every tag occurs once and in order; `tags` are their spans."""
+    (a, b), (c, d), (e, f), (g, h), (i, j), (k, m) = tags
+    problems: set[str] = set()
+    think = text[b:c]
+    if not think or think.isspace():
+        problems.add("think_empty")
+    if any(part and not part.isspace() for part in (text[:a], text[d:e], text[h:i], text[m:])):
+        problems.add("outside_text")
+    return {"think": think, "look": text[f:g], "answer": text[j:k]}, problems
+
+
+def _sections_out_of_form(
+    text: str, tags: list[re.Match[str]], names: list[str]
+) -> tuple[dict[str, str | None], set[str]]:
+    """`_split` where a tag is missing, repeated or out of order."""
+    problems: set[str] = set()
+    counts = Counter(names)
+    place = dict(zip(names, tags, strict=True))
     sections: dict[str, str | None] = {}
-    spans = []
+    spans: list[tuple[int, int]] = []
     for name in SECTIONS:
-        opened, closed = counts[name]
+        opening, closing = f"<{name}>", f"</{name}>"
         sections[name] = None
-        if opened > 1 or closed > 1:
+        if counts[opening] > 1 or counts[closing] > 1:
             problems.add(f"{name}_repeated")
-        elif opened == 0:
+        elif counts[opening] == 0:
             problems.add(f"{name}_missing")
         else:
-            begin = text.index(f"<{name}>")
-            inside = begin + len(name) + 2
-            end = text.find(f"</{name}>", inside)
-            after = end + len(name) + 3
-            if end < 0:
+            begin, inside = place[opening].span()
+            end = after = -1
+            if counts[closing]:
+                end, after = place[closing].span()
+            if end < inside:
                 problems.add(f"{name}_unclosed")
                 end = after = _next_tag(text, inside)
             if any(begin < earlier for _, earlier in spans):
@@ -216,9 +256,6 @@ def _split(text: str) -> tuple[dict[str, str | None], set[str]]:
     if _text_outside(text, sorted(spans)):
         problems.add("outside_text")
     return sections, problems
-
-
-_TAG = re.compile("</?(?:think|look|answer)>")
 
 
 def _next_tag(text: str, start: int) -> int:
@@ -286,11 +323,38 @@ def _recover(text: str) -> tuple[Any, list[str]]:
     mended, more = _mend(text)
     if mended is not None:
         return mended, notes + more
-    objects = [_mend(chunk) for chunk in _OBJECT.findall(text)]
+    objects = _OBJECT.findall(text)
     if not objects:
         return None, notes
-    notes += [*chain.from_iterable(more for _, more in objects), "broken_list"]
-    return [item for item, _ in objects], notes
+    items, more = _mend_each(objects)
+    return items, [*notes, *more, "broken_list"]
+
+
+# A list with more unreadable objects than any policy writes is not read beyond them.
+_MOST_UNREADABLE = 100
+
+
+def _mend_each(chunks: list[str]) -> tuple[list, list[str]]:
+    """The value of each chunk, None where it cannot be read, and the notes on all of them.
+
+    As many as possible are read together: one by one is a hundred times slower.
+    """
+    items: list = []
+    notes: list[str] = []
+    num_unreadable, step = 0, len(chunks)
+    while len(items) < len(chunks) and num_unreadable < _MOST_UNREADABLE:
+        together = chunks[len(items) : len(items) + step]
+        found, more = _mend(f"[{','.join(together)}]")
+        if type(found) is list and len(found) == len(together):
+            items += found
+            notes += more
+            step *= 2
+        elif len(together) == 1:
+            items.append(None)
+            num_unreadable += 1
+        else:
+            step = len(together) // 2
+    return items + [None] * (len(chunks) - len(items)), notes
 
 
 def _mend(text: str) -> tuple[Any, list[str]]:
@@ -330,7 +394,7 @@ def _box_token_items(text: str) -> list[dict]:
         if named:
             label = reference.partition("<|object_ref_end|>")[0].strip()
         if opened:
-            numbers = [float(number) for number in _NUMBER.findall(inside)]
+            numbers = list(map(float, _NUMBER.findall(inside)))
             for start in range(0, max(len(numbers), 1), 4):
                 items.append({BOX_KEY: numbers[start : start + 4], "label": label, "why": label})
     return items
@@ -359,12 +423,11 @@ def _boxes(items: list, section: str, problems: set[str]) -> np.ndarray:
     """(N, 4) float64: the box of each item, a row of NaN where it has none; read-only."""
     boxes = _plain_boxes(items)
     if boxes is None:
-        rows = [_row(item, section, problems) for item in items]
-        boxes = np.array(rows, dtype=np.float64).reshape(-1, 4)
+        boxes = _read_boxes(items, section, problems)
     # NaN counts as neither: a row without a box is not a degenerate box.
     if (boxes[:, :2] >= boxes[:, 2:]).any():
         problems.add(f"{section}_degenerate_box")
-    boxes.flags.writeable = False
+    boxes.setflags(write=False)
     return boxes
 
 
@@ -376,31 +439,49 @@ def _plain_boxes(items: list) -> np.ndarray | None:
             return None
         if not _NUMBER_TYPES.issuperset(map(type, chain.from_iterable(rows))):
             return None
-        boxes = np.fromiter(chain.from_iterable(rows), np.float64, 4 * len(rows)).reshape(-1, 4)
+        boxes = np.array(rows, np.float64) if rows else np.empty((0, 4))
     except (TypeError, KeyError, IndexError, OverflowError):
         return None
     return boxes if np.isfinite(boxes).all() else None
 
 
-_NO_BOX = [float("nan")] * 4
-
-
-def _row(item: Any, section: str, problems: set[str]) -> list:
-    """The box of one item, whatever the item is."""
-    box, other_key = (item, False) if type(item) is list else (None, False)
-    if type(item) is dict:
-        box, other_key = _box_of(item)
-    if not _is_box(box):
+def _read_boxes(items: list, section: str, problems: set[str]) -> np.ndarray:
+    """(N, 4) float64, whatever the items are."""
+    rows, where = [], []
+    for position, item in enumerate(items):
+        # What is neither, or empty, holds no box.
+        if not item or type(item) not in _CONTAINERS:
+            continue
+        box, other_key = (item, False) if type(item) is list else _box_of(item)
+        if type(box) is list and len(box) == 4 and _NUMBER_TYPES.issuperset(map(type, box)):
+            rows.append(box)
+            where.append(position)
+            if box is item:
+                problems.add(f"{section}_bare_box")
+            elif other_key:
+                problems.add(f"{section}_box_key")
+    boxes = np.full((len(items), 4), np.nan)
+    if len(rows) < len(items):
         problems.add(f"{section}_bad_box")
-        return _NO_BOX
-    if box is item:
-        problems.add(f"{section}_bare_box")
-    elif other_key:
-        problems.add(f"{section}_box_key")
-    if not all(abs(_float(number)) < float("inf") for number in box):
-        problems.add(f"{section}_non_finite_box")
-        return _NO_BOX
-    return [float(number) for number in box]
+    if rows:
+        found = _floats(rows)
+        finite = np.isfinite(found).all(axis=1)
+        if not finite.all():
+            problems.add(f"{section}_non_finite_box")
+            found[~finite] = np.nan
+        boxes[where] = found
+    return boxes
+
+
+_CONTAINERS = (dict, list)
+
+
+def _floats(rows: list[list[float]]) -> np.ndarray:
+    """(N, 4) float64; an integer too large for that is infinite."""
+    try:
+        return np.array(rows, np.float64)
+    except OverflowError:
+        return np.array([[_float(number) for number in row] for row in rows])
 
 
 def _float(number: float) -> float:
@@ -411,8 +492,10 @@ def _float(number: float) -> float:
 
 
 def _whys(items: list) -> tuple[str, ...]:
-    whys = (item.get("why") if type(item) is dict else None for item in items)
-    return tuple(why if type(why) is str else "" for why in whys)
+    whys = [item.get("why") if type(item) is dict else None for item in items]
+    if {str}.issuperset(map(type, whys)):
+        return tuple(whys)
+    return tuple([why if type(why) is str else "" for why in whys])
 
 
 def _labels(items: list, problems: set[str]) -> tuple[str | None, ...]:
@@ -420,4 +503,4 @@ def _labels(items: list, problems: set[str]) -> tuple[str | None, ...]:
     if {str}.issuperset(map(type, found)):
         return tuple(found)
     problems.add("answer_missing_label")
-    return tuple(label if type(label) is str else None for label in found)
+    return tuple([label if type(label) is str else None for label in found])

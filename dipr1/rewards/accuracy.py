@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dipr1.boxes import as_boxes, ioa, match_pairs, overlapping
+from dipr1.boxes import as_boxes, lies_in, match_pairs, overlapping
 from dipr1.responses import Answer, parse_response
 from dipr1.rewards.completions import (
     column,
@@ -108,7 +108,7 @@ class AccuracyReward:
             rewards.append(self._combine(precision, recall))
             if log_metric is not None:
                 metrics.setdefault("answer/boxes", []).append(len(answer.boxes))
-                metrics.setdefault("answer/duplicates", []).append(count_duplicates(answer))
+                metrics.setdefault("answer/duplicates", []).append(num_repeated(answer.boxes))
                 metrics.setdefault("answer/precision", []).append(precision)
                 metrics.setdefault("answer/recall", []).append(recall)
         log_means(log_metric, metrics)
@@ -139,20 +139,28 @@ class AccuracyReward:
         gt_boxes = as_boxes(gt_boxes)
         pairs = overlapping(answer.boxes, gt_boxes, self.match_iou)
         if gt_labels is not None:
-            same = _same_label(pairs[0], pairs[1], answer.labels, gt_labels, labels)
-            pairs = tuple(values[same] for values in pairs)
+            predicted = _default_labels(answer.labels, gt_labels if labels is None else labels)
+            pairs = _of_same_label(pairs, predicted, gt_labels)
+        # Copies share what they overlap, so that without a shared target there are none to mind.
+        if len(set(pairs[1].tolist())) < len(pairs[1]) and num_repeated(answer.boxes):
+            pairs = _without_neighbours(pairs, answer.boxes)
         matched, found, quality = match_pairs(*pairs)
         if self.quality == "hard":
             quality = np.ones(len(matched))
-        num_predictions = len(answer.boxes) - _num_ignored(answer.boxes, matched, ignore_boxes)
+        num_predictions = len(answer.boxes)
+        if ignore_boxes is not None and len(ignore_boxes):
+            unmatched = np.ones(len(answer.boxes), dtype=bool)
+            unmatched[matched] = False
+            ignored = lies_in(answer.boxes[unmatched], ignore_boxes, IGNORE_IOA)
+            num_predictions -= int(ignored.sum())
         if num_predictions == 0 or len(gt_boxes) == 0:
             both_empty = float(num_predictions == len(gt_boxes))
             return both_empty, both_empty
         weights = 1.0 + self.lam * uncertainties(gt_uncertainty, len(gt_boxes))
-        precision = math.fsum(quality) / num_predictions
-        # Rounded once, so that the order of the answer's boxes cannot change the reward.
-        recall = math.fsum(weights[found] * quality) / math.fsum(weights)
-        return precision, recall
+        # Sums are rounded once, so that the order of the answer's boxes cannot change the reward.
+        precision = math.fsum(quality.tolist()) / num_predictions
+        gained = math.fsum((weights[found] * quality).tolist())
+        return precision, gained / math.fsum(weights.tolist())
 
     def _combine(self, precision: float, recall: float) -> float:
         if self.aggregate == "fbeta":
@@ -162,49 +170,51 @@ class AccuracyReward:
         return precision if self.aggregate == "precision" else recall
 
 
-def _same_label(
-    rows: np.ndarray,
-    columns: np.ndarray,
+def _default_labels(labels: Sequence[str | None], possible: Sequence[str]) -> Sequence[str | None]:
+    """A prediction without a label has the one that is possible where that is only one."""
+    if None not in labels or len(set(possible)) != 1:
+        return labels
+    return [possible[0] if label is None else label for label in labels]
+
+
+def _of_same_label(
+    pairs: tuple[np.ndarray, np.ndarray, np.ndarray],
     labels: Sequence[str | None],
     gt_labels: Sequence[str],
-    asked: Sequence[str] | None,
-) -> np.ndarray:
-    """(P,) bool: whether prediction `rows[p]` has the label of ground truth `columns[p]`.
+) -> tuple[np.ndarray, ...]:
+    """The pairs of a prediction and a ground truth that have the same label."""
+    if len({*labels, *gt_labels}) == 1:
+        return pairs
+    same = [
+        labels[row] is not None and labels[row] == gt_labels[column]
+        for row, column in zip(pairs[0].tolist(), pairs[1].tolist(), strict=True)
+    ]
+    return tuple(values[np.array(same, dtype=bool)] for values in pairs)
 
-    A prediction without a label has the one that is asked for where that is only one, else none.
+
+def _without_neighbours(
+    pairs: tuple[np.ndarray, np.ndarray, np.ndarray], boxes: np.ndarray
+) -> tuple[np.ndarray, ...]:
+    """The pairs left to boxes that are given several times: those of their largest IoU.
+
+    Else a copy would be taken for the neighbour, whom nobody has found, of the one that it shows,
+    and to repeat every box would pay in a crowd.
     """
-    possible = set(gt_labels if asked is None else asked)
-    only = next(iter(possible)) if len(possible) == 1 else None
-    predicted = [only if label is None else label for label in labels]
-    return np.array(
-        [
-            predicted[row] is not None and predicted[row] == gt_labels[column]
-            for row, column in zip(rows.tolist(), columns.tolist(), strict=True)
-        ],
-        dtype=bool,
-    )
+    rows, _, ious = pairs
+    _, same, count = np.unique(boxes, axis=0, return_inverse=True, return_counts=True)
+    best = np.zeros(len(boxes))
+    np.maximum.at(best, rows, ious)
+    kept = (count[same.ravel()][rows] == 1) | (ious == best[rows])
+    return tuple(values[kept] for values in pairs)
 
 
-def _num_ignored(boxes: np.ndarray, matched: np.ndarray, ignore_boxes: ArrayLike | None) -> int:
-    """How many unmatched boxes lie in one of the ignore regions."""
-    if ignore_boxes is None or len(matched) == len(boxes):
-        return 0
-    ignore_boxes = as_boxes(ignore_boxes)
-    if len(ignore_boxes) == 0:
-        return 0
-    ignored = (ioa(boxes, ignore_boxes) >= IGNORE_IOA).any(axis=1)
-    ignored[matched] = False
-    return int(ignored.sum())
+def num_repeated(boxes: np.ndarray) -> int:
+    """How many of the (N, 4) boxes repeat an earlier one.
 
-
-def count_duplicates(answer: Answer) -> int:
-    """How many items of the answer repeat an earlier one, box and label.
-
-    >>> count_duplicates(Answer(np.zeros((3, 4)), ("person", "person", "car")))
-    1
+    >>> num_repeated(np.zeros((3, 4)))
+    2
     """
-    items = set(zip(map(tuple, answer.boxes.tolist()), answer.labels, strict=True))
-    return len(answer.boxes) - len(items)
+    return len(boxes) - len(set(map(tuple, boxes.tolist())))
 
 
 _DEFAULT = AccuracyReward()

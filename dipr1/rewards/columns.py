@@ -21,15 +21,15 @@ def reward_columns(prompts: pa.Table, variance: pa.Table | None) -> dict[str, li
             `region_boxes` and `region_uncertainty`.
 
     Returns:
-        gt_boxes, gt_labels, ignore_boxes, labels, frame_width, frame_height and, with `variance`,
-        gt_uncertainty (one per ground truth), region_boxes (hulls) and region_uncertainty.
+        image_id, gt_boxes, gt_labels, ignore_boxes, labels, frame_width, frame_height and, with
+        `variance`, gt_uncertainty (one per ground truth), region_boxes (hulls) and region_uncertainty.
 
     Raises:
         UserError: an image has no statistics, or they are about other boxes.
     """
     columns: dict[str, list[Any]] = {
         name: prompts[name].to_pylist()
-        for name in ("gt_boxes", "gt_labels", "ignore_boxes", "labels")
+        for name in ("image_id", "gt_boxes", "gt_labels", "ignore_boxes", "labels")
     }
     columns |= {name: prompts[name].to_pylist() for name in ("frame_width", "frame_height")}
     if variance is None:

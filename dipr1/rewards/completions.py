@@ -51,8 +51,8 @@ def uncertainties(values: Sequence[float | None] | None, length: int) -> np.ndar
     if values is None:
         return np.zeros(length)
     known = np.array(values, dtype=np.float64)
-    known[np.isnan(known)] = 0.0
-    return known
+    # By a comparison: one call less than asking for NaN.
+    return np.where(known == known, known, 0.0)
 
 
 def f_beta(precision: float, recall: float, beta: float) -> float:

@@ -1,4 +1,4 @@
-"""Variance-guided looking reward: does the response look where the base policy is unsure?
+"""Variance-guided looking reward: does the response look where the policy is unsure?
 
 Published is a reward guided by the variance of the boxes. Its equation is not, so what is here is
 our definition (docs: the method, section 5): the F-beta of two ratios of exact areas.
@@ -10,13 +10,13 @@ looked at.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Hashable, Iterator, Sequence
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dipr1.boxes import Coverage, area, as_boxes, clip, union_area
+from dipr1.boxes import area, as_boxes, clip, union_area, union_areas
 from dipr1.responses import parse_response
 from dipr1.rewards.completions import (
     column,
@@ -26,7 +26,7 @@ from dipr1.rewards.completions import (
     required_column,
     uncertainties,
 )
-from dipr1.variance import look_targets
+from dipr1.variance import box_variance, look_targets
 
 
 class LookingReward:
@@ -36,19 +36,42 @@ class LookingReward:
         threshold: regions of at least this uncertainty are to be looked at.
         max_regions: at most so many of them, the most uncertain ones.
         beta: of F-beta; above 1 favours recall.
+        source: where the regions come from. "precomputed": the columns `region_boxes` and
+            `region_uncertainty`. "group": the other responses to the same prompt in the call, so
+            that no statistics are needed and the target follows the policy.
+        match_iou: "group": the smallest IoU of boxes of one region.
+        v0: "group": the box variance at which certainty has fallen to 1/e.
+
+    Raises:
+        ValueError: `source` is none of the above.
     """
 
     __name__ = "looking_reward"
 
-    def __init__(self, threshold: float = 0.5, max_regions: int = 16, beta: float = 1.0) -> None:
+    def __init__(
+        self,
+        threshold: float = 0.5,
+        max_regions: int = 16,
+        beta: float = 1.0,
+        source: Literal["precomputed", "group"] = "precomputed",
+        match_iou: float = 0.5,
+        v0: float = 0.01,
+    ) -> None:
+        if source not in ("precomputed", "group"):
+            raise ValueError(f"source: expected 'precomputed' or 'group' but got {source!r}")
         self.threshold = threshold
         self.max_regions = max_regions
         self.beta = beta
+        self.source = source
+        self.match_iou = match_iou
+        self.v0 = v0
 
     def __call__(self, completions: Sequence[Any], **columns: Any) -> list[float | None]:
-        """One reward in [0, 1] per completion, None where its `region_boxes` is None.
+        """One reward in [0, 1] per completion, None where there are no regions to judge it by.
 
-        Columns: region_boxes and region_uncertainty (required), frame_width, frame_height.
+        Columns: frame_width, frame_height; of source "precomputed" region_boxes and
+        region_uncertainty (required), of source "group" gt_boxes (required), ignore_boxes, and
+        image_id or prompts (one is required): responses that share it are one group.
 
         Raises:
             ValueError: a required column is absent.
@@ -63,10 +86,10 @@ class LookingReward:
         log_metric = columns.get("log_metric")
         metrics: dict[str, list[float]] = {}
         rewards: list[float | None] = []
-        for completion, hulls, uncertainty, width, height in zip(
+        regions = self._group_regions if self.source == "group" else self._given_regions
+        for completion, (hulls, uncertainty), width, height in zip(
             completions,
-            required_column(columns, "region_boxes", self.__name__),
-            required_column(columns, "region_uncertainty", self.__name__),
+            regions(completions, columns),
             column(columns, "frame_width", len(completions)),
             column(columns, "frame_height", len(completions)),
             strict=True,
@@ -79,15 +102,14 @@ class LookingReward:
                 rewards.append(0.0)
                 continue
             frame = None if width is None or height is None else (width, height)
-            boxes = look.boxes if frame is None else clip(look.boxes, *frame)
-            recall, precision = self.recall_precision(boxes, hulls, uncertainty, frame)
+            recall, precision = self.recall_precision(look.boxes, hulls, uncertainty, frame)
             rewards.append(f_beta(precision, recall, self.beta))
             if log_metric is not None:
-                metrics.setdefault("look/boxes", []).append(len(boxes))
+                metrics.setdefault("look/boxes", []).append(len(look.boxes))
                 metrics.setdefault("look/recall", []).append(recall)
                 metrics.setdefault("look/precision", []).append(precision)
                 if frame is not None:
-                    share = union_area(boxes) / (width * height)
+                    share = union_area(clip(look.boxes, *frame)) / (width * height)
                     metrics.setdefault("look/area_share", []).append(share)
         log_means(log_metric, metrics)
         return rewards
@@ -102,35 +124,110 @@ class LookingReward:
         """Recall and precision of the regions looked at, by area.
 
         Args:
-            look_boxes: (N, 4), inside the frame.
-            hulls: (K, 4) of the regions, the same frame.
+            look_boxes: (N, 4), in the frame of `hulls`.
+            hulls: (K, 4) of the regions.
             uncertainty: K values in [0, 1].
-            frame: (width, height) to which the hulls are clipped.
+            frame: (width, height) to which all boxes are clipped.
 
         Returns:
             (1, 1) where there is nothing to look at and the response does not, and (0, 0) where
             only one of the two is so.
         """
-        hulls = as_boxes(hulls)
-        weights = uncertainties(uncertainty, len(hulls))
+        hulls, weights = self._targets(hulls, uncertainty, frame)
         if frame is not None:
-            hulls = clip(hulls, *frame)
-        targets = look_targets(hulls, weights, self.threshold, self.max_regions)
-        hulls, weights = hulls[targets], weights[targets]
+            look_boxes = clip(look_boxes, *frame)
         if len(hulls) == 0 or len(look_boxes) == 0:
             looks = union_area(look_boxes) > 0.0
             agree = float(len(hulls) == 0 and not looks)
             return agree, agree
-        grid = Coverage(np.concatenate([look_boxes, hulls]))
-        looked = grid.union(slice(len(look_boxes)))
-        of_hulls = slice(len(look_boxes), None)
-        looked_area = grid.area(looked)
-        if looked_area == 0.0:
+        looked, within, in_any = union_areas(look_boxes, hulls)
+        if looked == 0.0:
             return 0.0, 0.0
-        shares = np.minimum(grid.areas_within(looked, of_hulls) / area(hulls), 1.0)
-        recall = float((weights * shares).sum() / weights.sum())
-        precision = grid.area(looked & grid.union(of_hulls)) / looked_area
-        return recall, precision
+        shares = np.minimum(within / area(hulls), 1.0)
+        return float(weights @ shares / weights.sum()), min(in_any / looked, 1.0)
+
+    def _targets(
+        self,
+        hulls: ArrayLike,
+        uncertainty: Sequence[float | None],
+        frame: tuple[float, float] | None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The (<= max_regions, 4) hulls to look at, clipped to the frame, and their uncertainty."""
+        weights = uncertainties(uncertainty, len(hulls))
+        # Most regions are certain: what is done to boxes is done to the others only.
+        uncertain = (weights >= self.threshold).nonzero()[0]
+        hulls = as_boxes([hulls[k] for k in uncertain.tolist()])
+        weights = weights[uncertain]
+        if frame is not None:
+            hulls = clip(hulls, *frame)
+        targets = look_targets(hulls, weights, self.threshold, self.max_regions)
+        return hulls[targets], weights[targets]
+
+    def _given_regions(
+        self, completions: Sequence[Any], columns: dict[str, Any]
+    ) -> Iterator[tuple[Any, Any]]:
+        """The hulls and uncertainties of the columns."""
+        return zip(
+            required_column(columns, "region_boxes", self.__name__),
+            required_column(columns, "region_uncertainty", self.__name__),
+            strict=True,
+        )
+
+    def _group_regions(
+        self, completions: Sequence[Any], columns: dict[str, Any]
+    ) -> Iterator[tuple[Any, Any]]:
+        """For each completion the regions of the other ones of its group.
+
+        None where there is no other one, or no ground truth is given.
+        """
+        keys = _group_keys(columns, self.__name__)
+        groups: dict[Hashable, list[int]] = {}
+        for row, key in enumerate(keys):
+            groups.setdefault(key, []).append(row)
+        answers = [_answered_boxes(completion) for completion in completions]
+        regions: list[tuple[Any, Any]] = [(None, None)] * len(completions)
+        for row, gt_boxes, ignore_boxes, group, width, height in zip(
+            range(len(completions)),
+            required_column(columns, "gt_boxes", self.__name__),
+            column(columns, "ignore_boxes", len(completions)),
+            (groups[key] for key in keys),
+            column(columns, "frame_width", len(completions)),
+            column(columns, "frame_height", len(completions)),
+            strict=True,
+        ):
+            others = [answers[other] for other in group if other != row]
+            if gt_boxes is None or not others:
+                continue
+            if width is not None and height is not None:
+                others = [clip(boxes, width, height) for boxes in others]
+            found = box_variance(
+                others,
+                gt_boxes,
+                () if ignore_boxes is None else ignore_boxes,
+                match_iou=self.match_iou,
+                v0=self.v0,
+            )
+            regions[row] = (
+                [region.hull for region in found],
+                [region.uncertainty for region in found],
+            )
+        return iter(regions)
+
+
+def _group_keys(columns: dict[str, Any], reward: str) -> list[Hashable]:
+    """What the responses to one prompt share, one per completion."""
+    if columns.get("image_id") is not None:
+        return columns["image_id"]
+    # Many images are asked the same question; what is annotated tells them apart.
+    prompts = map(completion_text, required_column(columns, "prompts", reward))
+    annotated = map(repr, required_column(columns, "gt_boxes", reward))
+    return list(zip(prompts, annotated, strict=True))
+
+
+def _answered_boxes(completion: Any) -> np.ndarray:
+    """(N, 4) boxes of the answer; none where it cannot be read."""
+    answer = parse_response(completion_text(completion)).answer
+    return np.empty((0, 4)) if answer is None else answer.boxes
 
 
 _DEFAULT = LookingReward()

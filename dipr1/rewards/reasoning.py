@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from dipr1.responses import SECTIONS, Response, parse_response
+from dipr1.responses import PROBLEMS, SECTIONS, Response, parse_response
 from dipr1.rewards.completions import column, completion_text, log_means
 
 
@@ -37,8 +37,21 @@ class ReasoningReward:
             for completion, labels in zip(completions, asked, strict=True)
         ]
         well_formed = [float(response.well_formed) for response in responses]
-        log_means(columns.get("log_metric"), {"response/well_formed": well_formed})
+        if columns.get("log_metric") is not None:
+            log_means(columns["log_metric"], _metrics(responses))
         return [_sections_in_form(r) / 3 for r in responses] if self.graded else well_formed
+
+
+def _metrics(responses: Sequence[Response]) -> dict[str, list[bool]]:
+    """What is reported of the form: every problem each time, so that its mean over steps is one."""
+    found = {f"problems/{name}": [name in r.problems for r in responses] for name in PROBLEMS}
+    return found | {
+        "response/well_formed": [response.well_formed for response in responses],
+        "response/truncated": [
+            any(problem.endswith("_unclosed") for problem in response.problems)
+            for response in responses
+        ],
+    }
 
 
 def _sections_in_form(response: Response) -> int:

@@ -63,7 +63,7 @@ def reward_functions(arm: Arm) -> tuple[list, list[float]]:
     """The arm's rewards and their weights, in a fixed order; those without weight are left out."""
     rewards = {
         "reasoning": ReasoningReward(),
-        "looking": LookingReward(),
+        "looking": LookingReward(source=arm.looking_source),
         "accuracy": AccuracyReward(
             quality=arm.quality, aggregate=arm.aggregate, lam=arm.uncertainty_weight
         ),

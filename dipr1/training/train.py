@@ -65,8 +65,10 @@ def run(args: argparse.Namespace) -> None:
     training, arm = options(args, Training), options(args, Arm)
     if arm.method == "none":
         raise UserError("--method none: there is nothing to train; use the base policy itself")
-    if arm.rewards.get("looking") and args.variance is None:
-        raise UserError("--rewards: looking is rewarded, so --variance FILE is needed")
+    if arm.rewards.get("looking") and arm.looking_source == "precomputed" and not args.variance:
+        raise UserError(
+            "--rewards: looking is rewarded, so --variance FILE is needed, or --looking-source group"
+        )
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     # TRL 1.16 still uses the old name of an argument that transformers 5.23 has renamed
     warnings.filterwarnings("ignore", ".*gradient_checkpointing.*", FutureWarning)

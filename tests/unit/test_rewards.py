@@ -20,6 +20,7 @@ from dipr1.rewards import (
     reasoning_reward,
 )
 from dipr1.rewards.completions import completion_text
+from dipr1.variance import box_variance
 from tests.unit import reference
 
 
@@ -408,19 +409,16 @@ def test_accuracy_equals_the_reference(predicted, truth, ignore, copy):
     boxes, labels = [box for box, _ in predicted], [label for _, label in predicted]
     gt_boxes, gt_labels = [box for (box, _), _ in truth], [label for (_, label), _ in truth]
     u = [level for _, level in truth]
-    expected = reference.accuracy(boxes, labels, gt_boxes, gt_labels, ignore, u)
     columns = {"gt_labels": gt_labels, "ignore_boxes": ignore, "gt_uncertainty": u}
-    found = score(boxes, gt_boxes, labels, **columns)
-    assert found == pytest.approx(float(expected[2]), abs=1e-12)
-    for name, value in zip(("precision", "recall"), expected, strict=False):
-        options = {"aggregate": name}
-        # Two best matchings may weigh differently; the sum that decides is that of the IoUs.
-        options |= {"lam": 0.0} if name == "recall" else {}
-        if name == "recall":
-            unweighted = reference.accuracy(boxes, labels, gt_boxes, gt_labels, ignore, u, lam=0)
-            value = unweighted[1]
-        found = score(boxes, gt_boxes, labels, options, **columns)
-        assert found == pytest.approx(float(value), abs=1e-12)
+    # Several matchings may be equally good and weigh differently; each is right.
+    possible = reference.precisions_and_recalls(boxes, labels, gt_boxes, gt_labels, ignore, u)
+    for aggregate, expected in (
+        ("fbeta", [reference.f_beta(*one) for one in possible]),
+        ("precision", [precision for precision, _ in possible]),
+        ("recall", [recall for _, recall in possible]),
+    ):
+        found = score(boxes, gt_boxes, labels, {"aggregate": aggregate}, **columns)
+        assert min(abs(found - value) for value in expected) < 1e-12
 
 
 # --- as a trainer calls them ---------------------------------------------------------------------
@@ -532,3 +530,113 @@ def test_import_is_light():
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.stdout.strip() == "[]", result.stderr
+
+
+# --- regions of the group -------------------------------------------------------------------------
+
+# A person whom everybody finds, one whom half of the group finds, and nobody else.
+SURE, DOUBTFUL = [10, 10, 30, 60], [70, 20, 90, 70]
+GROUP = [respond([SURE, DOUBTFUL], [DOUBTFUL])] * 2 + [respond([SURE], [DOUBTFUL])] * 3
+GROUP_COLUMNS = {
+    "gt_boxes": [[SURE, DOUBTFUL]] * 5,
+    "frame_width": [100] * 5,
+    "frame_height": [100] * 5,
+}
+
+
+def test_a_group_tells_its_responses_where_to_look():
+    # Four others: found by 4 e = .36, by 1 or 2 e = .84 or 1; so only DOUBTFUL is a target.
+    rewards = LookingReward(source="group")(GROUP, image_id=["a"] * 5, **GROUP_COLUMNS)
+    assert rewards == [1.0] * 5
+
+
+def test_a_response_is_not_judged_by_itself():
+    # Alone in seeing a phantom: the others know of no such region, and it is wrong to look there.
+    phantom = [40, 10, 60, 60]
+    odd = respond([SURE, phantom], [phantom])
+    group = [odd, respond([SURE]), respond([SURE]), respond([SURE]), respond([SURE])]
+    columns = GROUP_COLUMNS | {"gt_boxes": [[SURE]] * 5}
+    first, *others = LookingReward(source="group")(group, image_id=["a"] * 5, **columns)
+    assert first == 0.0
+    # For the others it is a region of support 1 / 4, e = 21 / 25, and they do not look.
+    assert others == [0.0] * 4
+
+
+def test_groups_do_not_mix():
+    # The same question about two images: without ids what is annotated tells them apart.
+    together = LookingReward(source="group")(
+        GROUP + GROUP[:1], prompts=["where?"] * 6, gt_boxes=[[SURE, DOUBTFUL]] * 5 + [[SURE]]
+    )
+    assert together == [1.0] * 5 + [None]  # one response is no group
+    conversations = [[{"role": "user", "content": "where?"}]] * 5
+    assert LookingReward(source="group")(GROUP, prompts=conversations, **GROUP_COLUMNS) == [1.0] * 5
+
+
+def test_a_group_needs_to_know_what_it_is():
+    with pytest.raises(ValueError, match="needs the column 'prompts'"):
+        LookingReward(source="group")(GROUP, **GROUP_COLUMNS)
+    with pytest.raises(ValueError, match="needs the column 'gt_boxes'"):
+        LookingReward(source="group")(GROUP, image_id=["a"] * 5)
+    with pytest.raises(ValueError, match="source: expected"):
+        LookingReward(source="batch")
+
+
+def test_regions_of_the_group_are_those_of_box_variance():
+    rng = np.random.default_rng(0)
+    truth = rng.uniform(0, 60, (6, 2))
+    truth = np.concatenate([truth, truth + rng.uniform(10, 40, (6, 2))], axis=1)
+    answers = [
+        (truth + rng.normal(0, 2, truth.shape))[rng.random(6) < 0.6].round(2) for _ in range(6)
+    ]
+    texts = [respond(boxes.tolist(), truth[:2].tolist()) for boxes in answers]
+    found = LookingReward(source="group")(
+        texts, image_id=[7] * 6, gt_boxes=[truth] * 6, frame_width=[100] * 6, frame_height=[100] * 6
+    )
+    for i, text in enumerate(texts):
+        others = [np.clip(boxes, 0, 100) for j, boxes in enumerate(answers) if j != i]
+        regions = box_variance(others, truth)
+        expected = looking_reward(
+            [text],
+            region_boxes=[[region.hull for region in regions]],
+            region_uncertainty=[[region.uncertainty for region in regions]],
+            frame_width=[100],
+            frame_height=[100],
+        )
+        assert [found[i]] == expected
+
+
+# --- what is logged -------------------------------------------------------------------------------
+
+
+def test_what_a_person_training_needs_is_logged():
+    logged = {}
+    texts = [
+        HONEST,
+        respond([PEOPLE[0]] * 3, PEOPLE[:1]),
+        "<think>a crowd</think><look>[]</look><answer>[{",
+    ]
+    columns = {name: [value] * 3 for name, value in SCENE.items()}
+    for reward in (reasoning_reward, looking_reward, accuracy_reward):
+        reward(texts, log_metric=logged.__setitem__, **columns)
+    assert logged["response/well_formed"] == pytest.approx(2 / 3)
+    assert logged["response/truncated"] == pytest.approx(1 / 3)
+    problems = {name for name, share in logged.items() if name.startswith("problems/") and share}
+    assert problems == {"problems/answer_unclosed", "problems/answer_not_json"}
+    # Over the answers that can be read.
+    assert logged["answer/boxes"] == 3.0
+    assert logged["answer/duplicates"] == 1.0
+    assert logged["answer/precision"] == pytest.approx((1 + 1 / 3) / 2)
+    assert logged["answer/recall"] == pytest.approx((1 + 1.9 / 4.7) / 2)
+    assert logged["look/recall"] == pytest.approx((1 + 0.9 / 1.6 + (0.7 / 1.6) * 0.24 + 0) / 3)
+    assert logged["look/precision"] == pytest.approx(2 / 3)
+    assert logged["look/area_share"] == pytest.approx((1760 + 1000 + 0) / 3 / 10_000)
+
+
+def test_a_copy_is_not_taken_for_a_neighbour():
+    # Two people who overlap by more than half; one is found, and given twice.
+    columns = {"gt_boxes": [[[0, 0, 20, 60], [4, 0, 24, 60]]]}
+    once, twice = (accuracy_reward([respond([[0, 0, 20, 60]] * n)], **columns)[0] for n in (1, 2))
+    assert once == pytest.approx(2 / 3)
+    assert twice == pytest.approx(1 / 2)
+    # Two who stand in the same four numbers are two.
+    assert accuracy_reward([respond([SURE] * 2)], gt_boxes=[[SURE] * 2]) == [1.0]
