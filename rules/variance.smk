@@ -7,6 +7,8 @@ rule variance:
         ),
     output:
         regions="results/variance/{dataset}/{split}.parquet",
+        suspects="results/audit/{dataset}/{split}.parquet",
+        images="results/audit/{dataset}/{split}.images.parquet",
     log:
         "logs/variance/{dataset}.{split}.log",
     benchmark:
@@ -15,8 +17,8 @@ rule variance:
         "../envs/data.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=2000,
+        runtime=30,
     params:
         options=flags(experiment.variance),
         code=code_digest("variance"),
@@ -27,4 +29,6 @@ rule variance:
         " --annotations {input.annotations}"
         " {params.options}"
         " --output {output.regions}"
+        " --audit {output.suspects}"
+        " --audit-images {output.images}"
         " > {log} 2>&1"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dipr1.boxes import area
+from dipr1.boxes import area, clip
 from dipr1.cli import main
 from dipr1.tables import SCHEMAS, read_table, write_table
 from dipr1.variance import Region, box_variance, look_targets
@@ -212,18 +212,23 @@ def test_look_targets_in_order():
 # --- the verb ------------------------------------------------------------------------------------
 
 
-def write_annotations(path, images: dict[str, tuple[list, list]]) -> str:
+def filled(columns: dict, schema_name: str) -> pa.Table:
+    """A table of the artifact, null where nothing is given."""
+    num_rows = len(columns["image_id"])
+    values = {name: columns.get(name, [None] * num_rows) for name in SCHEMAS[schema_name].names}
+    return pa.table(values, schema=SCHEMAS[schema_name])
+
+
+def write_annotations(path, images: dict[str, tuple[list, list]], width=100, height=80) -> str:
     table = {
         "image_id": list(images),
-        "image": ["x.png"] * len(images),
-        "width": [100] * len(images),
-        "height": [80] * len(images),
+        "image": [f"{name}.png" for name in images],
+        "width": [width] * len(images),
+        "height": [height] * len(images),
         "boxes": [boxes for boxes, _ in images.values()],
-        "labels": [["person"] * len(boxes) for boxes, _ in images.values()],
         "ignore": [ignore for _, ignore in images.values()],
-        "visibility": [[None] * len(boxes) for boxes, _ in images.values()],
     }
-    write_table(pa.table(table, schema=SCHEMAS["annotations"]), path, "annotations")
+    write_table(filled(table, "annotations"), path, "annotations")
     return str(path)
 
 
@@ -231,14 +236,9 @@ def write_samples(path, samples: list[tuple[str, int, list | None]]) -> str:
     table = {
         "image_id": [image_id for image_id, _, _ in samples],
         "sample": [number for _, number, _ in samples],
-        "text": [""] * len(samples),
-        "num_tokens": [1] * len(samples),
-        "problems": [["answer_missing"] if boxes is None else [] for _, _, boxes in samples],
         "boxes": [boxes for _, _, boxes in samples],
-        "look_boxes": [[]] * len(samples),
-        "confidence": [[]] * len(samples),
     }
-    write_table(pa.table(table, schema=SCHEMAS["samples"]), path, "samples")
+    write_table(filled(table, "samples"), path, "samples")
     return str(path)
 
 
@@ -357,6 +357,64 @@ def test_many_images_are_read_in_pieces(tmp_path):
     ]
     assert found["support"].to_list()[::100] == counts
     assert len(found) == 1100
+
+
+def test_many_images_are_measured_as_each_by_itself(tmp_path):
+    # Crowds, repeated boxes, ignore regions, boxes out of frame, images with few samples or people.
+    rng = np.random.default_rng(2)
+    images, samples = {}, []
+    for number in range(120):
+        corners = rng.uniform(-10, 60, (rng.integers(0, 12), 2))
+        truth = np.hstack([corners, corners + rng.uniform(5, 40, corners.shape)]).astype(np.float32)
+        ignore = rng.random(len(truth)) < 0.2
+        name = str(number)
+        images[name] = (truth.tolist(), ignore.tolist())
+        for turn in range(rng.integers(1, 6)):
+            boxes = truth[rng.random(len(truth)) < 0.8]
+            boxes = boxes + rng.normal(0, 2, boxes.shape)
+            boxes = np.vstack([boxes, boxes[:2], [[3, 3, 20, 30]]]).astype(np.float32)
+            samples.append((name, turn, None if rng.random() < 0.1 else boxes.tolist()))
+    annotations = write_annotations(tmp_path / "annotations.parquet", images)
+    shuffled = [samples[k] for k in rng.permutation(len(samples))]
+    shard = write_samples(tmp_path / "0.parquet", shuffled)
+    assert variance([shard], annotations, tmp_path / "variance.parquet") == 0
+    found = polars.read_parquet(tmp_path / "variance.parquet").partition_by(
+        "image_id", as_dict=True
+    )
+    for name, (boxes, ignore) in images.items():
+        truth, ignored = np.array(boxes).reshape(-1, 4), np.array(ignore, dtype=bool)
+        answers = [
+            clip([] if sample is None else sample, 100, 80)
+            for owner, _, sample in samples
+            if owner == name
+        ]
+        regions = box_variance(answers, truth[~ignored], truth[ignored])
+        rows = found[name,].to_dict(as_series=False) if regions else found.get((name,), {})
+        for column in ("gt_index", "support", "num_samples", "box_variance", "uncertainty"):
+            assert rows.get(column, []) == [getattr(region, column) for region in regions]
+        for column in ("box", "hull"):
+            expected = [getattr(region, column).astype(np.float32).tolist() for region in regions]
+            assert rows.get(column, []) == expected
+
+
+def test_the_size_of_the_pieces_does_not_matter(tmp_path, monkeypatch):
+    rng = np.random.default_rng(3)
+    truth = [[x, y, x + 18.0, y + 30.0] for x in range(0, 80, 12) for y in (5.0, 40.0)]
+    images = {f"{number:02d}": (truth, [False] * len(truth)) for number in range(30)}
+    samples = [
+        (name, turn, boxes.tolist())
+        for turn in range(4)
+        for name in images
+        for boxes in [noisy_samples(rng, np.array(truth), 1)[0]]
+    ]
+    annotations = write_annotations(tmp_path / "annotations.parquet", images)
+    shard = write_samples(tmp_path / "0.parquet", samples)
+    assert variance([shard], annotations, tmp_path / "whole.parquet") == 0
+    monkeypatch.setattr("dipr1.variance.ROWS_AT_ONCE", 7)
+    monkeypatch.setattr("dipr1.variance.PAIRS_AT_ONCE", 5)
+    assert variance([shard], annotations, tmp_path / "pieces.parquet") == 0
+    whole, pieces = (tmp_path / f"{name}.parquet" for name in ("whole", "pieces"))
+    assert whole.read_bytes() == pieces.read_bytes()
 
 
 def test_hulls_hold_their_boxes(tmp_path):
