@@ -156,6 +156,8 @@ def _lies_in_one(box: list[float], regions: list[list[float]], share: float) -> 
     if not (x1 < x2 and y1 < y2 and all(abs(side) <= _LARGEST_COORDINATE for side in box)):
         return False
     own = (x2 - x1) * (y2 - y1)
+    if own == 0.0:  # two sides so short that their product is rounded to nothing
+        return False
     for left, top, right, bottom in regions:
         width, height = min(x2, right) - max(x1, left), min(y2, bottom) - max(y1, top)
         shared = max(width, 0.0) * max(height, 0.0)

@@ -51,7 +51,7 @@ from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -307,8 +307,9 @@ def _json(text: str) -> Any:
 
 
 _FENCE = re.compile(r"```[a-zA-Z]*")
-_TRAILING_COMMA = re.compile(r",(\s*[\]}])")
-_OBJECT = re.compile(r"\{[^{}]*\}")
+_TRAILING_COMMA = re.compile(r",(?=\s*[\]}])")
+# One without a number shows no box, whatever it was meant to be.
+_OBJECT = re.compile(r"\{[^{}0-9]*[0-9][^{}]*\}")
 
 
 def _recover(text: str) -> tuple[Any, list[str]]:
@@ -316,7 +317,7 @@ def _recover(text: str) -> tuple[Any, list[str]]:
     if "<|box_start|>" in text or "<box>" in text:
         return _box_token_items(text), ["box_tokens"]
     notes = []
-    fences = [fence.span() for fence in _FENCE.finditer(text)]
+    fences = [fence.span() for fence in islice(_FENCE.finditer(text), 2)]
     if fences:
         notes.append("code_fence")
         text = text[fences[0][1] : fences[1][0] if len(fences) > 1 else len(text)]
@@ -341,7 +342,7 @@ def _mend_each(chunks: list[str]) -> tuple[list, list[str]]:
     """
     items: list = []
     notes: list[str] = []
-    num_unreadable, step = 0, len(chunks)
+    num_unreadable, step = 0, 16
     while len(items) < len(chunks) and num_unreadable < _MOST_UNREADABLE:
         together = chunks[len(items) : len(items) + step]
         found, more = _mend(f"[{','.join(together)}]")
@@ -361,7 +362,7 @@ def _mend(text: str) -> tuple[Any, list[str]]:
     """The value of an almost-JSON text, and the notes on what kept it from being JSON."""
     value, notes = _json(text), []
     for note, repair in (
-        ("trailing_comma", lambda t: _TRAILING_COMMA.sub(r"\1", t)),
+        ("trailing_comma", lambda t: _TRAILING_COMMA.sub("", t)),
         ("single_quotes", lambda t: t.replace("'", '"')),
     ):
         if value is not None:
@@ -376,7 +377,8 @@ def _mend(text: str) -> tuple[Any, list[str]]:
 
 _REF_TOKENS = {"<ref>": "<|object_ref_start|>", "</ref>": "<|object_ref_end|>"}
 _BOX_TOKENS = {"<box>": "<|box_start|>", "</box>": "<|box_end|>"}
-_NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?")
+_NUMBER = re.compile(r"[-+]?[0-9]+(?:\.[0-9]+)?")
+_BETWEEN_NUMBERS = str.maketrans("[](),", "     ")
 
 
 def _box_token_items(text: str) -> list[dict]:
@@ -394,10 +396,25 @@ def _box_token_items(text: str) -> list[dict]:
         if named:
             label = reference.partition("<|object_ref_end|>")[0].strip()
         if opened:
-            numbers = list(map(float, _NUMBER.findall(inside)))
-            for start in range(0, max(len(numbers), 1), 4):
-                items.append({BOX_KEY: numbers[start : start + 4], "label": label, "why": label})
+            numbers = _numbers(inside)
+            items += [
+                {BOX_KEY: numbers[start : start + 4], "label": label, "why": label}
+                for start in range(0, max(len(numbers), 1), 4)
+            ]
     return items
+
+
+def _numbers(text: str) -> list[float]:
+    """The numbers between two box tokens, whatever else is there."""
+    try:
+        return list(map(float, text.translate(_BETWEEN_NUMBERS).split()))
+    except ValueError:
+        found = islice(_NUMBER.finditer(text), _MOST_NUMBERS)
+        return [float(number.group()) for number in found]
+
+
+# Where there is more between them than numbers, this many are read: a thousand boxes.
+_MOST_NUMBERS = 4096
 
 
 # --- items --------------------------------------------------------------------------------------
@@ -421,7 +438,7 @@ def _box_of(item: dict) -> tuple[Any, bool]:
 
 def _boxes(items: list, section: str, problems: set[str]) -> np.ndarray:
     """(N, 4) float64: the box of each item, a row of NaN where it has none; read-only."""
-    boxes = _plain_boxes(items)
+    boxes = _uniform_boxes(items, section, problems)
     if boxes is None:
         boxes = _read_boxes(items, section, problems)
     # NaN counts as neither: a row without a box is not a degenerate box.
@@ -431,10 +448,19 @@ def _boxes(items: list, section: str, problems: set[str]) -> np.ndarray:
     return boxes
 
 
-def _plain_boxes(items: list) -> np.ndarray | None:
-    """(N, 4) float64 where every item is well formed, else None."""
+def _uniform_boxes(items: list, section: str, problems: set[str]) -> np.ndarray | None:
+    """(N, 4) float64 where all items hold their box in the same way, else None."""
+    key, problem = BOX_KEY, None
+    if items and type(items[0]) is dict and BOX_KEY not in items[0]:
+        key = next((other for other in OTHER_BOX_KEYS if other in items[0]), BOX_KEY)
+        problem = "box_key"
     try:
-        rows = [item[BOX_KEY] for item in items]
+        if items and type(items[0]) is list:
+            rows, problem = items, "bare_box"
+        else:
+            rows = [item[key] for item in items]
+        if problem == "box_key" and any(BOX_KEY in item for item in items):
+            return None
         if not ({4}.issuperset(map(len, rows)) and {list}.issuperset(map(type, rows))):
             return None
         if not _NUMBER_TYPES.issuperset(map(type, chain.from_iterable(rows))):
@@ -442,16 +468,18 @@ def _plain_boxes(items: list) -> np.ndarray | None:
         boxes = np.array(rows, np.float64) if rows else np.empty((0, 4))
     except (TypeError, KeyError, IndexError, OverflowError):
         return None
-    return boxes if np.isfinite(boxes).all() else None
+    if not np.isfinite(boxes).all():
+        return None
+    if problem:
+        problems.add(f"{section}_{problem}")
+    return boxes
 
 
 def _read_boxes(items: list, section: str, problems: set[str]) -> np.ndarray:
     """(N, 4) float64, whatever the items are."""
     rows, where = [], []
-    for position, item in enumerate(items):
-        # What is neither, or empty, holds no box.
-        if not item or type(item) not in _CONTAINERS:
-            continue
+    for position in _containers(items):
+        item = items[position]
         box, other_key = (item, False) if type(item) is list else _box_of(item)
         if type(box) is list and len(box) == 4 and _NUMBER_TYPES.issuperset(map(type, box)):
             rows.append(box)
@@ -473,7 +501,11 @@ def _read_boxes(items: list, section: str, problems: set[str]) -> np.ndarray:
     return boxes
 
 
-_CONTAINERS = (dict, list)
+def _containers(items: list) -> list[int]:
+    """Positions of the items that can hold anything: neither numbers and texts nor empty ones."""
+    if {dict, list}.isdisjoint(map(type, items)):
+        return []
+    return [k for k, item in enumerate(items) if item and type(item) in (dict, list)]
 
 
 def _floats(rows: list[list[float]]) -> np.ndarray:
@@ -499,8 +531,14 @@ def _whys(items: list) -> tuple[str, ...]:
 
 
 def _labels(items: list, problems: set[str]) -> tuple[str | None, ...]:
-    found = [item.get("label") if type(item) is dict else None for item in items]
-    if {str}.issuperset(map(type, found)):
+    if dict not in set(map(type, items)):
+        found: list = [None] * len(items)
+    else:
+        found = [item.get("label") if item and type(item) is dict else None for item in items]
+    kinds = set(map(type, found))
+    if kinds <= {str}:
         return tuple(found)
     problems.add("answer_missing_label")
+    if kinds <= {str, type(None)}:
+        return tuple(found)
     return tuple([label if type(label) is str else None for label in found])

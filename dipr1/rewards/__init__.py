@@ -13,6 +13,7 @@ region_boxes          (K, 4) hulls of the box-variance regions
 region_uncertainty    K uncertainties u in [0, 1]
 frame_width           width of the model frame
 frame_height          height of the model frame
+image_id              whose image it is; `LookingReward(source="group")` groups by it
 labels                the labels that the prompt asks for; without the column they are not checked
 ====================  ==========================================================================
 
@@ -20,6 +21,9 @@ Other columns and the trainer's own arguments are ignored, but for ``log_metric`
 given, each reward reports the quantities it is made of.
 
 Importing this package needs numpy only: no torch, no trainer.
+
+Other trainers call :mod:`dipr1.rewards.for_verl`, :mod:`dipr1.rewards.for_easyr1` and
+:mod:`dipr1.rewards.for_swift`; :func:`dipr1.rewards.scores.score_response` serves any other.
 """
 
 from dipr1.rewards.accuracy import AccuracyReward, accuracy_reward

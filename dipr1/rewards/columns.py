@@ -22,7 +22,8 @@ def reward_columns(prompts: pa.Table, variance: pa.Table | None) -> dict[str, li
 
     Returns:
         image_id, gt_boxes, gt_labels, ignore_boxes, labels, frame_width, frame_height and, with
-        `variance`, gt_uncertainty (one per ground truth), region_boxes (hulls) and region_uncertainty.
+        `variance`, gt_uncertainty (one per ground truth), region_boxes (hulls) and
+        region_uncertainty.
 
     Raises:
         UserError: an image has no statistics, or they are about other boxes.

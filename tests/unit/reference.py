@@ -1,143 +1,259 @@
 """Slow references in plain Python, written from the definitions and sharing no code with `dipr1`.
 
-Boxes are sequences of four numbers. Where coordinates are integers, areas are counts of unit cells
-and ratios are fractions, so nothing is rounded.
+A box is a sequence of four numbers. They are taken as the fractions they are, so that nothing is
+rounded: areas, overlaps, precisions and recalls come out exact. Unions are counted cell by cell or
+taken apart into intersections, matchings are tried one after another.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
 Box = Sequence[float]
+Pairs = list[tuple[int, int]]
+HALF = Fraction(1, 2)
+LARGEST = 1e100
 
 
-def size(box: Box) -> tuple:
-    """Width and height, 0 where inverted."""
+class Ambiguous(Exception):
+    """The definition allows several results here, or rounding decides between them."""
+
+
+# --- boxes --------------------------------------------------------------------------------------
+
+
+def exact(side: float) -> int | Fraction:
+    return side if type(side) is int else Fraction(side)
+
+
+def is_finite(box: Box) -> bool:
+    return all(abs(side) <= LARGEST for side in box)
+
+
+def box_area(box: Box) -> int | Fraction:
+    """0 where degenerate, inverted or not finite."""
     x1, y1, x2, y2 = box
-    return (x2 - x1, y2 - y1) if x2 > x1 and y2 > y1 else (0, 0)
+    if not (is_finite(box) and x1 < x2 and y1 < y2):
+        return 0
+    return (exact(x2) - exact(x1)) * (exact(y2) - exact(y1))
 
 
-def box_area(box: Box):
-    width, height = size(box)
-    return width * height
+def intersection(boxes: Sequence[Box]) -> Box:
+    """What finite boxes share; inverted where they share nothing, or one of them is inverted."""
+    x1, y1, x2, y2 = zip(*boxes, strict=True)
+    return max(x1), max(y1), min(x2), min(y2)
 
 
-def common(a: Box, b: Box):
+def common(a: Box, b: Box) -> int | Fraction:
     """Area that two boxes share."""
-    if not box_area(a) or not box_area(b):
-        return 0
-    return box_area((max(a[0], b[0]), max(a[1], b[1]), min(a[2], b[2]), min(a[3], b[3])))
+    return box_area(intersection([a, b])) if is_finite(a) and is_finite(b) else 0
 
 
-def ratio(a, b):
-    """a / b, exact for integers; 0 for 0 / 0."""
-    if not a:
-        return 0
-    return Fraction(a, b) if isinstance(a, int) and isinstance(b, int) else a / b
-
-
-def box_iou(a: Box, b: Box):
+def box_iou(a: Box, b: Box) -> Fraction:
     shared = common(a, b)
-    return ratio(shared, box_area(a) + box_area(b) - shared)
+    return Fraction(shared, box_area(a) + box_area(b) - shared) if shared else Fraction(0)
 
 
-def box_ioa(box: Box, region: Box):
-    return ratio(common(box, region), box_area(box))
+def box_ioa(box: Box, region: Box) -> Fraction:
+    shared = common(box, region)
+    return Fraction(shared, box_area(box)) if shared else Fraction(0)
 
 
-def best_pairs(overlaps: Sequence[Sequence], threshold=0.5) -> list[tuple[int, int]]:
-    """Of all one-to-one matchings, the one with most pairs, then with the largest total."""
-
-    def extend(row: int, free: frozenset) -> tuple[int, object, list]:
-        if row == len(overlaps):
-            return 0, 0, []
-        best = extend(row + 1, free)
-        for column in sorted(free):
-            overlap = overlaps[row][column]
-            if overlap >= threshold and overlap > 0:
-                count, total, pairs = extend(row + 1, free - {column})
-                candidate = (count + 1, total + overlap, [(row, column), *pairs])
-                best = max(best, candidate, key=lambda found: found[:2])
-        return best
-
-    return extend(0, frozenset(range(len(overlaps[0]) if overlaps else 0)))[2]
+def clipped(box: Box, width: float, height: float) -> Box:
+    """The part of a box inside the frame."""
+    sides = zip(box, (width, height) * 2, strict=True)
+    return tuple(min(max(side, 0), largest) for side, largest in sides)
 
 
-def cells(boxes: Sequence[Box]) -> set[tuple[int, int]]:
+def union_area(boxes: Sequence[Box]) -> Fraction:
+    """Area of a union, by inclusion and exclusion: for few boxes."""
+    boxes = [box for box in boxes if box_area(box)]
+    return sum(
+        (
+            (-1) ** (num - 1) * box_area(intersection(chosen))
+            for num in range(1, len(boxes) + 1)
+            for chosen in itertools.combinations(boxes, num)
+        ),
+        Fraction(0),
+    )
+
+
+def cells(boxes: Iterable[Box]) -> set[tuple[int, int]]:
     """The unit cells that boxes with integer coordinates cover."""
     return {
         (x, y)
-        for x1, y1, x2, y2 in boxes
-        if x1 < x2 and y1 < y2
-        for x in range(x1, x2)
-        for y in range(y1, y2)
+        for box in boxes
+        if box_area(box)
+        for x in range(int(box[0]), int(box[2]))
+        for y in range(int(box[1]), int(box[3]))
     }
 
 
-def harmonic(precision, recall):
-    return 2 * precision * recall / (precision + recall) if precision + recall else 0
+# --- matching -----------------------------------------------------------------------------------
+
+
+def best_matchings(overlaps: Sequence[Sequence], threshold=HALF) -> list[Pairs]:
+    """All one-to-one matchings with the most pairs and, among those, the largest total."""
+    # For every set of columns in use: number of pairs, total, and the ways to get there.
+    found: dict[int, tuple[int, Fraction, list[Pairs]]] = {0: (0, Fraction(0), [[]])}
+    for row, values in enumerate(overlaps):
+        extended = dict(found)
+        for used, (num, total, ways) in found.items():
+            for column, overlap in enumerate(values):
+                if overlap < threshold or overlap <= 0 or used >> column & 1:
+                    continue
+                key = used | 1 << column
+                worth = (num + 1, total + overlap)
+                more = [[*pairs, (row, column)] for pairs in ways]
+                best = extended.get(key, (-1, 0, []))
+                if worth > best[:2]:
+                    extended[key] = (*worth, more)
+                elif worth == best[:2]:
+                    extended[key] = (*worth, [*best[2], *more])
+        found = extended
+    best = max(state[:2] for state in found.values())
+    return [pairs for state in found.values() if state[:2] == best for pairs in state[2]]
+
+
+def best_pairs(overlaps: Sequence[Sequence], threshold=HALF) -> Pairs:
+    """The first of the best matchings in lexicographic order."""
+    return min(best_matchings(overlaps, threshold))
+
+
+# --- rewards ------------------------------------------------------------------------------------
+
+
+def f_beta(precision, recall, beta=1):
+    denominator = beta * beta * precision + recall
+    return (1 + beta * beta) * precision * recall / denominator if denominator else 0
+
+
+def known(uncertainty: Sequence[float | None]) -> list[Fraction]:
+    """Uncertainties as fractions; what is not known is 0."""
+    return [Fraction(0 if u is None or u != u else u) for u in uncertainty]
+
+
+def targets(hulls, uncertainty, threshold=0.5, max_regions=16) -> list[int]:
+    """Which regions are to be looked at, in order."""
+    chosen = [k for k, u in enumerate(uncertainty) if u >= threshold and box_area(hulls[k])]
+    return sorted(chosen, key=lambda k: (-uncertainty[k], -box_area(hulls[k]), k))[:max_regions]
+
+
+def look_recall_precision(
+    looks, hulls, uncertainty, frame=None, threshold=0.5, max_regions=16
+) -> tuple[Fraction, Fraction]:
+    """Recall and precision of look boxes with integer coordinates, by counting cells."""
+    if frame is not None:
+        looks = [clipped(box, *frame) for box in looks]
+        hulls = [clipped(box, *frame) for box in hulls]
+    weights = known(uncertainty)
+    chosen = targets(hulls, weights, threshold, max_regions)
+    looked = cells(looks)
+    if not chosen or not looked:
+        agree = Fraction(not chosen and not looked)
+        return agree, agree
+    wanted = {k: cells([hulls[k]]) for k in chosen}
+    recall = sum(weights[k] * Fraction(len(looked & wanted[k]), len(wanted[k])) for k in chosen)
+    precision = Fraction(len(looked & set().union(*wanted.values())), len(looked))
+    return recall / sum(weights[k] for k in chosen), precision
 
 
 def looking(looks, hulls, uncertainty, width, height, threshold=0.5, max_regions=16):
-    """The looking reward of integer boxes inside the frame."""
-    frame = cells([(0, 0, width, height)])
-    chosen = [k for k in range(len(hulls)) if uncertainty[k] >= threshold]
-    chosen.sort(key=lambda k: (-uncertainty[k], -len(cells([hulls[k]])), k))
-    chosen = chosen[:max_regions]
-    looked = cells(looks) & frame
-    if not chosen or not looked:
-        return 1 if not chosen and not looked else 0
-    weights = [Fraction(uncertainty[k]) for k in chosen]
-    shares = [Fraction(len(looked & cells([hulls[k]])), len(cells([hulls[k]]))) for k in chosen]
-    recall = sum(w * s for w, s in zip(weights, shares, strict=True)) / sum(weights)
-    wanted = cells([hulls[k] for k in chosen])
-    return harmonic(Fraction(len(looked & wanted), len(looked)), recall)
+    """The looking reward of boxes with integer coordinates."""
+    frame = (width, height)
+    recall, precision = look_recall_precision(
+        looks, hulls, uncertainty, frame, threshold, max_regions
+    )
+    return f_beta(precision, recall)
 
 
-def accuracy(predictions, labels, truth, truth_labels, ignore, uncertainty, lam=1):
-    """Precision, recall and their harmonic mean for integer boxes, quality = IoU."""
-    overlaps = [
-        [
-            box_iou(box, other) if label == other_label else 0
-            for other, other_label in zip(truth, truth_labels, strict=True)
-        ]
-        for box, label in zip(predictions, labels, strict=True)
-    ]
-    pairs = best_pairs(overlaps)
-    matched = {row for row, _ in pairs}
-    counted = [
-        row
-        for row, box in enumerate(predictions)
-        if row in matched or all(box_ioa(box, region) < Fraction(1, 2) for region in ignore)
-    ]
-    if not counted or not truth:
-        return (1, 1, 1) if not counted and not truth else (0, 0, 0)
-    weights = [1 + lam * Fraction(u) for u in uncertainty]
-    precision = Fraction(sum(overlaps[r][c] for r, c in pairs)) / len(counted)
-    recall = sum(weights[c] * overlaps[r][c] for r, c in pairs) / Fraction(sum(weights))
-    return precision, recall, harmonic(precision, recall)
+def labels_to_compare(labels, truth_labels, asked):
+    """The labels of the answer, those that are left out being the only one that is possible."""
+    possible = set(truth_labels if asked is None else asked)
+    only = next(iter(possible)) if len(possible) == 1 else None
+    return [only if label is None else label for label in labels]
 
 
-def mean_box(boxes):
-    return tuple(sum(side) / len(boxes) for side in zip(*boxes, strict=True))
+def precisions_and_recalls(
+    predictions,
+    labels,
+    truth,
+    truth_labels=None,
+    ignore=(),
+    uncertainty=None,
+    *,
+    asked=None,
+    lam=1,
+    quality="soft",
+    match_iou=HALF,
+) -> set[tuple[Fraction, Fraction]]:
+    """(precision, recall) of an answer: one, or as many as there are equally good matchings.
+
+    Of a box that is given several times, whatever its labels, only the pairs of the largest IoU
+    count.
+    """
+    overlaps = [[box_iou(box, other) for other in truth] for box in predictions]
+    if truth_labels is not None:
+        for row, label in enumerate(labels_to_compare(labels, truth_labels, asked)):
+            for column, other in enumerate(truth_labels):
+                if label is None or label != other:
+                    overlaps[row][column] = Fraction(0)
+    for row, box in enumerate(predictions):
+        if predictions.count(box) > 1:
+            overlaps[row] = [value if value == max(overlaps[row]) else 0 for value in overlaps[row]]
+    weights = [1 + lam * u for u in known(uncertainty or [0] * len(truth))]
+    results = set()
+    for pairs in best_matchings(overlaps, match_iou):
+        matched = {row for row, _ in pairs}
+        num_counted = sum(
+            row in matched or not any(box_ioa(box, region) >= HALF for region in ignore)
+            for row, box in enumerate(predictions)
+        )
+        if num_counted == 0 or len(truth) == 0:
+            agree = Fraction(num_counted == len(truth))
+            results.add((agree, agree))
+            continue
+        worth = {pair: overlaps[pair[0]][pair[1]] if quality == "soft" else 1 for pair in pairs}
+        precision = Fraction(sum(worth.values())) / num_counted
+        recall = sum(weights[pair[1]] * worth[pair] for pair in pairs) / Fraction(sum(weights))
+        results.add((precision, recall))
+    return results
 
 
-def regions(samples, truth, ignore, v0=0.01):
-    """Rows (gt_index or None, box, hull, support, e, v or None, u) of the box-variance regions."""
+# --- box variance -------------------------------------------------------------------------------
+
+
+def mean_box(boxes: Sequence[Box]) -> Box:
+    return tuple(sum(map(Fraction, side)) / len(boxes) for side in zip(*boxes, strict=True))
+
+
+def regions(samples, truth, ignore, v0=0.01, match_iou=HALF):
+    """Rows (gt_index or None, box, hull, support, e, v or None, u) of the box-variance regions.
+
+    Raises:
+        Ambiguous: two matchings are equally good, or a phantom's mean is so near to the threshold
+            that its rounding decides.
+    """
     found = [{"box": tuple(box), "members": [], "gt": index} for index, box in enumerate(truth)]
     for boxes in samples:
         boxes = [tuple(box) for box in boxes if box_area(box)]
-        ignored = [any(box_ioa(box, region) >= 0.5 for region in ignore) for box in boxes]
+        ignored = [any(box_ioa(box, region) >= HALF for region in ignore) for box in boxes]
         overlaps = [
             [
-                0 if is_ignored and anchor["gt"] is None else box_iou(box, anchor["box"])
+                Fraction(0)
+                if is_ignored and anchor["gt"] is None
+                else _iou_with_anchor(box, anchor, match_iou)
                 for anchor in found
             ]
             for box, is_ignored in zip(boxes, ignored, strict=True)
         ]
-        anchor_of = dict(best_pairs(overlaps))
+        matchings = best_matchings(overlaps, match_iou)
+        if len(matchings) > 1:
+            raise Ambiguous
+        anchor_of = dict(matchings[0])
         for row, box in enumerate(boxes):
             if row in anchor_of:
                 found[anchor_of[row]]["members"].append(box)
@@ -149,22 +265,33 @@ def regions(samples, truth, ignore, v0=0.01):
     return [_statistics(anchor, len(samples), v0) for anchor in found]
 
 
+def _iou_with_anchor(box, anchor, match_iou):
+    overlap = box_iou(box, anchor["box"])
+    if anchor["gt"] is None and abs(overlap - match_iou) < 1e-9:
+        raise Ambiguous
+    return overlap
+
+
 def _statistics(anchor, num_samples, v0):
     members, everything = anchor["members"], [anchor["box"], *anchor["members"]]
-    q = (len(members) + 0.5) / (num_samples + 1)
+    q = (len(members) + HALF) / (num_samples + 1)
     existence = 4 * q * (1 - q)
     variance = None
     if len(members) >= 2:
         mean = mean_box(members)
         sizes = (mean[2] - mean[0], mean[3] - mean[1]) * 2
-        variance = 0.0
+        variance = Fraction(0)
         for side in range(4):
-            squares = sum((box[side] - mean[side]) ** 2 for box in members)
+            squares = sum((Fraction(box[side]) - mean[side]) ** 2 for box in members)
             variance += squares / (len(members) - 1) / sizes[side] ** 2 / 4
-    steadiness = 1.0 if variance is None else math.exp(-variance / v0)
-    hull = tuple(
-        pick(box[side] for box in everything) for side, pick in enumerate((min, min, max, max))
+    steadiness = 1.0 if variance is None else math.exp(-variance / Fraction(v0))
+    hull = [pick(box[side] for box in everything) for side, pick in enumerate((min, min, max, max))]
+    return (
+        anchor["gt"],
+        tuple(map(float, anchor["box"])),
+        tuple(map(float, hull)),
+        len(members) / num_samples,
+        float(existence),
+        None if variance is None else float(variance),
+        1 - (1 - float(existence)) * steadiness,
     )
-    uncertainty = 1 - (1 - existence) * steadiness
-    support = len(members) / num_samples
-    return anchor["gt"], anchor["box"], hull, support, existence, variance, uncertainty

@@ -136,8 +136,10 @@ NONE = [[math.nan] * 4]
             ["broken_list"],
             BOX,
         ),
-        ('[{"bbox_2d": [1, 2, 3, 4], "label": "person"} {"x": }]', ["broken_list", "bad_box",
+        ('[{"bbox_2d": [1, 2, 3, 4], "label": "person"} {"x": 1,1}]', ["broken_list", "bad_box",
          "missing_label"], BOX + NONE),
+        # without a number it is no item
+        ('[{"bbox_2d": [1, 2, 3, 4], "label": "person"} {"x": }]', ["broken_list"], BOX),
         ('{"bbox_2d": [1, 2, 3, 4], "label": "person"}', ["not_a_list"], BOX),
         ("[1, 2, 3, 4]", ["not_a_list", "bare_box", "missing_label"], BOX),
         ("[[1, 2, 3, 4]]", ["bare_box", "missing_label"], BOX),

@@ -1,0 +1,137 @@
+"""All three rewards of a response and their weighted sum, from one record of ground truth.
+
+Trainers that hand over one ground truth per response, rather than one column per quantity, are
+served from here: :mod:`dipr1.rewards.for_verl`, :mod:`dipr1.rewards.for_easyr1`, or any other by
+`score_response`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from dipr1.rewards.accuracy import accuracy_reward
+from dipr1.rewards.looking import looking_reward
+from dipr1.rewards.reasoning import reasoning_reward
+
+WEIGHTS = {"reasoning": 1.0, "looking": 0.3, "accuracy": 3.0}
+"""Of the rewards in the total, unless others are given: those of the arm `dipr1` in config.yaml."""
+
+GROUND_TRUTH = (
+    "gt_boxes",
+    "gt_labels",
+    "ignore_boxes",
+    "gt_uncertainty",
+    "region_boxes",
+    "region_uncertainty",
+    "frame_width",
+    "frame_height",
+    "labels",
+)
+"""What a record of ground truth may hold, as the columns of :mod:`dipr1.rewards`, for one image.
+
+An `image_id` may come with it and is not used."""
+
+
+def score_response(
+    text: str, *, weights: Mapping[str, float] | None = None, **ground_truth: Any
+) -> dict[str, float]:
+    """The rewards of one response.
+
+    Args:
+        text: the completion, without special tokens.
+        weights: of each reward in the total; one that is not named counts for nothing. None takes
+            `WEIGHTS`.
+        ground_truth: `gt_boxes`, and what else is known of `GROUND_TRUTH`. Model frame.
+
+    Returns:
+        reasoning, looking, accuracy (each in [0, 1]) and total. `looking` is left out where there
+        are no `region_boxes`.
+
+    Raises:
+        ValueError: `gt_boxes` is missing, or a name is unknown.
+
+    >>> score_response(
+    ...     '<think>one</think><look>[]</look><answer>[{"bbox_2d": [0, 0, 2, 2]}]</answer>',
+    ...     gt_boxes=[[0, 0, 2, 2]],
+    ... )
+    {'reasoning': 0.0, 'accuracy': 1.0, 'total': 3.0}
+    """
+    return score_responses([text], [ground_truth], weights=weights)[0]
+
+
+def score_responses(
+    texts: Sequence[str],
+    ground_truths: Sequence[Mapping[str, Any] | str],
+    *,
+    weights: Mapping[str, float] | None = None,
+) -> list[dict[str, float]]:
+    """The rewards of several responses, each as `score_response` gives it.
+
+    Args:
+        texts: the completions.
+        ground_truths: a mapping for each, or its JSON.
+        weights: as in `score_response`.
+
+    Raises:
+        ValueError: as in `score_response`.
+    """
+    weights = WEIGHTS if weights is None else weights
+    if unknown := sorted(set(weights) - set(WEIGHTS)):
+        raise ValueError(f"weights: expected {', '.join(WEIGHTS)} but got {', '.join(unknown)}")
+    records = [read_ground_truth(ground_truth) for ground_truth in ground_truths]
+    columns = {name: [record.get(name) for record in records] for name in GROUND_TRUTH}
+    rewards = {
+        "reasoning": reasoning_reward(texts, **columns),
+        "looking": looking_reward(texts, **columns),
+        "accuracy": accuracy_reward(texts, **columns),
+    }
+    scores = []
+    for values in zip(*rewards.values(), strict=True):
+        given = {n: v for n, v in zip(rewards, values, strict=True) if v is not None}
+        total = sum(weights.get(name, 0.0) * value for name, value in given.items())
+        scores.append(given | {"total": float(total)})
+    return scores
+
+
+def read_ground_truth(ground_truth: Mapping[str, Any] | str) -> dict[str, Any]:
+    """A record of ground truth as plain lists.
+
+    Args:
+        ground_truth: a mapping, whose values may be arrays, also arrays of arrays as a data frame
+            makes them of nested lists; or the JSON of one.
+
+    Raises:
+        ValueError: it is no such record, `gt_boxes` is missing, regions have no uncertainty, or a
+            name is unknown.
+
+    >>> read_ground_truth('{"gt_boxes": [[0, 0, 2, 2]], "gt_labels": ["person"]}')
+    {'gt_boxes': [[0, 0, 2, 2]], 'gt_labels': ['person']}
+    """
+    record = json.loads(ground_truth) if isinstance(ground_truth, str) else ground_truth
+    if not isinstance(record, Mapping):
+        raise ValueError(
+            f"ground truth: expected a mapping or its JSON but got {type(record).__name__}"
+        )
+    if unknown := sorted(set(record) - {*GROUND_TRUTH, "image_id"}):
+        raise ValueError(
+            f"ground truth: {', '.join(unknown)} is not known; "
+            f"it may have {', '.join(GROUND_TRUTH)}"
+        )
+    read = {name: _as_lists(record[name]) for name in record if record[name] is not None}
+    if "gt_boxes" not in read:
+        given = ", ".join(sorted(read)) or "nothing"
+        raise ValueError(f"ground truth: expected gt_boxes, an empty list if need be; got {given}")
+    if ("region_boxes" in read) != ("region_uncertainty" in read):
+        raise ValueError("ground truth: expected both region_boxes and region_uncertainty, or none")
+    return read
+
+
+def _as_lists(value: Any) -> Any:
+    """Arrays, and arrays within arrays or lists, as lists."""
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    return [_as_lists(item) for item in value] if isinstance(value, list) else value
