@@ -17,9 +17,7 @@ rule convert:
         mem_mb=4000,
         runtime=60,
     params:
-        labels=lambda wildcards: [
-            shlex.quote(label) for label in experiment.datasets[wildcards.dataset].labels
-        ],
+        options=convert_flags,
         model=shlex.quote(experiment.policy.model),
         weights=policy_digest(),
         code=code_digest("convert"),
@@ -28,7 +26,7 @@ rule convert:
     shell:
         "dipr1 convert"
         " --source {input.source}"
-        " --labels {params.labels}"
+        " {params.options}"
         " --policy {params.model}"
         " --output {output.annotations}"
         " --rejects {output.rejects}"

@@ -12,7 +12,7 @@ rule download:
     threads: 1
     resources:
         mem_mb=2000,
-        runtime=60,
+        runtime=download_minutes,
     params:
         format=lambda wildcards: experiment.datasets[wildcards.dataset].format,
         options=download_flags,

@@ -7,20 +7,32 @@ key of this project. Images without annotations are images without objects and a
 
 from __future__ import annotations
 
-import json
-import os
 from collections import Counter
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
-from dipr1.datasets.reading import BoxRecord, ImageRecord, Reading, Reject
+from dipr1.datasets.reading import (
+    BadRecord,
+    Reading,
+    four_numbers,
+    image_path,
+    raw,
+    read_json,
+    xywh_to_xyxy,
+)
 from dipr1.errors import UserError
 
-_NUMBERS = {int, float}
-# Beyond 2^24 float32 no longer holds every integer, and no image is that wide.
-_LARGEST_COORDINATE = 2**24
+
+class Keys(NamedTuple):
+    """Under which keys a file of this layout keeps what; some data sets have words of their own."""
+
+    file_name: str = "file_name"
+    bbox: str = "bbox"
+    visibility: str = "visibility"
 
 
-def read(annotations: str, images: str) -> Reading:
+def read(annotations: str, images: str | None = None) -> Reading:
     """Read a COCO file.
 
     Args:
@@ -30,41 +42,44 @@ def read(annotations: str, images: str) -> Reading:
     Raises:
         UserError: the file as a whole is not a COCO detection file.
     """
-    document = _load(annotations)
-    categories = _categories(document["categories"], annotations)
-    reading = Reading(labels=list(dict.fromkeys(categories.values())))
-    image_index = _read_images(document["images"], annotations, images, reading)
+    return read_document(load(annotations), annotations, partial(image_path, images), Keys())
+
+
+def read_document(
+    document: dict[str, Any], source: str, path_of: Callable[[str], str], keys: Keys
+) -> Reading:
+    """Read the document of the file `source`.
+
+    Args:
+        document: from :func:`load`.
+        source: path of the file.
+        path_of: an image file's path, from its name in the document.
+        keys: where the document keeps names, boxes and visibility. An ignored box is the one under
+            `bbox` whatever `keys` says: a region has no visible part of its own.
+    """
+    categories = _categories(document["categories"], source)
+    reading = Reading(source, categories.values(), box_record="annotations[{number}]", raws=_raws)
+    image_index = _read_images(document["images"], path_of, keys, reading)
     for position, annotation in enumerate(document["annotations"]):
-        record = f"annotations[{position}]"
         try:
-            box = _box_record(annotation, image_index, categories, annotations, record)
-        except _BadRecord as fault:
-            reading.rejected_boxes.append(Reject(annotations, record, str(fault), raw(annotation)))
-        else:
-            reading.boxes.append(box)
-            reading.raw_boxes.append(annotation)
+            _read_box(annotation, position, image_index, categories, keys, reading)
+        except BadRecord as fault:
+            reading.reject_box(f"annotations[{position}]", str(fault), annotation)
     return reading
 
 
-def raw(record: object) -> str:
-    """A record as it was in the file."""
-    return json.dumps(record, ensure_ascii=False)
+def _raws(source: str, images: Sequence[int], numbers: Sequence[int]) -> Iterable[str]:
+    entries = load(source)["annotations"]
+    return (raw(entries[number]) for number in numbers)
 
 
-class _BadRecord(ValueError):
-    """The record's fault, in the same words for the same fault: rejects are counted by them."""
+def load(path: str) -> dict[str, Any]:
+    """The document of a COCO file: an object with the three lists.
 
-
-def _load(path: str) -> dict[str, Any]:
-    try:
-        with open(path, encoding="utf-8-sig") as file:
-            document = json.load(file)
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; give the COCO annotation file") from None
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: not JSON ({error}); is it complete?") from None
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+    Raises:
+        UserError: it is missing, is not JSON or something else.
+    """
+    document = read_json(path, "COCO annotation file")
     if not isinstance(document, dict):
         raise UserError(
             f"{path}: expected a COCO object with images, annotations and categories"
@@ -110,34 +125,37 @@ def _identifier(value: object) -> str | None:
 
 
 def _read_images(
-    entries: list[Any], path: str, folder: str, reading: Reading
+    entries: list[Any], path_of: Callable[[str], str], keys: Keys, reading: Reading
 ) -> dict[str, int | None]:
-    """Fill in `reading.images`; returns id -> index there, None where the image was rejected."""
-    ambiguous = _ambiguous_ids(entries)
+    """Add the images; returns id -> index in the reading, None where the image has no index."""
+    ambiguous = _ambiguous_ids(entries, keys)
     index: dict[str, int | None] = {}
     for position, entry in enumerate(entries):
         record = f"images[{position}]"
         key = _identifier(entry.get("id")) if isinstance(entry, dict) else None
         try:
-            image = _image_record(entry, path, folder, record)
-            if key in ambiguous:
-                raise _BadRecord("its id is given to different images")
-            if key in index:
-                raise _BadRecord("its id is listed twice")
-        except _BadRecord as fault:
-            reading.rejected_images.append(Reject(path, record, str(fault), raw(entry)))
+            name, size = _image_name(key, entry, keys), (entry.get("width"), entry.get("height"))
+        except BadRecord as fault:
+            reading.reject_image(record, str(fault), entry)
             if key is not None:
                 index.setdefault(key, None)
-        else:
-            index[image.image_id] = len(reading.images)
-            reading.images.append(image)
+            continue
+        added = reading.add_image(
+            key,
+            path_of(name),
+            record=record,
+            raw=raw(entry),
+            size=None if size == (None, None) else size,
+            fault="its id is given to different images" if key in ambiguous else None,
+        )
+        index.setdefault(key, added)
     return index
 
 
-def _ambiguous_ids(entries: list[Any]) -> set[str]:
+def _ambiguous_ids(entries: list[Any], keys: Keys) -> set[str]:
     """Ids shared by images that differ: nobody can tell whose the annotations are."""
     keyed = [
-        (_identifier(entry.get("id")), str(entry.get("file_name")))
+        (_identifier(entry.get("id")), str(entry.get(keys.file_name)))
         for entry in entries
         if isinstance(entry, dict)
     ]
@@ -145,58 +163,47 @@ def _ambiguous_ids(entries: list[Any]) -> set[str]:
     return {key for key, count in names_per_id.items() if count > 1}
 
 
-def _image_record(entry: Any, path: str, folder: str, record: str) -> ImageRecord:
+def _image_name(key: str | None, entry: Any, keys: Keys) -> str:
     if not isinstance(entry, dict):
-        raise _BadRecord("not an object")
-    key, name = _identifier(entry.get("id")), entry.get("file_name")
+        raise BadRecord("not an object")
     if key is None:
-        raise _BadRecord("id is missing or neither a whole number nor a text")
+        raise BadRecord("id is missing or neither a whole number nor a text")
+    name = entry.get(keys.file_name)
     if not isinstance(name, str) or not name:
-        raise _BadRecord("file_name is missing or no text")
-    size = entry.get("width"), entry.get("height")
-    declared = None if size == (None, None) else size
-    return ImageRecord(key, os.path.join(folder, name), declared, path, record, raw(entry))
+        raise BadRecord(f"{keys.file_name} is missing or no text")
+    return name
 
 
-def _box_record(
+def _read_box(
     annotation: Any,
+    position: int,
     image_index: dict[str, int | None],
     categories: dict[str, str],
-    path: str,
-    record: str,
-) -> BoxRecord:
+    keys: Keys,
+    reading: Reading,
+) -> None:
     if not isinstance(annotation, dict):
-        raise _BadRecord("not an object")
+        raise BadRecord("not an object")
     image = _identifier(annotation.get("image_id"))
     if image is None or image not in image_index:
-        raise _BadRecord("unknown image_id")
-    if image_index[image] is None:
-        raise _BadRecord("its image is rejected")
+        raise BadRecord("unknown image_id")
+    index = image_index[image]
+    if index is None:
+        raise BadRecord("its image is rejected")
     category = _identifier(annotation.get("category_id"))
     if category is None or category not in categories:
-        raise _BadRecord("unknown category_id")
-    return BoxRecord(
-        image=image_index[image],
-        box=_xyxy(annotation.get("bbox")),
-        label=categories[category],
-        ignore=_flag(annotation, "iscrowd") or _flag(annotation, "ignore"),
-        visibility=_visibility(annotation.get("visibility")),
-        source=path,
-        record=record,
+        raise BadRecord("unknown category_id")
+    ignore = _flag(annotation, "iscrowd") or _flag(annotation, "ignore")
+    key = "bbox" if ignore else keys.bbox
+    bbox = four_numbers(annotation.get(key), f"{key} is not four numbers [x, y, width, height]")
+    reading.add_box(
+        index,
+        xywh_to_xyxy(bbox),
+        categories[category],
+        number=position,
+        ignore=ignore,
+        visibility=_visibility(annotation, keys.visibility),
     )
-
-
-def _xyxy(bbox: Any) -> tuple[float, float, float, float]:
-    """[x, y, width, height] -> (x1, y1, x2, y2)."""
-    # By exact type: a bool is no coordinate.
-    if not isinstance(bbox, list) or len(bbox) != 4 or not _NUMBERS.issuperset(map(type, bbox)):
-        raise _BadRecord("bbox is not four numbers [x, y, width, height]")
-    x, y, width, height = bbox
-    if not all(abs(value) < _LARGEST_COORDINATE for value in bbox):  # false for NaN
-        raise _BadRecord("bbox is not finite or absurdly large")
-    if not (width > 0 and height > 0):
-        raise _BadRecord("bbox has no area")
-    return float(x), float(y), float(x + width), float(y + height)
 
 
 def _flag(annotation: dict[str, Any], key: str) -> bool:
@@ -204,13 +211,14 @@ def _flag(annotation: dict[str, Any], key: str) -> bool:
     if value is None:
         return False
     if not isinstance(value, (bool, int, float)) or value not in (0, 1):
-        raise _BadRecord(f"{key} is neither 0 nor 1")
+        raise BadRecord(f"{key} is neither 0 nor 1")
     return bool(value)
 
 
-def _visibility(value: Any) -> float | None:
+def _visibility(annotation: dict[str, Any], key: str) -> float | None:
+    value = annotation.get(key)
     if value is None:
         return None
-    if type(value) not in _NUMBERS or not 0 <= value <= 1:
-        raise _BadRecord("visibility is not a number in 0..1")
+    if type(value) not in (int, float) or not 0 <= value <= 1:
+        raise BadRecord(f"{key} is not a number in 0..1")
     return float(value)

@@ -4,30 +4,68 @@ Every record that is read is written, rejected with a reason, or of a label that
 the three are counted, printed and must add up. Boxes are clipped to their image. Image paths stay
 as given (relative ones relative to the working directory) and rows are sorted by image id, so the
 same input gives the same bytes wherever it is run.
+
+An image's size is the one in its header where a folder of images is given, else the one that the
+annotations declare, else the one in a table of sizes; an image of unknown size is rejected.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gc
 import hashlib
+import itertools
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from dipr1.datasets import READERS
-from dipr1.datasets.coco import raw
-from dipr1.datasets.images import image_sizes
-from dipr1.datasets.reading import BoxRecord, ImageRecord, Reading, Reject
+from dipr1.datasets.images import image_sizes, read_size_table, whole_size
+from dipr1.datasets.reading import ANY_LABEL, Boxes, ImageRecord, Reading, Reject
 from dipr1.errors import UserError
 from dipr1.prompts import prompt_rows, read_policy_frames
 from dipr1.tables import ANNOTATIONS, BOXES, REJECTS, write_table
+
+# Beyond 2^24 float32 no longer holds every integer, and no image is that wide.
+_LARGEST_COORDINATE = 2**24
+
+# Boxes looked at together: bounds the memory of the comparisons, not their result.
+_SLICE = 2**18
+
+_KEPT, _OTHER_LABEL = 0, 1
+# A box's first fault, in this order, is its reason.
+_REASONS = {
+    2: "its image is rejected",
+    3: "bbox is not finite or absurdly large",
+    4: "bbox has no area",
+    5: "bbox lies outside its image",
+    6: "too little of bbox lies inside its image",
+}
+
+
+@dataclass(frozen=True)
+class BoxRules:
+    """Which boxes are kept and which of them are ignore regions.
+
+    Attributes:
+        labels: labels to keep; None keeps all. Boxes of others are left out, counted, no rejects.
+        ignore_labels: boxes of these become ignore regions of the first of `labels`.
+        min_inside: a box with less than this share of its area inside the image is rejected.
+        min_size: a box whose longer side, clipped, is under this many pixels is ignored.
+    """
+
+    labels: Sequence[str] | None = None
+    ignore_labels: Sequence[str] = ()
+    min_inside: float = 0.0
+    min_size: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -51,12 +89,44 @@ class Count:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Flags of ``dipr1 convert``."""
     parser.add_argument("--source", help="folder made by `dipr1 download` (instead of the next 3)")
-    parser.add_argument("--format", choices=sorted(READERS), help="format of the annotation file")
-    parser.add_argument("--annotations", help="annotation file")
-    parser.add_argument("--images", help="folder of the images")
-    parser.add_argument("--labels", nargs="+", required=True, help="labels to keep and to ask for")
+    formats = "; ".join(f"{name}: {reader.what}" for name, reader in sorted(READERS.items()))
+    parser.add_argument(
+        "--format", choices=sorted(READERS), help=f"format of the annotations ({formats})"
+    )
+    parser.add_argument("--annotations", help="annotation file or folder")
+    parser.add_argument("--images", help="folder of the images, whose headers give the sizes")
+    parser.add_argument(
+        "--sizes",
+        help="sizes of the images, where neither they nor the format give them: JSON {id: [height,"
+        " width]} or {id: {width, height}}, CSV or Parquet with image_id, width, height",
+    )
+    boxes = sorted({box for reader in READERS.values() for box in reader.boxes} | {"full"})
+    parser.add_argument(
+        "--box", choices=boxes, default="full", help="which of an object's boxes (default full)"
+    )
+    parser.add_argument("--labels", nargs="+", help="labels to keep and to ask for (default all)")
+    parser.add_argument(
+        "--ignore-labels",
+        nargs="+",
+        default=[],
+        help="labels whose boxes become ignore regions of the first of --labels",
+    )
+    parser.add_argument(
+        "--min-inside",
+        type=float,
+        default=0.0,
+        help="reject boxes with less than this share of their area inside the image (default 0)",
+    )
+    parser.add_argument(
+        "--min-size",
+        type=float,
+        default=0.0,
+        help="ignore boxes whose longer side is under this many pixels (default 0)",
+    )
     parser.add_argument("--output", required=True, help="annotations artifact to write")
-    parser.add_argument("--rejects", required=True, help="rejects artifact to write")
+    parser.add_argument(
+        "--rejects", help="rejects artifact to write (default OUTPUT with .rejects.parquet)"
+    )
     parser.add_argument("--prompts", help="prompts artifact to write")
     parser.add_argument(
         "--policy", default="tiny", help="`tiny` or a checkpoint folder; sets the prompts' frame"
@@ -72,75 +142,175 @@ def run(args: argparse.Namespace) -> None:
         UserError: wrong flags, a file of another format, an unknown label, no usable image, or
             rejects under ``--strict`` (the rejects artifact is written first).
     """
-    policy = read_policy_frames(args.policy) if args.prompts else None
-    labels = list(dict.fromkeys(args.labels))
-    reading = _read(args)
-    _check_labels(labels, reading)
-    annotations, rejects, counts = annotation_rows(reading, labels)
-    write_table(rejects, args.rejects, "rejects")
-    reasons = Counter(rejects["reason"].to_pylist())
-    print(_summary(counts, reasons, as_json=args.json), flush=True)
+    rules = _box_rules(args)
+    frames = read_policy_frames(args.policy) if args.prompts else None
+    source = _source(args)
+    table = read_size_table(args.sizes) if args.sizes else {}
+    with _collector_off():
+        reading = _read(source, args.box)
+        _check_labels(rules, reading)
+        sizes, faults = found_sizes(reading, table, has_files=source["images"] is not None)
+        annotations, rejects, counts = annotation_rows(reading, sizes, faults, rules)
+    rejects_path = args.rejects or str(Path(args.output).with_suffix(".rejects.parquet"))
+    write_table(rejects, rejects_path, "rejects")
+    print(_summary(counts, rejects, as_json=args.json), flush=True)
     if args.strict and rejects.num_rows:
-        raise UserError(f"{rejects.num_rows} records rejected (--strict); see {args.rejects}")
+        raise UserError(
+            f"{_first(rejects)}; {rejects.num_rows} records rejected (--strict); see {rejects_path}"
+        )
     if not annotations.num_rows:
         reason = f"; first reason: {rejects['reason'][0].as_py()}" if rejects.num_rows else ""
         raise UserError(f"no image is left of {counts['images'].read}{reason}")
     write_table(annotations, args.output, "annotations")
-    if policy is not None:
-        write_table(prompt_rows(annotations, labels, policy), args.prompts, "prompts")
+    if frames is not None:
+        labels = rules.labels or reading.categories
+        if not labels:
+            raise UserError("--labels: needed for --prompts, since the annotations name none")
+        write_table(prompt_rows(annotations, labels, frames), args.prompts, "prompts")
 
 
 def annotation_rows(
-    reading: Reading, labels: Sequence[str]
+    reading: Reading,
+    sizes: np.ndarray,
+    faults: Sequence[str | None],
+    rules: BoxRules = BoxRules(),
 ) -> tuple[pa.Table, pa.Table, dict[str, Count]]:
     """The annotations and rejects artifacts of what was read, and the counts of both kinds.
 
-    Image headers are read here; an image without a usable file, or whose declared size is not its
-    own, is rejected together with its boxes. Boxes are clipped to the image.
+    An image with a fault is rejected together with its boxes. Boxes are clipped to the image.
 
     Args:
         reading: what a reader returned.
-        labels: boxes of other labels are left out; they are counted but are no rejects.
+        sizes: (I, 2) widths and heights of `reading.images`, zeros where not known.
+        faults: why each image cannot be used, None where it can.
+        rules: which boxes to keep.
     """
-    sizes, rejected_images = _checked_images(reading.images)
-    boxes, clipped, rejected_boxes, num_other = _checked_boxes(reading, sizes, labels)
-    all_images = reading.rejected_images + rejected_images
-    all_boxes = reading.rejected_boxes + rejected_boxes
-    annotations = _annotation_table(reading.images, sizes, boxes, clipped)
+    boxes = reading.boxes()
+    clipped, fates, ignore = _judged(boxes, sizes, faults, _label_fates(reading, rules), rules)
+    annotations = _annotation_table(reading, sizes, faults, boxes, clipped, fates, ignore, rules)
+    rejects = pa.concat_tables(
+        [
+            _reject_table(reading.rejected_images),
+            _reject_table(
+                [
+                    Reject(image.source, image.record, fault, image.raw)
+                    for image, fault in zip(reading.images, faults, strict=True)
+                    if fault is not None
+                ]
+            ),
+            _reject_table(reading.rejected_boxes),
+            *_rejected_boxes(reading, boxes, fates),
+        ]
+    )
+    num_images = len(reading.rejected_images) + len(reading.images)
+    num_boxes = len(reading.rejected_boxes) + len(fates)
+    num_bad_images = num_images - annotations.num_rows
     counts = {
-        "images": Count(
-            len(reading.images) + len(reading.rejected_images),
-            annotations.num_rows,
-            len(all_images),
-        ),
+        "images": Count(num_images, annotations.num_rows, num_bad_images),
         "boxes": Count(
-            len(reading.boxes) + len(reading.rejected_boxes),
-            len(boxes),
-            len(all_boxes),
-            num_other,
+            num_boxes,
+            int(pc.sum(pc.list_value_length(annotations["boxes"])).as_py() or 0),
+            rejects.num_rows - num_bad_images,
+            int(np.count_nonzero(fates == _OTHER_LABEL)),
         ),
     }
-    columns = zip(*(all_images + all_boxes), strict=True) if all_images or all_boxes else [[]] * 4
-    rejects = pa.table([pa.array(column, pa.string()) for column in columns], schema=REJECTS)
     return annotations, rejects, counts
 
 
-def _read(args: argparse.Namespace) -> Reading:
-    given = [args.format, args.annotations, args.images]
+def found_sizes(
+    reading: Reading, table: Mapping[str, tuple[int, int]], *, has_files: bool
+) -> tuple[np.ndarray, list[str | None]]:
+    """(I, 2) width and height of each image, and in words why it cannot be used, None if it can.
+
+    Args:
+        reading: what a reader returned.
+        table: sizes by image id, for images whose size nothing else tells.
+        has_files: read the image files' headers; a file that is missing, broken or of another size
+            than declared is a fault.
+    """
+    images = reading.images
+    usable = [index for index, image in enumerate(images) if image.fault is None]
+    found: dict[int, tuple[int, int] | str] = {}
+    if has_files:
+        headers = image_sizes([images[index].image for index in usable])
+        found = dict(zip(usable, headers, strict=True))
+    sizes = np.zeros((len(images), 2), np.int32)
+    faults: list[str | None] = [image.fault for image in images]
+    for index in usable:
+        size = _size_of(images[index], found.get(index), table)
+        if isinstance(size, str):
+            faults[index] = size
+        else:
+            sizes[index] = size
+    return sizes, faults
+
+
+def _size_of(
+    image: ImageRecord, found: tuple[int, int] | str | None, table: Mapping[str, tuple[int, int]]
+) -> tuple[int, int] | str:
+    if isinstance(found, str):
+        return found
+    declared = image.size
+    if declared is not None:
+        size = whole_size(*declared)
+        if found is not None and size != found:
+            return (
+                f"declared size {declared[0]} x {declared[1]} is not the file's"
+                f" {found[0]} x {found[1]}"
+            )
+        if size is None:
+            return "its declared size is not two positive whole numbers"
+        return size
+    known = found or table.get(image.image_id)
+    return known or "its size is not known: give --images or --sizes"
+
+
+def _box_rules(args: argparse.Namespace) -> BoxRules:
+    if not 0 <= args.min_inside <= 1:
+        raise UserError(f"--min-inside: expected a share in 0..1 but got {args.min_inside}")
+    if not args.min_size >= 0:
+        raise UserError(f"--min-size: expected 0 or more pixels but got {args.min_size}")
+    if args.ignore_labels and not args.labels:
+        raise UserError("--ignore-labels: needs --labels, whose first one they are ignored for")
+    both = [label for label in args.ignore_labels if label in args.labels]
+    if both:
+        raise UserError(f"--ignore-labels: {both[0]!r} is among --labels; take it out of one")
+    labels = list(dict.fromkeys(args.labels)) if args.labels else None
+    return BoxRules(labels, args.ignore_labels, args.min_inside, args.min_size)
+
+
+def _source(args: argparse.Namespace) -> dict[str, Any]:
+    """Which format, annotations and images (a folder or None) to read."""
+    given = {name: getattr(args, name) for name in ("format", "annotations", "images")}
     if args.source is not None:
-        if any(given):
+        if any(given.values()):
             raise UserError("--source already names the files; leave out the other three flags")
-        source = _read_source(Path(args.source))
-    elif all(given):
-        source = {"format": args.format, "annotations": args.annotations, "images": args.images}
-    else:
-        raise UserError("expected --source, or --format with --annotations and --images")
-    # Half a million records are made here and none of them is garbage: the collector, which would
-    # look at all of them again and again, more than doubles the time.
+        return _read_source(Path(args.source))
+    if not (args.format and args.annotations):
+        raise UserError("expected --source, or --format with --annotations")
+    if args.images is not None and not Path(args.images).is_dir():
+        raise UserError(f"--images: {args.images}: no such folder")
+    return given
+
+
+def _read(source: Mapping[str, Any], box: str) -> Reading:
+    reader = READERS[source["format"]]
+    if box not in reader.boxes:
+        raise UserError(
+            f"--box: format {source['format']} has no {box} boxes; it has {', '.join(reader.boxes)}"
+        )
+    variant = {"box": box} if len(reader.boxes) > 1 else {}
+    return reader.read(source["annotations"], source["images"], **variant)
+
+
+@contextlib.contextmanager
+def _collector_off() -> Iterator[None]:
+    """Hundreds of thousands of records are made here and none of them is garbage: the collector,
+    which would look at all of them again and again, more than doubles the time."""
     collecting = gc.isenabled()
     gc.disable()
     try:
-        return READERS[source["format"]](source["annotations"], source["images"])
+        yield
     finally:
         if collecting:
             gc.enable()
@@ -167,85 +337,106 @@ def _read_source(folder: Path) -> dict[str, Any]:
 
 
 def file_digest(path: str | Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
+    """SHA-256 in hexadecimal of a file, or of the names and contents of the files in a folder."""
+    if Path(path).is_dir():
+        whole = hashlib.sha256()
+        for file in sorted(file for file in Path(path).rglob("*") if file.is_file()):
+            name = file.relative_to(path).as_posix()
+            whole.update(f"{name}\0{file_digest(file)}\0".encode("utf-8", "surrogateescape"))
+        return whole.hexdigest()
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _check_labels(labels: Sequence[str], reading: Reading) -> None:
-    unknown = [label for label in labels if label not in reading.labels]
-    if unknown:
-        raise UserError(
-            f"--labels: no category {unknown[0]!r}; there are {', '.join(reading.labels)}"
-        )
-
-
-def _checked_images(images: Sequence[ImageRecord]) -> tuple[np.ndarray, list[Reject]]:
-    """(I, 2) widths and heights, zeros for images that are rejected, and the rejects."""
-    sizes = np.zeros((len(images), 2), np.int32)
-    rejects = []
-    for index, found in enumerate(image_sizes([image.image for image in images])):
-        image = images[index]
-        if isinstance(found, str):
-            reason = found
-        elif image.size is not None and tuple(image.size) != found:
-            reason = (
-                f"declared size {image.size[0]} x {image.size[1]} is not the file's"
-                f" {found[0]} x {found[1]}"
+def _check_labels(rules: BoxRules, reading: Reading) -> None:
+    for flag, labels in (("labels", rules.labels), ("ignore-labels", rules.ignore_labels)):
+        unknown = [label for label in labels or () if label not in reading.categories]
+        if unknown:
+            raise UserError(
+                f"--{flag}: no category {unknown[0]!r}; there are {', '.join(reading.categories)}"
             )
-        else:
-            sizes[index] = found
-            continue
-        rejects.append(Reject(image.source, image.record, reason, image.raw))
-    return sizes, rejects
 
 
-def _checked_boxes(
-    reading: Reading, sizes: np.ndarray, labels: Sequence[str]
-) -> tuple[list[BoxRecord], np.ndarray, list[Reject], int]:
-    """The boxes to keep, the same clipped (N, 4), the rejects, and how many have other labels."""
-    asked = set(labels)
-    image = np.array([record.image for record in reading.boxes], np.int64)
-    boxes = np.array([record.box for record in reading.boxes], np.float64).reshape(-1, 4)
-    limits = np.tile(sizes[image], 2).reshape(-1, 4)
-    # Clipped as float32, which is how it is stored: an area must be left after the rounding.
-    clipped = np.clip(boxes, 0, limits).astype(np.float32)
-    has_area = (clipped[:, 2] > clipped[:, 0]) & (clipped[:, 3] > clipped[:, 1])
-    has_image = limits[:, 0] > 0
-    kept, rejects, num_other = [], [], 0
-    for index, record in enumerate(reading.boxes):
-        if record.label not in asked:
-            num_other += 1
-        elif has_area[index]:
-            kept.append(index)
-        else:
-            outside = "bbox lies outside its image"
-            reason = outside if has_image[index] else "its image is rejected"
-            rejects.append(
-                Reject(record.source, record.record, reason, raw(reading.raw_boxes[index]))
+def _label_fates(reading: Reading, rules: BoxRules) -> tuple[np.ndarray, np.ndarray]:
+    """(L,) whether a label is left out, and (L,) whether its boxes are ignored."""
+    left_out = np.zeros(len(reading.labels), bool)
+    ignored = np.zeros(len(reading.labels), bool)
+    for code, label in enumerate(reading.labels):
+        ignored[code] = label == ANY_LABEL or label in rules.ignore_labels
+        left_out[code] = rules.labels is not None and not (ignored[code] or label in rules.labels)
+    return left_out, ignored
+
+
+def _judged(
+    boxes: Boxes,
+    sizes: np.ndarray,
+    faults: Sequence[str | None],
+    label_fates: tuple[np.ndarray, np.ndarray],
+    rules: BoxRules,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(N, 4) float32 boxes clipped to their images, (N,) their fates and (N,) what is ignored."""
+    left_out, ignored = label_fates
+    usable = np.array([fault is None for fault in faults], bool)
+    clipped = np.empty(boxes.xyxy.shape, np.float32)
+    fates = np.empty(len(clipped), np.uint8)
+    ignore = np.empty(len(clipped), bool)
+    for start in range(0, len(clipped), _SLICE):
+        part = slice(start, start + _SLICE)
+        xyxy, image, label = boxes.xyxy[part], boxes.image[part], boxes.label[part]
+        with np.errstate(all="ignore"):  # what is not finite is told by its own reason
+            # Clipped as float32, which is how it is stored: an area must be left after rounding.
+            inside = np.clip(xyxy, 0, np.tile(sizes[image], 2)).astype(np.float32)
+            width, height = (xyxy[:, 2:] - xyxy[:, :2]).T
+            inner_width, inner_height = (inside[:, 2:] - inside[:, :2]).T
+            share = inner_width.astype(np.float64) * inner_height / (width * height)
+            fates[part] = np.select(
+                [
+                    left_out[label],
+                    ~usable[image],
+                    ~(np.abs(xyxy) < _LARGEST_COORDINATE).all(axis=1),  # false for NaN
+                    ~((width > 0) & (height > 0)),
+                    ~((inner_width > 0) & (inner_height > 0)),
+                    share < rules.min_inside,
+                ],
+                [_OTHER_LABEL, *_REASONS],
+                _KEPT,
             )
-    return [reading.boxes[index] for index in kept], clipped[kept], rejects, num_other
+            small = np.maximum(inner_width, inner_height) < rules.min_size
+        clipped[part] = inside
+        ignore[part] = boxes.ignore[part] | ignored[label] | small
+    return clipped, fates, ignore
 
 
 def _annotation_table(
-    images: Sequence[ImageRecord],
+    reading: Reading,
     sizes: np.ndarray,
-    boxes: Sequence[BoxRecord],
+    faults: Sequence[str | None],
+    boxes: Boxes,
     clipped: np.ndarray,
+    fates: np.ndarray,
+    ignore: np.ndarray,
+    rules: BoxRules,
 ) -> pa.Table:
     """Rows sorted by image id; the boxes of an image stay in their order."""
-    good = [index for index in range(len(images)) if sizes[index, 0]]
+    images = reading.images
+    good = [index for index, fault in enumerate(faults) if fault is None]
     rows = sorted(good, key=lambda index: images[index].image_id)
-    row_of_image = np.zeros(len(images), np.int64)
+    row_of_image = np.zeros(len(images), np.int32)
     row_of_image[rows] = np.arange(len(rows))
-    row_of_box = row_of_image[np.array([record.image for record in boxes], np.int64)]
-    order = np.argsort(row_of_box, kind="stable").tolist()
+    kept = np.flatnonzero(fates == _KEPT)
+    row_of_box = row_of_image[boxes.image[kept]]
+    order = kept[np.argsort(row_of_box, kind="stable")]
     counts = np.bincount(row_of_box, minlength=len(rows))
     offsets = pa.array(np.concatenate([[0], np.cumsum(counts)]), pa.int32())
-    coordinates = pa.array(clipped[order].reshape(-1), pa.float32())
+    coordinates = pa.array(clipped[order].reshape(-1))
+    asked = rules.labels or reading.categories
+    names = [
+        asked[0] if label == ANY_LABEL or label in rules.ignore_labels else label
+        for label in reading.labels
+    ]
+    visibility = boxes.visibility[order]
 
-    def listed(name: str, kind: pa.DataType) -> pa.Array:
-        values = pa.array([getattr(boxes[index], name) for index in order], kind)
+    def listed(values: pa.Array) -> pa.Array:
         return pa.ListArray.from_arrays(offsets, values)
 
     return pa.table(
@@ -254,18 +445,63 @@ def _annotation_table(
             "image": pa.array([images[row].image for row in rows], pa.string()),
             "width": pa.array(sizes[rows, 0]),
             "height": pa.array(sizes[rows, 1]),
-            "boxes": pa.ListArray.from_arrays(
-                offsets, pa.FixedSizeListArray.from_arrays(coordinates, 4)
-            ).cast(BOXES),
-            "labels": listed("label", pa.string()),
-            "ignore": listed("ignore", pa.bool_()),
-            "visibility": listed("visibility", pa.float32()),
+            "boxes": listed(pa.FixedSizeListArray.from_arrays(coordinates, 4)).cast(BOXES),
+            "labels": listed(_strings(names).take(pa.array(boxes.label[order]))),
+            "ignore": listed(pa.array(ignore[order])),
+            "visibility": listed(pa.array(visibility, mask=np.isnan(visibility))),
         },
         schema=ANNOTATIONS,
     )
 
 
-def _summary(counts: dict[str, Count], reasons: Counter[str], *, as_json: bool) -> str:
+def _rejected_boxes(reading: Reading, boxes: Boxes, fates: np.ndarray) -> Iterator[pa.Table]:
+    """The boxes that the reader took and `convert` rejects, file by file and not all at once: a
+    forgotten flag can reject millions."""
+    rejected = np.flatnonzero(fates > _OTHER_LABEL)
+    by_source = rejected[np.argsort(boxes.source[rejected], kind="stable")]
+    starts = np.flatnonzero(np.diff(boxes.source[by_source], prepend=-1))
+    for chosen in np.split(by_source, starts[1:]) if len(starts) else ():
+        source = reading.sources[boxes.source[chosen[0]]]
+        images, numbers = boxes.image[chosen].tolist(), boxes.number[chosen].tolist()
+        raws = reading.raws(source, images, numbers)
+        rejects = (
+            Reject(
+                source,
+                reading.box_record.format(number=number, image=reading.images[image].record),
+                _REASONS[fate],
+                raw,
+            )
+            for image, number, fate, raw in zip(
+                images, numbers, fates[chosen].tolist(), raws, strict=True
+            )
+        )
+        while some := list(itertools.islice(rejects, _SLICE // 8)):
+            yield _reject_table(some)
+
+
+def _reject_table(rejects: Sequence[Reject]) -> pa.Table:
+    columns = zip(*rejects, strict=True) if rejects else [[]] * len(REJECTS)
+    return pa.table([_strings(column) for column in columns], schema=REJECTS)
+
+
+def _strings(texts: Sequence[str]) -> pa.Array:
+    try:
+        return pa.array(texts, pa.string())
+    except UnicodeEncodeError:  # JSON can escape half a character, which no UTF-8 file can hold
+        return pa.array([text.encode("utf-8", "backslashreplace") for text in texts]).cast(
+            pa.string()
+        )
+
+
+def _first(rejects: pa.Table) -> str:
+    row = rejects.slice(0, 1).to_pylist()[0]
+    return f"{row['source']}: {row['record']}: {row['reason']}"
+
+
+def _summary(counts: Mapping[str, Count], rejects: pa.Table, *, as_json: bool) -> str:
+    reasons = Counter(
+        {pair["values"]: pair["counts"] for pair in pc.value_counts(rejects["reason"]).to_pylist()}
+    )
     parts = np.array([astuple(count) for count in counts.values()])
     total = Count(*parts.sum(axis=0).tolist())
     if as_json:

@@ -1,13 +1,14 @@
-"""Sizes of image files, read from their headers without decoding the pixels."""
+"""Sizes of images: from the files' headers, without decoding the pixels, or from a table."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import BinaryIO
+from pathlib import Path
+from typing import Any, BinaryIO
 
-from PIL import Image
-
+from dipr1.datasets.reading import read_json
+from dipr1.errors import UserError
 from dipr1.progress import progress
 
 # Reading headers waits for the disk or the network, so more threads than cores pay.
@@ -34,6 +35,8 @@ def image_sizes(paths: Sequence[str]) -> list[tuple[int, int] | str]:
 
 
 def _image_size(path: str) -> tuple[int, int] | str:
+    from PIL import Image
+
     try:
         with open(path, "rb") as file, Image.open(file) as image:
             if not _ends_well(file, image.format):
@@ -57,3 +60,94 @@ def _ends_well(file: BinaryIO, image_format: str | None) -> bool:
     found = file.read()
     file.seek(position)
     return found == ending
+
+
+def whole_size(width: object, height: object) -> tuple[int, int] | None:
+    """A declared size as whole numbers; None where it is no size of an image.
+
+    >>> whole_size(640, 480.0), whole_size(640, 0), whole_size("640", None)
+    ((640, 480), None, None)
+    """
+    sides = []
+    for side in (width, height):
+        if type(side) not in (int, float) or not 0 < side < 2**31 or side != int(side):
+            return None
+        sides.append(int(side))
+    return sides[0], sides[1]
+
+
+def read_size_table(path: str) -> dict[str, tuple[int, int]]:
+    """Image id -> (width, height), from a table of sizes.
+
+    Args:
+        path: JSON `{id: [height, width]}`, the order of MMDetection's `id_hw_train.json`, or
+            `{id: {"width": ..., "height": ...}}`; else CSV or Parquet with the columns image_id,
+            width and height.
+
+    Raises:
+        UserError: there is no such file, it is none of these, or a size is none.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in _SIZE_TABLES:
+        raise UserError(
+            f"{path}: expected a table of sizes named .json, .csv or .parquet but got {suffix!r}"
+        )
+    sizes = {}
+    for image_id, width, height in _SIZE_TABLES[suffix](path):
+        size = whole_size(width, height)
+        if size is None:
+            raise UserError(
+                f"{path}: {image_id}: expected a positive width and height but got {width} and"
+                f" {height}"
+            )
+        if sizes.setdefault(str(image_id), size) != size:
+            raise UserError(f"{path}: {image_id}: has two different sizes; take one out")
+    return sizes
+
+
+def _sizes_of_json(path: str) -> Iterable[tuple[str, Any, Any]]:
+    document = read_json(path, "table of sizes")
+    if not isinstance(document, dict):
+        raise UserError(
+            f"{path}: expected {{id: [height, width]}} but got {type(document).__name__}"
+        )
+    for image_id, size in document.items():
+        if isinstance(size, list) and len(size) == 2:
+            yield image_id, size[1], size[0]
+        elif isinstance(size, dict):
+            yield image_id, size.get("width"), size.get("height")
+        else:
+            raise UserError(
+                f"{path}: {image_id}: expected [height, width] or an object with width and height"
+                f" but got {size}"
+            )
+
+
+def _sizes_of_table(path: str) -> Iterable[tuple[str, Any, Any]]:
+    import pyarrow as pa
+
+    try:
+        if path.lower().endswith(".csv"):
+            from pyarrow import csv
+
+            # An id such as 0012 is no number.
+            options = csv.ConvertOptions(column_types={"image_id": pa.string()})
+            table = csv.read_csv(path, convert_options=options)
+        else:
+            from pyarrow import parquet
+
+            table = parquet.read_table(path)
+        columns = [table[name].to_pylist() for name in ("image_id", "width", "height")]
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; give the table of sizes") from None
+    except KeyError:
+        raise UserError(
+            f"{path}: expected the columns image_id, width, height; found"
+            f" {', '.join(table.column_names)}"
+        ) from None
+    except (pa.ArrowInvalid, OSError) as error:
+        raise UserError(f"{path}: not a table of sizes ({str(error).splitlines()[0]})") from None
+    return zip(*columns, strict=True)
+
+
+_SIZE_TABLES = {".json": _sizes_of_json, ".csv": _sizes_of_table, ".parquet": _sizes_of_table}

@@ -11,7 +11,9 @@ import pytest
 from PIL import Image
 
 from dipr1.cli import main
-from dipr1.datasets.convert import Count
+from dipr1.config import Dataset
+from dipr1.datasets import READERS
+from dipr1.datasets.convert import Count, file_digest
 from dipr1.tables import box_arrays, read_table
 
 
@@ -128,7 +130,10 @@ def test_strict_fails_after_the_rejects_are_written(source, capsys):
     assert convert(source, "--strict") == 1
     assert rejects() == [("annotations[1]", "bbox has no area")]
     assert not Path("out/a.parquet").exists()
-    assert "1 records rejected (--strict); see out/r.parquet" in capsys.readouterr().err
+    assert capsys.readouterr().err == (
+        "dipr1 convert: coco.json: annotations[1]: bbox has no area;"
+        " 1 records rejected (--strict); see out/r.parquet\n"
+    )
 
 
 def test_strict_does_not_mind_other_labels(source):
@@ -185,7 +190,7 @@ def test_an_unknown_label_is_named_with_the_known_ones(source, capsys):
 
 @pytest.mark.parametrize(
     "flags",
-    [[], ["--format", "coco"], ["--source", "x", "--format", "coco"]],
+    [[], ["--format", "coco"], ["--annotations", "a"], ["--source", "x", "--format", "coco"]],
 )
 def test_the_files_are_named_in_one_way(source, flags, capsys):
     arguments = ["convert", "--labels", "person", "--output", "a", "--rejects", "r", *flags]
@@ -197,3 +202,155 @@ def test_a_policy_that_is_not_there_is_found_out_first(source, capsys):
     assert convert(source, "--prompts", "out/p.parquet", "--policy", "missing") == 1
     assert "missing/config.json: no such file" in capsys.readouterr().err
     assert not Path("out").exists()
+
+
+def test_one_file_alone_is_enough(source):
+    """No images, no labels, no rejects: sizes are declared, all labels kept."""
+    source["images"][1] |= {"width": 64, "height": 48}
+    Path("coco.json").write_text(json.dumps(source))
+    command = "convert --format coco --annotations coco.json --output out/a.parquet"
+    assert main(command.split()) == 0
+    rows = read_table("out/a.parquet", "annotations").to_pylist()
+    assert [(row["image"], row["width"]) for row in rows] == [
+        ("one.png", 40),
+        ("ten.png", 40),
+        ("two.png", 64),
+    ]
+    assert rows[0]["labels"] == ["person", "car", "person"]
+    assert read_table("out/a.rejects.parquet", "rejects").num_rows == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("sizes.json", '{"two": [1, 1], "2": [48, 64]}'),
+        ("sizes.json", '{"2": {"width": 64, "height": 48}}'),
+        ("sizes.csv", "image_id,width,height\n2,64,48\n"),
+    ],
+)
+def test_sizes_that_nothing_else_tells_come_from_a_table(source, name, text):
+    Path(name).write_text(text)
+    Path("coco.json").write_text(json.dumps(source))
+    command = f"convert --format coco --annotations coco.json --output a.parquet --sizes {name}"
+    assert main(command.split()) == 0
+    rows = read_table("a.parquet", "annotations").to_pylist()
+    assert [(row["width"], row["height"]) for row in rows] == [(40, 30), (40, 30), (64, 48)]
+
+
+def test_the_files_own_size_wins_over_the_tables(source):
+    Path("sizes.json").write_text('{"2": [48, 64]}')
+    assert convert(source, "--sizes", "sizes.json") == 0
+    rows = read_table("out/a.parquet", "annotations").to_pylist()
+    assert [(row["width"], row["height"]) for row in rows] == [(40, 30)] * 3
+
+
+def test_an_image_of_unknown_size_is_rejected(source):
+    source["images"][0] |= {"width": -40}
+    Path("coco.json").write_text(json.dumps(source))
+    command = "convert --format coco --annotations coco.json --output out/a --rejects out/r.parquet"
+    assert main(command.split()) == 0
+    assert rejects() == [
+        ("images[0]", "its declared size is not two positive whole numbers"),
+        ("images[1]", "its size is not known: give --images or --sizes"),
+        ("annotations[1]", "its image is rejected"),
+    ]
+
+
+def test_ignore_labels_become_ignore_regions_of_the_first_label(source, capsys):
+    assert convert(source, "--ignore-labels", "car", "--prompts", "out/p.parquet") == 0
+    row = read_table("out/a.parquet", "annotations").to_pylist()[0]
+    assert row["labels"] == ["person"] * 3
+    assert row["ignore"] == [False, True, True]
+    assert capsys.readouterr().out.splitlines()[2] == "  boxes in 4 = kept 4 + rejected 0"
+    assert len(read_table("out/p.parquet", "prompts")["ignore_boxes"][0].as_py()) == 2
+
+
+def test_a_box_mostly_outside_is_rejected_where_asked(source):
+    source["annotations"] = [
+        {"image_id": 1, "category_id": 1, "bbox": [30, 0, 20, 10]},  # half inside
+        {"image_id": 1, "category_id": 1, "bbox": [35, 0, 20, 10]},  # a quarter
+        {"image_id": 1, "category_id": 1, "bbox": [35, 25, 10, 10]},  # half by half
+    ]
+    assert convert(source, "--min-inside", "0.5") == 0
+    reason = "too little of bbox lies inside its image"
+    assert rejects() == [("annotations[1]", reason), ("annotations[2]", reason)]
+    assert convert(source, "--min-inside", "0.25") == 0
+    assert rejects() == []
+
+
+def test_small_boxes_are_ignored_where_asked(source):
+    source["annotations"] = [
+        {"image_id": 1, "category_id": 1, "bbox": [0, 0, 4, 12]},
+        {"image_id": 1, "category_id": 1, "bbox": [0, 0, 4, 11.9]},
+        {"image_id": 1, "category_id": 1, "bbox": [30, 0, 30, 5]},  # clipped to 10 x 5
+    ]
+    assert convert(source, "--min-size", "12") == 0
+    assert read_table("out/a.parquet", "annotations")["ignore"][0].as_py() == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ("--min-inside 1.5", "--min-inside: expected a share in 0..1 but got 1.5"),
+        ("--min-inside nan", "--min-inside: expected a share in 0..1 but got nan"),
+        ("--min-size -1", "--min-size: expected 0 or more pixels but got -1.0"),
+        ("--ignore-labels dog", "--ignore-labels: no category 'dog'; there are person, car"),
+        ("--ignore-labels person", "--ignore-labels: 'person' is among --labels"),
+        ("--box head", "--box: format coco has no head boxes; it has full"),
+        ("--images elsewhere", "--images: elsewhere: no such folder"),
+        ("--sizes missing.json", "missing.json: no such file; give the table of sizes"),
+    ],
+)
+def test_a_wrong_flag_is_answered_with_one_line(source, flags, message, capsys):
+    assert convert(source, *flags.split()) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"dipr1 convert: {message}") and error.count("\n") == 1
+    assert not Path("out/a.parquet").exists()
+
+
+def test_ignore_labels_need_labels(source, capsys):
+    Path("coco.json").write_text(json.dumps(source))
+    command = "convert --format coco --annotations coco.json --output a --ignore-labels car"
+    assert main(command.split()) == 1
+    assert "--ignore-labels: needs --labels" in capsys.readouterr().err
+
+
+def test_half_a_character_is_written_as_its_escape(source):
+    """JSON can name what UTF-8, and so Parquet, cannot."""
+    source["images"][0]["file_name"] = "\ud800.png"
+    source["annotations"][2] |= {"bbox": None, "note": "\udfff"}
+    assert convert(source) == 0
+    assert rejects()[0] == ("images[0]", "its id or file name is no valid text")
+    raws = read_table("out/r.parquet", "rejects")["raw"].to_pylist()
+    assert '"\\ud800.png"' in raws[0] and '"\\udfff"' in raws[1]
+
+
+def test_a_box_of_each_kind_is_asked_for_by_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    person = {"tag": "person", "fbox": [0, 0, 9, 9], "vbox": [1, 1, 8, 8], "hbox": [2, 2, 7, 7]}
+    Path("a.odgt").write_text(json.dumps({"ID": "x", "gtboxes": [person]}))
+    Path("sizes.json").write_text('{"x": [100, 200]}')
+    for box, corner in (("full", 0), ("visible", 1), ("head", 2)):
+        command = "convert --format crowdhuman --annotations a.odgt --sizes sizes.json --output a"
+        assert main([*command.split(), "--box", box]) == 0
+        row = read_table("a", "annotations").to_pylist()[0]
+        assert row["boxes"] == [[corner, corner, 9, 9]]
+        assert (row["width"], row["height"]) == (200, 100)
+
+
+def test_a_folders_digest_changes_with_any_file_or_name(tmp_path):
+    (tmp_path / "labels" / "a").mkdir(parents=True)
+    (tmp_path / "labels" / "a" / "1.txt").write_text("x")
+    digests = {file_digest(tmp_path / "labels")}
+    (tmp_path / "labels" / "a" / "1.txt").write_text("y")
+    digests.add(file_digest(tmp_path / "labels"))
+    (tmp_path / "labels" / "a" / "1.txt").rename(tmp_path / "labels" / "a" / "2.txt")
+    digests.add(file_digest(tmp_path / "labels"))
+    assert len(digests) == 3
+
+
+def test_the_configuration_knows_the_formats_and_their_boxes():
+    formats = Dataset.model_fields["format"].annotation.__args__
+    assert list(formats) == ["scenes", *sorted(READERS)]
+    boxes = Dataset.model_fields["box"].annotation.__args__
+    assert set(boxes) == {box for reader in READERS.values() for box in reader.boxes}

@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from dipr1.datasets.images import image_sizes
+from dipr1.datasets.images import image_sizes, read_size_table
+from dipr1.errors import UserError
 
 
 @pytest.fixture
@@ -74,3 +77,45 @@ def test_a_folder_and_a_missing_file_are_told_apart(tmp_path: Path):
     folder, missing = image_sizes([str(tmp_path), str(tmp_path / "missing.jpg")])
     assert folder.startswith("image file is broken: ")
     assert missing == "image file is missing"
+
+
+def test_a_parquet_table_of_sizes(tmp_path: Path):
+    path = tmp_path / "sizes.parquet"
+    pq.write_table(pa.table({"image_id": [7, 8], "height": [30, 31], "width": [40.0, 41.0]}), path)
+    assert read_size_table(str(path)) == {"7": (40, 30), "8": (41, 31)}
+
+
+def test_ids_of_a_csv_stay_text(tmp_path: Path):
+    path = tmp_path / "sizes.csv"
+    path.write_text('width,image_id,height\n40,0012,30\n41,"a,b",31\n')
+    assert read_size_table(str(path)) == {"0012": (40, 30), "a,b": (41, 31)}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.txt", "", "expected a table of sizes named .json, .csv or .parquet but got '.txt'"),
+        ("a.json", "[]", r"expected \{id: \[height, width\]\} but got list"),
+        ("a.json", '{"x": [1, 2, 3]}', r"x: expected \[height, width\] or an object"),
+        ("a.json", '{"x": [0, 2]}', "x: expected a positive width and height but got 2 and 0"),
+        ("a.json", '{"x": [1.5, 2]}', "x: expected a positive width and height"),
+        ("a.json", '{"x": {"width": 3}}', "x: expected a positive width and height"),
+        ("a.json", "{", "not JSON"),
+        ("a.csv", "image_id,w,h\nx,1,2\n", "expected the columns image_id, width, height; found"),
+        ("a.csv", "", "not a table of sizes"),
+        ("a.csv", "image_id,width,height\nx,1,2\nx,2,2\n", "x: has two different sizes"),
+        ("a.csv", "image_id,width,height\nx,,2\n", "x: expected a positive width and height"),
+        ("a.parquet", "no Parquet", "not a table of sizes"),
+    ],
+)
+def test_a_table_that_is_none_is_refused(tmp_path: Path, name, text, message):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(UserError, match=message) as caught:
+        read_size_table(str(tmp_path / name))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.csv", "a.parquet"])
+def test_a_table_that_is_not_there(tmp_path: Path, name):
+    with pytest.raises(UserError, match="no such file; give the table of sizes"):
+        read_size_table(str(tmp_path / name))

@@ -1,0 +1,51 @@
+"""KITTI object labels: a folder `label_2` with one text file per image.
+
+A line is `type truncated occluded alpha left top right bottom height width length x y z rotation`,
+and a 16th word, the score, in result files. The box is in pixels counted from 0, with decimals, and
+is taken as it is. `DontCare` lines have no 3D box (-1, -1000) but a valid 2D one: a region where
+objects were not labelled, ignored whatever is asked for. `occluded` is a grade (3 = unknown) and
+`truncated` the share outside the image, so the visible share is unknown. An empty file is an image
+without objects.
+
+Source: readme.txt of the object development kit, https://www.cvlibs.net/datasets/kitti.
+"""
+
+from __future__ import annotations
+
+from dipr1.datasets.reading import ANY_LABEL, Reading, annotation_files, image_path, read_lines
+
+LABELS = ("Car", "Van", "Truck", "Pedestrian", "Person_sitting", "Cyclist", "Tram", "Misc")
+_NUM_WORDS = (15, 16)
+
+
+def read(annotations: str, images: str | None = None) -> Reading:
+    """Read a folder of label files (or one of them); images are `{name}.png`.
+
+    Raises:
+        UserError: there is no such file, or no .txt file in the folder.
+    """
+    reading = Reading(annotations, LABELS)
+    for name, path in annotation_files(annotations, ".txt"):
+        file_name = f"{name}.png"
+        image = reading.add_image(
+            name, image_path(images, file_name), record=file_name, source=path
+        )
+        for number, line in read_lines(path):
+            words = line.split()
+            if words:
+                _read_object(reading, image, words, number, path)
+    return reading
+
+
+def _read_object(reading: Reading, image: int, words: list[str], number: int, path: str) -> None:
+    try:
+        if len(words) not in _NUM_WORDS:
+            raise ValueError
+        box = [float(word) for word in words[4:8]]
+    except ValueError:
+        reason = "not a type and 14 numbers"
+        reading.reject_box(f"line {number}", reason, " ".join(words), source=path)
+        return
+    ignored = words[0] == "DontCare"
+    label = ANY_LABEL if ignored else words[0]
+    reading.add_box(image, box, label, number=number, ignore=ignored, source=path)

@@ -1,0 +1,171 @@
+"""MOTChallenge (MOT15, MOT16, MOT17, MOT20): folders of sequences with `gt/gt.txt`.
+
+Nine columns (MOT16 on): `frame,id,left,top,width,height,conf,class,visibility`. Ten columns
+(MOT15): `frame,id,left,top,width,height,conf,x,y,z`, pedestrians only; the last three are a place
+in the world. Frames and boxes count from 1: the first pixel's left side is 1 there and 0 here.
+
+A `conf` of 0 means: not evaluated, hence ignored. What the official evaluation forgives as a
+pedestrian (person on vehicle, static person, distractor, reflection, crowd) becomes an ignored
+`pedestrian`; vehicles and occluders keep their own labels. `seqinfo.ini` gives size, length and
+file names; without it the frames are those with a line. Each MOT17 sequence comes three times,
+under the names of three detectors with the same frames and boxes: the first is read.
+
+Source: https://motchallenge.net/instructions and Milan et al., MOT16, arXiv 1603.00831.
+"""
+
+from __future__ import annotations
+
+import configparser
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from dipr1.datasets.reading import Reading, image_path, read_lines, xywh_to_xyxy
+from dipr1.errors import UserError
+
+PEDESTRIAN = "pedestrian"
+LABELS = (
+    PEDESTRIAN,
+    "car",
+    "bicycle",
+    "motorbike",
+    "non motorized vehicle",
+    "occluder",
+    "occluder on the ground",
+    "occluder full",
+)
+_CLASSES = {
+    1: PEDESTRIAN,
+    3: "car",
+    4: "bicycle",
+    5: "motorbike",
+    6: "non motorized vehicle",
+    9: "occluder",
+    10: "occluder on the ground",
+    11: "occluder full",
+}
+_LIKE_PEDESTRIANS = {2, 7, 8, 12, 13}  # on vehicle, static, distractor, reflection, crowd
+_MOST_FRAMES = 999_999  # a frame's file name has six digits
+_DETECTOR = re.compile(r"(MOT17-\d+)-(DPM|FRCNN|SDP)")
+
+
+class _Sequence(NamedTuple):
+    name: str
+    path: Path  # gt.txt
+    length: int
+    size: tuple[int, int] | None
+    folder: str
+    suffix: str
+
+    def file_name(self, frame: int) -> str:
+        return f"{self.name}/{self.folder}/{frame:06d}{self.suffix}"
+
+
+def read(annotations: str, images: str | None = None) -> Reading:
+    """Read a folder of sequences, one sequence, or its `gt.txt`.
+
+    Args:
+        annotations: the folder or file.
+        images: the folder that holds the sequences' folders, for MOT20 `MOT20/train`.
+
+    Raises:
+        UserError: there is no `gt/gt.txt`, or a `seqinfo.ini` is not one.
+    """
+    reading = Reading(annotations, LABELS)
+    for path in _ground_truths(Path(annotations)):
+        _read_sequence(reading, _sequence(path), images)
+    return reading
+
+
+def _ground_truths(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path]
+    single = path / "gt" / "gt.txt"
+    found = [single] if single.is_file() else sorted(path.glob("*/gt/gt.txt"))
+    if not found:
+        raise UserError(
+            f"{path}: no gt/gt.txt in this folder or in its folders; give the folder of the"
+            " training sequences (the test sequences have no ground truth)"
+        )
+    different: dict[str, Path] = {}
+    for file in found:
+        name = file.parents[1].name
+        match = _DETECTOR.fullmatch(name)
+        different.setdefault(match[1] if match else name, file)
+    return list(different.values())
+
+
+def _sequence(path: Path) -> _Sequence:
+    folder = path.resolve().parents[1]
+    info_path = folder / "seqinfo.ini"
+    if not info_path.is_file():
+        return _Sequence(folder.name, path, 0, None, "img1", ".jpg")
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        parser.read(info_path, encoding="utf-8-sig")
+        info = parser["Sequence"]
+        size = int(info["imWidth"]), int(info["imHeight"])
+        length = int(info["seqLength"])
+        if not 0 <= length <= _MOST_FRAMES:
+            raise ValueError(f"seqLength {length}")
+    except (configparser.Error, KeyError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(
+            f"{info_path}: not a seqinfo.ini with imWidth, imHeight and seqLength ({reason})"
+        ) from None
+    name, suffix = info.get("imDir", "img1"), info.get("imExt", ".jpg")
+    return _Sequence(folder.name, path, length, size, name, suffix)
+
+
+def _read_sequence(reading: Reading, sequence: _Sequence, images: str | None) -> None:
+    source = str(sequence.path)
+    index: dict[int, int] = {}
+
+    def image(frame: int) -> int:
+        if frame not in index:
+            name = f"{sequence.name}/{frame:06d}"
+            path = image_path(images, sequence.file_name(frame))
+            index[frame] = reading.add_image(
+                name, path, record=f"frame {frame}", size=sequence.size, source=source
+            )
+        return index[frame]
+
+    for frame in range(1, sequence.length + 1):
+        image(frame)
+    for number, line in read_lines(source):
+        if not line.strip():
+            continue
+        words = line.strip().split(",")
+        try:
+            frame, (left, top, width, height) = int(words[0]), map(float, words[2:6])
+            label, ignored, visibility = _judge(words)
+        except (ValueError, IndexError):
+            reading.reject_box(f"line {number}", "not nine or ten numbers", line, source=source)
+            continue
+        if frame < 1:
+            reading.reject_box(f"line {number}", "frames count from 1", line, source=source)
+        elif label is None:
+            reading.reject_box(f"line {number}", "unknown class", line, source=source)
+        else:
+            reading.add_box(
+                image(frame),
+                xywh_to_xyxy([left - 1, top - 1, width, height]),
+                label,
+                number=number,
+                ignore=ignored,
+                visibility=visibility,
+                source=source,
+            )
+
+
+def _judge(words: list[str]) -> tuple[str | None, bool, float | None]:
+    """Label (None where unknown), whether it is to be ignored, and visibility of a line."""
+    not_evaluated = float(words[6]) == 0
+    if len(words) == 10:
+        return PEDESTRIAN, not_evaluated, None
+    if len(words) != 9:
+        raise ValueError
+    number, visibility = int(words[7]), min(max(float(words[8]), 0.0), 1.0)
+    if number in _LIKE_PEDESTRIANS:
+        return PEDESTRIAN, True, visibility
+    return _CLASSES.get(number), not_evaluated, visibility

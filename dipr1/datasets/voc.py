@@ -1,0 +1,146 @@
+"""PASCAL VOC: a folder `Annotations` with one XML file per image.
+
+An `object` has a `name`, an optional `difficult` (1 is ignored, as in the official evaluation) and
+a `bndbox` whose `xmin`, `ymin`, `xmax`, `ymax` may stand in any order and have decimals. They are
+pixels counted from 1 with both ends inside: a box over the first pixel alone is (1, 1, 1, 1), here
+(0, 0, 1, 1). An object's `part`s (head, hand, foot) have boxes too and are not read. The visible
+share is unknown. A file that declares entities is rejected unread: expanding them can fill the
+memory.
+
+Source: VOC2012 development kit, http://host.robots.ox.ac.uk/pascal/VOC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import PureWindowsPath
+from typing import TYPE_CHECKING
+
+from dipr1.datasets.reading import BadRecord, Reading, annotation_files, image_path
+from dipr1.errors import UserError
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
+_SIDES = ("xmin", "ymin", "xmax", "ymax")
+
+
+def read(annotations: str, images: str | None = None) -> Reading:
+    """Read a folder of XML files (or one of them); images are named in the files.
+
+    Args:
+        annotations: the folder or file.
+        images: the folder `JPEGImages`.
+
+    Raises:
+        UserError: there is no such file, or no .xml file in the folder.
+    """
+    reading = Reading(annotations, box_record="object {number}", raws=_raws)
+    for name, path in annotation_files(annotations, ".xml"):
+        try:
+            root = _parse(path)
+            size = _size(root)
+        except BadRecord as fault:
+            reading.reject_image(f"{name}.xml", str(fault), source=path)
+            continue
+        # Only the name: some tools write whole paths, Windows ones included.
+        file_name = PureWindowsPath(root.findtext("filename", "").strip()).name or f"{name}.jpg"
+        image = reading.add_image(
+            name,
+            image_path(images, file_name if "." in file_name else f"{file_name}.jpg"),
+            record=f"{name}.xml",
+            raw=file_name,
+            size=size,
+            source=path,
+        )
+        for number, element in enumerate(root.findall("object"), start=1):
+            _read_object(reading, image, element, number, path)
+    return reading
+
+
+def _read_object(reading: Reading, image: int, element: Element, number: int, path: str) -> None:
+    try:
+        label, ignored, box = _label(element), _is_difficult(element), _box(element)
+    except BadRecord as fault:
+        reading.reject_box(f"object {number}", str(fault), _text(element), source=path)
+    else:
+        reading.add_box(image, box, label, number=number, ignore=ignored, source=path)
+
+
+def _label(element: Element) -> str:
+    label = element.findtext("name", "").strip()
+    if not label:
+        raise BadRecord("no name")
+    return label
+
+
+def _is_difficult(element: Element) -> bool:
+    text = element.findtext("difficult", "0").strip()
+    if text not in ("0", "1"):
+        raise BadRecord("difficult is neither 0 nor 1")
+    return text == "1"
+
+
+def _box(element: Element) -> tuple[float, float, float, float]:
+    bndbox = element.find("bndbox")
+    texts = {} if bndbox is None else {side.tag: side.text for side in bndbox}
+    try:
+        x1, y1, x2, y2 = (float(texts[side]) for side in _SIDES)
+    except (KeyError, TypeError, ValueError):
+        raise BadRecord("bndbox is not xmin, ymin, xmax, ymax") from None
+    return x1 - 1, y1 - 1, x2, y2
+
+
+def _size(root: Element) -> tuple[int, int] | None:
+    texts = root.findtext("size/width", ""), root.findtext("size/height", "")
+    try:
+        width, height = map(int, texts)
+    except ValueError:
+        if any(texts):
+            raise BadRecord("size is not two whole numbers") from None
+        return None
+    return (width, height) if width or height else None  # annotation tools write 0 for unknown
+
+
+def _parse(path: str) -> Element:
+    """The file's root; any fault is a BadRecord, for it spoils one image only."""
+    from xml.etree.ElementTree import TreeBuilder
+    from xml.parsers import expat
+
+    def refuse(*_: object) -> None:
+        raise BadRecord("its file declares XML entities")
+
+    builder = TreeBuilder()
+    parser = expat.ParserCreate()
+    parser.buffer_text = True
+    parser.EntityDeclHandler = refuse
+    parser.StartElementHandler = builder.start
+    parser.EndElementHandler = builder.end
+    parser.CharacterDataHandler = builder.data
+    try:
+        with open(path, "rb") as file:
+            parser.ParseFile(file)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+    except BadRecord:
+        raise
+    except (expat.ExpatError, LookupError, ValueError):  # the last two: an unknown encoding
+        raise BadRecord("its file is not XML") from None
+    root = builder.close()
+    if root.tag != "annotation":
+        raise BadRecord("its file is no annotation")
+    return root
+
+
+def _text(element: Element) -> str:
+    from xml.etree.ElementTree import tostring
+
+    try:
+        return tostring(element, encoding="unicode").strip()
+    except RecursionError:
+        return ""
+
+
+def _raws(source: str, images: Sequence[int], numbers: Sequence[int]) -> Iterable[str]:
+    objects = _parse(source).findall("object")
+    return [_text(objects[number - 1]) for number in numbers]

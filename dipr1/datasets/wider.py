@@ -1,0 +1,142 @@
+"""WIDER Pedestrian (challenges of 2018 and 2019): text files with one line per image.
+
+A line of `train_annotations.txt` (2019: `train_bbox.txt`) is `name [class x y width height]*`,
+class 1 a pedestrian and 2 a cyclist; a name alone is an image without people and is kept. The
+ignore file, `pedestrian_ignore_part_train.txt` (2019: `train_ignore.txt`), is
+`name [x y width height]*`: regions to ignore whatever is asked for. It is the file beside the
+annotations with `ignore` in its name and the same split (train, val, ...) in it; an image that it
+alone names is no image of the split. The visible share is unknown. The 2019 images (`ad*`, `sur*`)
+lie in several folders, so an image that is not in `images` itself is looked for below it.
+
+Source: https://wider-challenge.org (data: CodaLab competitions 19118 and 20132).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from dipr1.datasets.reading import (
+    ANY_LABEL,
+    Reading,
+    annotation_files,
+    image_path,
+    read_lines,
+    xywh_to_xyxy,
+)
+from dipr1.errors import UserError
+
+LABELS = ("pedestrian", "cyclist")
+_SPLITS = frozenset(("train", "val", "test", "dev"))
+_ANNOTATION_WORDS = ("annotations", "bbox")
+
+
+def read(annotations: str, images: str | None = None) -> Reading:
+    """Read an annotation file, or all in a folder, with the ignore file of each.
+
+    Args:
+        annotations: `train_annotations.txt`, or the folder of such files.
+        images: the folder of the images, which may lie in folders below.
+
+    Raises:
+        UserError: no such file, no annotation file in the folder, or two ignore files of a split.
+    """
+    reading = Reading(annotations, LABELS)
+    places = _places(images)
+    for path in _annotation_paths(annotations):
+        _read_annotations(reading, path, images, places)
+        ignore_path = _ignore_path(path)
+        if ignore_path is not None:
+            _read_ignored(reading, ignore_path)
+    return reading
+
+
+def _annotation_paths(path: str) -> list[str]:
+    if os.path.isfile(path):
+        return [path]
+    files = [file for _, file in annotation_files(path, ".txt")]
+    found = [file for file in files if any(word in Path(file).stem for word in _ANNOTATION_WORDS)]
+    if not found:
+        raise UserError(f"{path}: expected files such as train_annotations.txt or train_bbox.txt")
+    return found
+
+
+def _ignore_path(path: str) -> str | None:
+    """The ignore file that belongs to an annotation file, if there is one."""
+    splits = _SPLITS.intersection(Path(path).stem.split("_"))
+    found = sorted(
+        file
+        for file in Path(path).parent.glob("*ignore*.txt")
+        if splits.intersection(file.stem.split("_"))
+    )
+    if len(found) > 1:
+        names = " and ".join(file.name for file in found)
+        raise UserError(f"{path}: {names} could both be its ignore file; leave one beside it")
+    return str(found[0]) if found else None
+
+
+def _places(folder: str | None) -> dict[str, str]:
+    """Where images below `folder` lie, by name; those in it itself need no looking up."""
+    if folder is None or not os.path.isdir(folder):
+        return {}
+    below = (entry.path for entry in os.scandir(folder) if entry.is_dir())
+    return {
+        name: os.path.join(place, name)
+        for root in sorted(below, reverse=True)
+        for place, _, names in os.walk(root)
+        for name in names
+    }
+
+
+def _read_annotations(
+    reading: Reading, path: str, images: str | None, places: dict[str, str]
+) -> None:
+    for number, line in read_lines(path):
+        words = line.split()
+        if not words:
+            continue
+        record, name = f"line {number}", words[0]
+        if len(words) % 5 != 1:
+            reason = "not a name and five numbers per box"
+            reading.reject_image(record, reason, line, source=path)
+            continue
+        plain = image_path(images, name)
+        place = plain if name not in places or os.path.exists(plain) else places[name]
+        image = reading.add_image(name, place, record=record, raw=name, source=path)
+        for box in _chunks(words[1:], 5):
+            if box[0] in ("1", "2"):
+                _add_box(reading, image, box[1:], LABELS[int(box[0]) - 1], number, path)
+            else:
+                reason = "class is neither 1 nor 2"
+                reading.reject_box(record, reason, " ".join(box), source=path)
+
+
+def _read_ignored(reading: Reading, path: str) -> None:
+    for number, line in read_lines(path):
+        words = line.split()
+        if not words:
+            continue
+        image = reading.index.get(words[0])
+        if image is None or len(words) % 4 != 1:
+            reason = "not an image of the split" if image is None else "not four numbers per box"
+            reading.reject_box(f"line {number}", reason, line, source=path)
+            continue
+        for box in _chunks(words[1:], 4):
+            _add_box(reading, image, box, ANY_LABEL, number, path)
+
+
+def _add_box(
+    reading: Reading, image: int, words: Sequence[str], label: str, number: int, path: str
+) -> None:
+    try:
+        box = xywh_to_xyxy([float(word) for word in words])
+    except ValueError:
+        reading.reject_box(f"line {number}", "not four numbers", " ".join(words), source=path)
+    else:
+        is_ignored = label == ANY_LABEL
+        reading.add_box(image, box, label, number=number, ignore=is_ignored, source=path)
+
+
+def _chunks(words: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    return (words[start : start + size] for start in range(0, len(words), size))
