@@ -11,6 +11,7 @@ rule evaluate:
             category="Metrics",
             labels={"arm": "{arm}", "seed": "{seed}", "set": "{dataset}.{split}"},
         ),
+        images="results/metrics/{arm}/seed{seed}/{dataset}.{split}.images.parquet",
     log:
         "logs/evaluate/{arm}.seed{seed}.{dataset}.{split}.log",
     benchmark:
@@ -22,6 +23,7 @@ rule evaluate:
         mem_mb=4000,
         runtime=60,
     params:
+        score=experiment.evaluation.score,
         code=code_digest("evaluate"),
     message:
         "Scoring arm {wildcards.arm}, seed {wildcards.seed}"
@@ -32,5 +34,7 @@ rule evaluate:
         " --annotations {input.annotations}"
         " --prompts {input.prompts}"
         " --variance {input.variance}"
+        " --score {params.score}"
         " --output {output.metrics}"
+        " --images-output {output.images}"
         " > {log} 2>&1"

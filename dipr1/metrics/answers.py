@@ -1,7 +1,7 @@
 """How good answers are taken as they are: every box counts, no score ranks them.
 
 The same rules as the accuracy reward (docs: the method, section 6): one-to-one matching at
-IoU >= 0.5 within a label, and unmatched boxes that lie in an ignore area leave the count.
+IoU >= 0.5 (or 0.75) within a label, and unmatched boxes that lie in an ignore area leave the count.
 """
 
 from __future__ import annotations
@@ -36,6 +36,16 @@ class Judged:
         """Boxes that count: all but the ignored ones."""
         return len(self.matched) - int(self.ignored.sum())
 
+    @property
+    def hits(self) -> int:
+        """Boxes that found an object, and objects that were found."""
+        return int(self.matched.sum())
+
+    @property
+    def false(self) -> np.ndarray:
+        """(N,) bool, the box counts and found no object."""
+        return ~self.matched & ~self.ignored
+
 
 def judge(
     boxes: ArrayLike,
@@ -43,6 +53,7 @@ def judge(
     ignore: ArrayLike,
     labels: Sequence[str | None] | None = None,
     object_labels: Sequence[str] | None = None,
+    threshold: float = 0.5,
 ) -> Judged:
     """Tell which boxes of an answer are right, which do not count and which objects were found.
 
@@ -52,22 +63,49 @@ def judge(
         ignore: (K, 4) xyxy, the same frame.
         labels: N labels; left out, labels are not compared.
         object_labels: M labels.
+        threshold: the least IoU of a box and the object that it finds.
 
     >>> judged = judge([[0, 0, 2, 2], [8, 8, 9, 9]], [[0, 0, 2, 2]], [[7, 7, 9, 9]])
     >>> judged.matched.tolist(), judged.ignored.tolist(), judged.num_counted
     ([True, False], [False, True], 1)
     """
+    return judge_at([threshold], boxes, objects, ignore, labels, object_labels)[0]
+
+
+def judge_at(
+    thresholds: Sequence[float],
+    boxes: ArrayLike,
+    objects: ArrayLike,
+    ignore: ArrayLike,
+    labels: Sequence[str | None] | None = None,
+    object_labels: Sequence[str] | None = None,
+) -> list[Judged]:
+    """`judge` at each of several thresholds."""
     overlaps = iou(boxes, objects)
     if labels is not None and object_labels is not None:
-        same = [[label == other for other in object_labels] for label in labels]
-        overlaps *= np.array(same, bool).reshape(overlaps.shape)
-    rows, columns, _ = match(boxes, objects, iou_matrix=overlaps)
-    matched = np.zeros(overlaps.shape[0], bool)
-    found = np.zeros(overlaps.shape[1], bool)
-    matched[rows] = True
-    found[columns] = True
-    ignored = (ioa(boxes, ignore) >= IGNORE_IOA).any(axis=1) & ~matched
-    return Judged(matched, ignored, found)
+        overlaps *= same_label(labels, object_labels)
+    in_ignored = (ioa(boxes, ignore) >= IGNORE_IOA).any(axis=1)
+    judged = []
+    for threshold in thresholds:
+        rows, columns, _ = match(boxes, objects, threshold, iou_matrix=overlaps)
+        matched = np.zeros(overlaps.shape[0], bool)
+        found = np.zeros(overlaps.shape[1], bool)
+        matched[rows] = True
+        found[columns] = True
+        judged.append(Judged(matched, in_ignored & ~matched, found))
+    return judged
+
+
+def same_label(labels: Sequence[str | None], others: Sequence[str]) -> np.ndarray:
+    """(N, M) bool: which of N labels equal which of M others; None equals none.
+
+    >>> same_label(["person", None], ["person", "car"]).tolist()
+    [[True, False], [False, False]]
+    """
+    numbers = {label: number for number, label in enumerate(dict.fromkeys(others))}
+    left = np.array([numbers.get(label, -1) for label in labels], np.int64)
+    right = np.array([numbers[label] for label in others], np.int64)
+    return left[:, None] == right[None, :]
 
 
 def answer_metrics(judged: Sequence[Judged]) -> dict[str, float]:
@@ -86,7 +124,7 @@ def answer_metrics(judged: Sequence[Judged]) -> dict[str, float]:
     >>> answer_metrics([one])
     {'precision50': 0.5, 'recall50': 1.0, 'f1_50': 0.6666666666666666, 'count_error': 1.0}
     """
-    hits = sum(int(image.matched.sum()) for image in judged)
+    hits = sum(image.hits for image in judged)
     num_boxes = sum(image.num_counted for image in judged)
     num_objects = sum(len(image.found) for image in judged)
     errors = [abs(image.num_counted - len(image.found)) for image in judged]

@@ -1,12 +1,17 @@
 """Score predictions against annotations (verb ``evaluate``).
 
-The metrics artifact has one row per name, always in the order of `NAMES`; a value is null where it
-is undefined (recall where there is nobody to find). Everything is measured in the image frame, but
-for the rewards, which read the text as they do in training.
+The `images` artifact has one row per image: what became of each box, by every rule, and the figures
+that the metrics are made of, so that intervals and comparisons can draw the images again. The
+`metrics` artifact has one row per name, always in the order of `NAMES`; a value is null where it is
+undefined (recall where there is nobody to find). Everything is measured in the image frame, but for
+the rewards, which read the text as they do in training.
 
-Average precision needs a score per box, and an MLLM prints none: the score is the predictions'
-`confidence`, the mean probability of the tokens of the box's four numbers. With several labels, the
-ranked metrics (AP ... JI) are means over the labels that occur.
+Average precision needs a score per box, and an MLLM prints none: :mod:`dipr1.metrics.scoring` has
+the ones that stand in, and each ranked metric (AP ... JI) says which one it was measured with. With
+several labels, the ranked metrics are means over the labels that occur.
+
+With ``--protocol`` the figures are those of a benchmark's official evaluation instead, of
+ground truth and detections in its own files (:mod:`dipr1.metrics.protocols`).
 """
 
 from __future__ import annotations
@@ -14,93 +19,154 @@ from __future__ import annotations
 import argparse
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from dipr1.boxes import area
+from dipr1.config import Evaluation
 from dipr1.errors import UserError
-from dipr1.metrics.answers import Judged, answer_metrics, judge
-from dipr1.metrics.coco import coco_metrics
-from dipr1.metrics.jaccard import jaccard_index
-from dipr1.metrics.miss_rate import average_precision, log_average_miss_rate
+from dipr1.metrics.answers import Judged, judge_at
+from dipr1.metrics.coco import coco_ranked
+from dipr1.metrics.images import RANKED, Images
+from dipr1.metrics.jaccard import JaccardCounts, jaccard_counts
+from dipr1.metrics.look import auc, looked, regions_erred, reliability
+from dipr1.metrics.miss_rate import crowdhuman_ranked
+from dipr1.metrics.protocols import add_protocol_arguments, run_protocol
+from dipr1.metrics.scoring import COLUMNS, SCORES, box_scores
 from dipr1.progress import say
 from dipr1.responses import Response, parse_response
-from dipr1.rewards import accuracy_reward, looking_reward, reasoning_reward
+from dipr1.rewards import LookingReward, accuracy_reward, looking_reward, reasoning_reward
 from dipr1.rewards.columns import reward_columns
-from dipr1.tables import box_arrays, read_table, write_table
+from dipr1.tables import IMAGES, box_arrays, ragged, read_table, write_table
 
+CALIBRATION = ("u_auc", "u_auc_objects", "u_auc_phantoms", "u_ece")
 NAMES = (
-    "AP",
-    "AP50",
-    "AP75",
-    "AR",
-    "AP_crowdhuman",
-    "MR",
-    "JI",
+    *RANKED,
     "precision50",
     "recall50",
     "f1_50",
+    "precision75",
+    "recall75",
+    "f1_75",
     "count_error",
     "well_formed_rate",
     "parse_failure_rate",
     "reward_reasoning",
     "reward_looking",
     "reward_accuracy",
+    "look_area_share",
+    "look_recall",
+    "look_errors_caught",
+    "look_errors_random",
+    "look_lift",
+    "precision50_looked",
+    "recall50_looked",
+    "f1_50_looked",
+    "precision50_elsewhere",
+    "recall50_elsewhere",
+    "f1_50_elsewhere",
+    *CALIBRATION,
     "mean_boxes",
     "mean_look_boxes",
     "mean_tokens",
     "num_images",
     "num_objects",
 )
+NEED_VARIANCE = ("reward_looking", "look_recall", *CALIBRATION)
+
+COCO_THRESHOLDS = tuple(percent / 100 for percent in range(50, 100, 5))
+
+# the parser of responses remembers 1,024 texts: each is parsed once if all that read it do so
+# before so many others
+BATCH = 512
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Flags of ``dipr1 evaluate``."""
-    parser.add_argument(
-        "--predictions", required=True, help="samples artifact, one response per image"
-    )
-    parser.add_argument("--annotations", required=True, help="annotations artifact")
-    parser.add_argument("--prompts", required=True, help="prompts artifact that was answered")
+    parser.add_argument("--predictions", help="samples artifact, one response per image")
+    parser.add_argument("--annotations", help="annotations artifact")
+    parser.add_argument("--prompts", help="prompts artifact that was answered")
     parser.add_argument(
         "--variance",
         help="variance artifact; without it the looking reward is left out and the accuracy"
         " reward is not weighted",
     )
-    parser.add_argument("--output", required=True, help="metrics artifact to write")
+    parser.add_argument(
+        "--score",
+        choices=SCORES,
+        default=Evaluation().score,
+        help=f"what ranks the boxes (default {Evaluation().score})",
+    )
+    parser.add_argument(
+        "--consistency-samples",
+        nargs="+",
+        metavar="SAMPLES",
+        help="samples artifacts of the same policy and split, for --score consistency",
+    )
+    parser.add_argument("--output", help="metrics artifact to write")
+    parser.add_argument("--images-output", help="images artifact to write: figures per image")
     parser.add_argument("--json", action="store_true", help="print the metrics as JSON")
+    add_protocol_arguments(parser)
+    parser.set_defaults(usage_error=parser.error)
 
 
 def run(args: argparse.Namespace) -> None:
-    """Score one set of predictions.
+    """Score one set of predictions, or compute a benchmark's official figures.
 
     Raises:
         UserError: the files are not about the same images, or not one response per image.
     """
+    if args.protocol:
+        run_protocol(args)
+        return
+    needed = ["predictions", "annotations", "prompts", "output"]
+    needed += ["consistency_samples"] * (args.score == "consistency")
+    missing = [f"--{name.replace('_', '-')}" for name in needed if not getattr(args, name)]
+    if missing:
+        args.usage_error(f"the following arguments are required: {', '.join(missing)}")
     annotations = read_table(args.annotations, "annotations")
-    prompts = read_table(args.prompts, "prompts")
-    predictions = read_table(args.predictions, "samples")
-    variance = read_table(args.variance, "variance") if args.variance else None
     names = annotations["image_id"].to_pylist()
-    prompts = in_order(prompts, names, args.prompts, args.annotations)
-    predictions = in_order(predictions, names, args.predictions, args.annotations)
-    values = evaluate(annotations, prompts, predictions, variance)
-    table = pa.table(
-        {
-            "name": list(values),
-            "value": [None if math.isnan(value) else value for value in values.values()],
-        }
+    images = per_image(
+        annotations,
+        in_order(read_table(args.prompts, "prompts"), names, args.prompts, args.annotations),
+        in_order(
+            read_table(args.predictions, "samples", _columns_read(args.score)),
+            names,
+            args.predictions,
+            args.annotations,
+        ),
+        read_table(args.variance, "variance") if args.variance else None,
+        score=args.score,
+        samples=_read_samples(args.consistency_samples) if args.score == "consistency" else None,
     )
-    write_table(table, args.output, "metrics")
+    values = measure(images)
+    if args.images_output:
+        write_table(images, args.images_output, "images")
+    write_table(metrics_table(values, args.score), args.output, "metrics")
     if args.json:
-        print(json.dumps(dict(zip(*table.to_pydict().values(), strict=True)), indent=2))
+        print(json.dumps({name: _or_none(value) for name, value in values.items()}, indent=2))
     else:
         say(
             f"{args.output}: {len(names)} images,"
-            f" AP {values['AP']:.3f}, F1 {values['f1_50']:.3f},"
+            f" AP {values['AP']:.3f} by {args.score}, F1 {values['f1_50']:.3f},"
             f" {values['parse_failure_rate']:.1%} of the answers cannot be read"
         )
+
+
+def _columns_read(score: str) -> list[str]:
+    """Columns of the predictions that are needed."""
+    names = ["image_id", "text", "num_tokens", "boxes", "look_boxes"]
+    return names + [COLUMNS[score]] if score in COLUMNS else names
+
+
+def _read_samples(paths: Sequence[str]) -> pa.Table:
+    return pa.concat_tables(read_table(path, "samples", ["image_id", "boxes"]) for path in paths)
 
 
 def in_order(table: pa.Table, names: Sequence[str], path: str, annotations: str) -> pa.Table:
@@ -133,47 +199,110 @@ def in_order(table: pa.Table, names: Sequence[str], path: str, annotations: str)
     return table.take(pa.array([row_of[name] for name in names], pa.int64()))
 
 
-def evaluate(
+def measure(images: pa.Table) -> dict[str, float]:
+    """All metrics of one set of predictions.
+
+    Args:
+        images: the images artifact, of :func:`per_image`.
+
+    Returns:
+        Value by name in the order of `NAMES`; NaN where undefined. Those that need the variance
+        are left out where it was not given.
+    """
+    values = {
+        "num_images": float(images.num_rows),
+        "num_objects": float(np.sum(images["num_objects"].to_numpy())),
+    }
+    names = [name for name in NAMES if name not in (*values, *CALIBRATION)]
+    values |= dict(zip(names, Images(images).values(names)[:, 0].tolist(), strict=True))
+    uncertainty, erred, is_object = (
+        ragged(images[f"region_{name}"])[0] for name in ("uncertainty", "erred", "is_object")
+    )
+    erred, is_object = erred.astype(bool), is_object.astype(bool)  # empty, they are of no type
+    values["u_auc"] = auc(uncertainty, erred)
+    values["u_auc_objects"] = auc(uncertainty[is_object], erred[is_object])
+    values["u_auc_phantoms"] = auc(uncertainty[~is_object], erred[~is_object])
+    values["u_ece"] = reliability(uncertainty, erred).expected_error
+    has_variance = images["region_erred"].null_count < images.num_rows
+    left_out = () if has_variance else NEED_VARIANCE
+    return {name: values[name] for name in NAMES if name not in left_out}
+
+
+def metrics_table(values: dict[str, float], score: str) -> pa.Table:
+    """The metrics artifact; `score` is what ranked the boxes."""
+    return pa.table(
+        {
+            "name": list(values),
+            "value": pa.array([_or_none(value) for value in values.values()], pa.float64()),
+            "score": pa.array([score if name in RANKED else None for name in values], pa.string()),
+        }
+    )
+
+
+def _or_none(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+# --- per image ----------------------------------------------------------------------------------
+
+
+def per_image(
     annotations: pa.Table,
     prompts: pa.Table,
     predictions: pa.Table,
     variance: pa.Table | None = None,
-) -> dict[str, float]:
-    """All metrics of one set of predictions.
+    *,
+    score: str = "confidence",
+    samples: pa.Table | None = None,
+) -> pa.Table:
+    """The images artifact of one set of predictions.
 
     Args:
         annotations: the annotations artifact.
         prompts: the prompts artifact, one row per row of `annotations`, in the same order.
         predictions: the samples artifact, likewise.
-        variance: the variance artifact of the same images, for the rewards.
+        variance: the variance artifact of the same images, for the rewards and the calibration.
+        score: what ranks the boxes, one of :data:`dipr1.metrics.scoring.SCORES`.
+        samples: for `consistency`, see :func:`dipr1.metrics.scoring.box_scores`.
 
     Returns:
-        Value by name in the order of `NAMES`; NaN where undefined, ``reward_looking`` only with
-        `variance`.
+        One row per row of `annotations`, in its order.
 
     Raises:
-        UserError: a prediction does not have one confidence per box.
+        UserError: the predictions have no such score, or the variance is about other boxes.
     """
+    if not annotations.num_rows:
+        return IMAGES.empty_table()
     asked = prompts["labels"].to_pylist()
+    columns = reward_columns(prompts, variance)
+    scores = box_scores(score, predictions, samples)
+    regions = None if variance is None else Regions.of(annotations, variance)
     texts = predictions["text"].to_pylist()
-    responses = [parse_response(text, labels) for text, labels in zip(texts, asked, strict=True)]
-    images = _images(annotations, predictions, asked, responses)
-    boxes = box_arrays(predictions["boxes"])
-    values = _ranked_metrics(images)
-    values |= answer_metrics([image.judged for image in images])
-    values |= {
-        "well_formed_rate": _mean([response.well_formed for response in responses]),
-        "parse_failure_rate": _mean([answer is None for answer in boxes]),
-        "mean_boxes": _mean([len(image.detections) for image in images]),
-        "mean_look_boxes": _mean(
-            [0 if looks is None else len(looks) for looks in box_arrays(predictions["look_boxes"])]
-        ),
-        "mean_tokens": _mean(predictions["num_tokens"].to_pylist()),
-        "num_images": float(len(images)),
-        "num_objects": float(sum(len(image.objects) for image in images)),
-    }
-    values |= _mean_rewards(texts, reward_columns(prompts, variance), variance is not None)
-    return {name: values[name] for name in NAMES if name in values}
+    images: list[Image] = []
+    figures: list[dict[str, Any]] = []
+    for start in range(0, len(texts), BATCH):
+        rows = slice(start, start + BATCH)
+        responses = [
+            parse_response(text, labels)
+            for text, labels in zip(texts[rows], asked[rows], strict=True)
+        ]
+        rewards = _rewards(texts[rows], {name: column[rows] for name, column in columns.items()})
+        batch = _images(annotations[rows], predictions[rows], scores[rows], asked[rows], responses)
+        for index, (image, reward) in enumerate(zip(batch, rewards, strict=True), start):
+            of_regions = {} if regions is None else regions.figures(index, image)
+            figures.append(image.figures() | reward | of_regions)
+        images += batch
+    given = {
+        "image_id": annotations["image_id"],
+        "num_tokens": predictions["num_tokens"],
+        "labels": prompts["labels"],
+        "score": pa.array([score] * len(images), pa.string()),
+    } | _by_rule(images)
+    computed = pa.schema([field for field in IMAGES if field.name not in given])
+    table = pa.Table.from_pylist(figures, computed)
+    for name, column in given.items():
+        table = table.append_column(name, column)
+    return table.select(IMAGES.names).cast(IMAGES)
 
 
 @dataclass(frozen=True)
@@ -182,56 +311,79 @@ class Image:
 
     detections: np.ndarray  # (N, 5)
     labels: list[str | None]  # N
+    look_boxes: np.ndarray  # (K, 4)
     objects: np.ndarray  # (M, 4)
     object_labels: list[str]  # M
-    ignore: np.ndarray  # (K, 4)
+    ignore: np.ndarray  # (L, 4)
     size: tuple[int, int]
     asked: tuple[str, ...]
+    response: Response
 
-    @property
-    def judged(self) -> Judged:
-        return judge(
-            self.detections[:, :4], self.objects, self.ignore, self.labels, self.object_labels
+    @cached_property
+    def judged(self) -> list[Judged]:
+        """At IoU 0.5 and 0.75."""
+        return judge_at(
+            (0.5, 0.75),
+            self.detections[:, :4],
+            self.objects,
+            self.ignore,
+            self.labels,
+            self.object_labels,
         )
+
+    def figures(self) -> dict[str, Any]:
+        """The columns of the images artifact that are about the answer taken as it is."""
+        half, strict = self.judged
+        look = looked(self.look_boxes, self.detections[:, :4], self.objects, half, self.size)
+        return {
+            "well_formed": self.response.well_formed,
+            "readable": self.response.answer is not None,
+            "num_objects": len(self.objects),
+            "num_boxes": len(self.detections),
+            "num_looks": len(self.look_boxes),
+            "num_counted": half.num_counted,
+            "hits50": half.hits,
+            "num_counted75": strict.num_counted,
+            "hits75": strict.hits,
+            "errors": len(self.objects) + half.num_counted - 2 * half.hits,
+        } | {f"look_{name}": value for name, value in vars(look).items()}
 
 
 def _images(
     annotations: pa.Table,
     predictions: pa.Table,
+    scores: Sequence[np.ndarray],
     asked: Sequence[list[str]],
     responses: Sequence[Response],
 ) -> list[Image]:
     images = []
-    for name, width, height, boxes, labels, ignore, answer, scores, wanted, response in zip(
-        *(annotations[column].to_pylist() for column in ("image_id", "width", "height")),
+    for width, height, boxes, labels, ignore, answer, looks, ranks, wanted, response in zip(
+        *(annotations[name].to_pylist() for name in ("width", "height")),
         box_arrays(annotations["boxes"]),
         annotations["labels"].to_pylist(),
         annotations["ignore"].to_pylist(),
         box_arrays(predictions["boxes"]),
-        predictions["confidence"].to_pylist(),
+        box_arrays(predictions["look_boxes"]),
+        scores,
         asked,
         responses,
         strict=True,
     ):
         answer = np.empty((0, 4)) if answer is None else answer
-        scores = np.array(scores or [], np.float64)
-        if len(scores) != len(answer):
-            raise UserError(
-                f"predictions of image {name!r}: expected one confidence per box but got"
-                f" {len(scores)} for {len(answer)} boxes; run `dipr1 predict` again"
-            )
         is_asked = np.array([label in wanted for label in labels], bool)
         is_ignored = np.array(ignore, bool)
         objects = is_asked & ~is_ignored
         images.append(
             Image(
-                detections=np.column_stack([answer, scores]),
+                detections=np.column_stack([answer, ranks]),
                 labels=_answered_labels(response, len(answer), wanted),
+                look_boxes=np.empty((0, 4)) if looks is None else looks,
                 objects=boxes[objects],
                 object_labels=[label for label, kept in zip(labels, objects, strict=True) if kept],
                 ignore=boxes[is_asked & is_ignored],
                 size=(width, height),
                 asked=tuple(wanted),
+                response=response,
             )
         )
     return images
@@ -245,42 +397,162 @@ def _answered_labels(response: Response, num_boxes: int, asked: Sequence[str]) -
     return [only if label is None else label for label in response.answer.labels]
 
 
-def _ranked_metrics(images: Sequence[Image]) -> dict[str, float]:
-    """AP ... JI: of each label that is asked for, then the mean over the labels that occur."""
+# --- rewards and regions ------------------------------------------------------------------------
+
+
+def _rewards(texts: Sequence[str], columns: dict[str, list]) -> list[dict[str, Any]]:
+    """The rewards of each text, as in training; those for looking only with statistics."""
+    reasoning = reasoning_reward(texts, **columns)
+    accuracy = accuracy_reward(texts, **columns)
+    looking = _looking(texts, columns) if "region_boxes" in columns else [{}] * len(texts)
+    return [
+        {"reward_reasoning": form, "reward_accuracy": boxes} | look
+        for form, boxes, look in zip(reasoning, accuracy, looking, strict=True)
+    ]
+
+
+def _looking(texts: Sequence[str], columns: dict[str, list]) -> list[dict[str, Any]]:
+    """The looking reward of each text, and its recall: the uncertainty that it covers."""
+    figures = []
+    for row, text in enumerate(texts):
+        reported: dict[str, float] = {}
+        reward = looking_reward(
+            [text],
+            log_metric=reported.__setitem__,
+            **{name: [values[row]] for name, values in columns.items()},
+        )
+        # nothing is reported of a section that cannot be read: it covers nothing
+        recall = reported.get("look/recall", 0.0)
+        figures.append({"reward_looking": reward[0], "look_recall": recall})
+    return figures
+
+
+@dataclass(frozen=True)
+class Regions:
+    """The variance artifact, image after image.
+
+    Attributes:
+        bounds: (I + 1,) where the regions of each image begin and end.
+        boxes: (R, 4) image frame.
+        gt_index: (R,) float64, NaN for phantoms.
+        uncertainty: (R,).
+        to_look_at: (I,) bool, the image has a region that is to be looked at.
+    """
+
+    bounds: np.ndarray
+    boxes: np.ndarray
+    gt_index: np.ndarray
+    uncertainty: np.ndarray
+    to_look_at: np.ndarray
+
+    @classmethod
+    def of(cls, annotations: pa.Table, variance: pa.Table) -> Regions:
+        """The regions of the images of `annotations`, in its order."""
+        rows = pc.index_in(variance["image_id"], annotations["image_id"].combine_chunks())
+        rows = rows.to_numpy().astype(np.float64)  # NaN: of another image
+        order = np.argsort(rows, kind="stable")
+        rows = rows[order]
+        num_regions = int(np.isfinite(rows).sum())
+        order, rows = order[:num_regions], rows[:num_regions].astype(np.int64)
+        boxes, hulls = (
+            pc.list_flatten(variance[name]).to_numpy().reshape(-1, 4)[order].astype(np.float64)
+            for name in ("box", "hull")
+        )
+        uncertainty = variance["uncertainty"].to_numpy()[order]
+        width, height = (annotations[name].to_numpy()[rows] for name in ("width", "height"))
+        visible = area(np.minimum(np.maximum(hulls, 0.0), np.column_stack([width, height] * 2))) > 0
+        wanted = visible & (uncertainty >= LookingReward().threshold)
+        return cls(
+            np.searchsorted(rows, np.arange(annotations.num_rows + 1)),
+            boxes,
+            variance["gt_index"].to_numpy().astype(np.float64)[order],
+            uncertainty,
+            np.bincount(rows, weights=wanted, minlength=annotations.num_rows) > 0,
+        )
+
+    def figures(self, index: int, image: Image) -> dict[str, Any]:
+        """The columns of the images artifact that are about an image's regions."""
+        part = slice(self.bounds[index], self.bounds[index + 1])
+        erred = regions_erred(
+            self.boxes[part], self.gt_index[part], image.detections[:, :4], image.judged[0]
+        )
+        return {
+            "region_uncertainty": self.uncertainty[part],
+            "region_erred": erred,
+            "region_is_object": np.isfinite(self.gt_index[part]),
+        } | ({} if self.to_look_at[index] else {"look_recall": None})
+
+
+# --- ranked -------------------------------------------------------------------------------------
+
+
+def _by_rule(images: Sequence[Image]) -> dict[str, pa.Array]:
+    """The columns of the images artifact that hold what each rule says of each scored box."""
     sizes = np.array([image.size for image in images], np.float64)
-    ignore = [image.ignore for image in images]
-    by_label = []
+    boxes: list[dict[str, np.ndarray]] = []
+    labels: list[dict[str, np.ndarray]] = []
     for label in dict.fromkeys(label for image in images for label in image.asked):
-        detections = [
-            image.detections[[other == label for other in image.labels]] for image in images
-        ]
-        objects = [
-            image.objects[[other == label for other in image.object_labels]] for image in images
-        ]
-        crowdhuman = (detections, objects, ignore, sizes)
-        by_label.append(
-            coco_metrics(detections, objects, ignore)
-            | {
-                "AP_crowdhuman": average_precision(*crowdhuman),
-                "MR": log_average_miss_rate(*crowdhuman),
-                "JI": jaccard_index(*crowdhuman),
+        asked = np.array([label in image.asked for image in images])
+        place = np.array([image.asked.index(label) for image in images if label in image.asked])
+        of_label = [_of_label(image, label) for image in images]
+        coco = coco_ranked(*zip(*of_label, strict=True))
+        crowdhuman = crowdhuman_ranked(*zip(*of_label, strict=True), sizes)
+        counts = jaccard_counts(*zip(*of_label, strict=True), sizes)
+        place_of_image = np.zeros(len(images), np.int64)
+        place_of_image[asked] = place
+        # both rules rank by the score, ties in the order of the images and of the answer
+        boxes.append(
+            {
+                "image": crowdhuman.image,
+                "label": place_of_image[crowdhuman.image],
+                "score": crowdhuman.score,
+                "crowdhuman": crowdhuman.verdict,
+                "coco": np.stack([ranking.verdict for ranking in coco], axis=1),
             }
         )
-    names = NAMES[: NAMES.index("JI") + 1]
-    return {name: _mean([values[name] for values in by_label]) for name in names}
+        labels.append(
+            {
+                "image": np.flatnonzero(asked),
+                "label": place,
+                "objects": crowdhuman.objects[asked],
+                "jaccard": _ratios(counts)[asked],
+            }
+        )
+    by_label = _lists(labels, "label", len(images))
+    del by_label["label_label"]  # they stand in its order
+    return _lists(boxes, "box", len(images)) | by_label
 
 
-def _mean_rewards(
-    texts: Sequence[str], columns: dict[str, list], with_variance: bool
-) -> dict[str, float]:
-    rewards: dict[str, Callable] = {"reasoning": reasoning_reward, "accuracy": accuracy_reward}
-    if with_variance:
-        rewards["looking"] = looking_reward
-    return {f"reward_{name}": _mean(f(texts, **columns)) for name, f in rewards.items()}
+def _of_label(image: Image, label: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The detections, objects and ignore areas of one label; none where it is not asked for."""
+    if label not in image.asked:
+        return np.empty((0, 5)), np.empty((0, 4)), np.empty((0, 4))
+    return (
+        image.detections[[other == label for other in image.labels]],
+        image.objects[[other == label for other in image.object_labels]],
+        image.ignore,
+    )
 
 
-def _mean(values: Sequence[float | None]) -> float:
-    """Mean of the values that are defined; NaN where none is."""
-    defined = np.array([value for value in values if value is not None], np.float64)
-    defined = defined[~np.isnan(defined)]
-    return float(defined.mean()) if len(defined) else math.nan
+def _ratios(counts: JaccardCounts) -> np.ndarray:
+    """(I, T) the Jaccard index of each image at each score threshold; NaN where nothing counts."""
+    union = (counts.boxes + counts.objects - counts.pairs).astype(np.float64)
+    return np.divide(counts.pairs, union, out=np.full_like(union, np.nan), where=union > 0).T
+
+
+def _lists(
+    parts: Sequence[dict[str, np.ndarray]], prefix: str, num_images: int
+) -> dict[str, pa.Array]:
+    """Columns of lists, one per image, in the order of the labels and then of the parts."""
+    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    image = columns.pop("image")
+    order = np.lexsort((columns["label"], image))
+    ends = np.cumsum(np.bincount(image, minlength=num_images))
+    offsets = pa.array(np.concatenate([[0], ends]), pa.int32())
+    lists = {}
+    for name, values in columns.items():
+        flat = pa.array(values[order].reshape(-1))
+        if values.ndim == 2:
+            flat = pa.FixedSizeListArray.from_arrays(flat, values.shape[1])
+        lists[f"{prefix}_{name}"] = pa.ListArray.from_arrays(offsets, flat)
+    return lists

@@ -9,13 +9,28 @@ is allowed here, where it stops.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from dipr1.boxes import ioa, iou
-from dipr1.metrics.miss_rate import clip_to_image
+from dipr1.metrics.matching import Stack, heaviest, largest_ioa, overlapping_pairs, parts, stack
 
 SCORE_THRESHOLDS = tuple(step / 10 for step in range(10))
+
+
+@dataclass(frozen=True)
+class JaccardCounts:
+    """What is matched and what counts in each image, at each of the `SCORE_THRESHOLDS`.
+
+    Attributes:
+        pairs: (T, I) int, matched pairs.
+        boxes: (T, I) int, detections that count: all but the unmatched ones in an ignore area.
+        objects: (T, I) int, objects that count, likewise.
+    """
+
+    pairs: np.ndarray
+    boxes: np.ndarray
+    objects: np.ndarray
 
 
 def jaccard_index(
@@ -37,73 +52,100 @@ def jaccard_index(
         ground_truth: per image (M, 4) xyxy, the same frame.
         ignore: per image (K, 4) xyxy.
         sizes: (images, 2) width and height, to which all boxes are clipped first
-            (:func:`dipr1.metrics.miss_rate.clip_to_image`).
+            (:func:`dipr1.metrics.matching.clip_to_image`).
         threshold: IoU that a pair, and share that an ignored box, must be strictly above.
 
     Returns:
-        The mean over the images that have people or detections, at the score threshold where it is
-        largest, in [0, 1]; NaN where no image has either.
+        The mean over the images that have people or detections that count, at the score threshold
+        where it is largest, in [0, 1]; NaN where no image has either at any threshold.
 
     >>> truth = np.array([[0.0, 0.0, 10.0, 10.0], [20.0, 0.0, 30.0, 10.0]])
     >>> jaccard_index([np.array([[0.0, 0.0, 10.0, 9.0, 0.8]])], [truth], [np.empty((0, 4))])
     0.5
     """
-    totals = np.zeros(len(SCORE_THRESHOLDS))
-    num_images = np.zeros(len(SCORE_THRESHOLDS), int)
-    for index, rows in enumerate(detections):
-        rows = np.asarray(rows, np.float64).reshape(-1, 5)
-        boxes, objects, areas = rows[:, :4], ground_truth[index], ignore[index]
-        if sizes is not None:
-            boxes, objects, areas = (
-                clip_to_image(b, *sizes[index]) for b in (boxes, objects, areas)
-            )
-        ratios = _ratios(
-            rows[:, 4],
-            iou(boxes, objects),
-            (ioa(boxes, areas) > threshold).any(axis=1),
-            (ioa(objects, areas) > threshold).any(axis=1),
-            threshold,
-        )
-        counts = ~np.isnan(ratios)
-        totals[counts] += ratios[counts]
-        num_images += counts
+    return jaccard_of(jaccard_counts(detections, ground_truth, ignore, sizes, threshold))
+
+
+def jaccard_of(counts: JaccardCounts, weights: np.ndarray | None = None) -> float:
+    """The Jaccard index of images whose boxes are matched already.
+
+    Args:
+        counts: of I images.
+        weights: (I,) how often each image is there (a bootstrap resample); left out, once.
+
+    Returns:
+        As :func:`jaccard_index`.
+
+    >>> one = JaccardCounts(np.array([[1, 0]]), np.array([[2, 1]]), np.array([[1, 0]]))
+    >>> jaccard_of(one), jaccard_of(one, np.array([3, 1]))
+    (0.25, 0.375)
+    """
+    union = counts.boxes + counts.objects - counts.pairs
+    copies = np.ones(union.shape[1]) if weights is None else np.asarray(weights, np.float64)
+    # a union is 0 only where nothing counts
+    num_images = (union > 0) @ copies
     if not num_images.any():
         return float("nan")
-    return float((totals / np.maximum(num_images, 1)).max())
+    totals = (counts.pairs / np.maximum(union, 1)) @ copies
+    return float((totals[num_images > 0] / num_images[num_images > 0]).max())
 
 
-def _ratios(
-    scores: np.ndarray,
-    overlaps: np.ndarray,
-    boxes_ignored: np.ndarray,
-    objects_ignored: np.ndarray,
-    threshold: float,
-) -> np.ndarray:
-    """One image's index at each score threshold; NaN where it has neither boxes nor objects."""
-    ratios = np.full(len(SCORE_THRESHOLDS), np.nan)
-    num_before = -1
-    for step, score in enumerate(SCORE_THRESHOLDS):
-        kept = scores > score
-        if kept.sum() == num_before:  # the same boxes as at the threshold before
-            ratios[step] = ratios[step - 1]
-            continue
-        num_before = kept.sum()
-        rows, columns = _best_pairs(overlaps[kept], threshold)
-        boxes_counted, objects_counted = ~boxes_ignored[kept], ~objects_ignored
-        boxes_counted[rows] = True
-        objects_counted[columns] = True
-        union = boxes_counted.sum() + objects_counted.sum() - len(rows)
-        if len(overlaps[kept]) + len(objects_ignored):
-            ratios[step] = len(rows) / union if union else 0.0
-    return ratios
+def jaccard_counts(
+    detections: Sequence[np.ndarray],
+    ground_truth: Sequence[np.ndarray],
+    ignore: Sequence[np.ndarray],
+    sizes: np.ndarray | None = None,
+    threshold: float = 0.5,
+) -> JaccardCounts:
+    """Match the detections above each score threshold, and count.
+
+    Args:
+        detections: per image (N, 5) xyxy and score.
+        ground_truth: per image (M, 4) xyxy, the same frame.
+        ignore: per image (K, 4) xyxy.
+        sizes: (images, 2) width and height, to which all boxes are clipped first.
+        threshold: IoU that a pair, and share that an ignored box, must be strictly above.
+    """
+    num_images = len(detections)
+    found, objects = stack(detections, sizes), stack(ground_truth, sizes)
+    areas = stack(ignore, sizes)
+    boxes_ignored = largest_ioa(found, areas) > threshold
+    objects_ignored = largest_ioa(objects, areas) > threshold
+    counts = []
+    for kept, box_matched, object_matched in _matched_above(found, objects, threshold):
+        counts.append(
+            (
+                np.bincount(objects.image[object_matched], minlength=num_images),
+                np.bincount(
+                    found.image[kept & (box_matched | ~boxes_ignored)], minlength=num_images
+                ),
+                np.bincount(objects.image[object_matched | ~objects_ignored], minlength=num_images),
+            )
+        )
+    return JaccardCounts(*(np.array(column) for column in zip(*counts, strict=True)))
 
 
-def _best_pairs(overlaps: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:
-    """The one-to-one pairs above `threshold` with the largest total overlap."""
-    # half a second to import
-    from scipy.optimize import linear_sum_assignment
+def _matched_above(found: Stack, objects: Stack, threshold: float):
+    """Per score threshold: which detections are above it, and which boxes of either kind match.
 
-    gain = np.where(overlaps > threshold, overlaps, 0.0)
-    rows, columns = linear_sum_assignment(gain, maximize=True)
-    real = gain[rows, columns] > 0.0
-    return rows[real], columns[real]
+    A part of the pairs is matched again only where a detection of it fell out.
+    """
+    rows, columns, ious = overlapping_pairs(found, objects, threshold)
+    above = (ious > threshold) & (found.score[rows] > SCORE_THRESHOLDS[0])
+    rows, columns, ious = rows[above], columns[above], ious[above]
+    part = parts(rows, columns)
+    box_matched, object_matched = np.zeros(len(found), bool), np.zeros(len(objects), bool)
+    num_before = np.zeros(len(rows), int)
+    for score in SCORE_THRESHOLDS:
+        kept = found.score > score
+        alive = kept[rows]
+        num_alive = np.bincount(part, weights=alive, minlength=len(rows)).astype(int)
+        changed = (num_alive != num_before)[part]
+        num_before = num_alive
+        box_matched[rows[changed]] = False
+        object_matched[columns[changed]] = False
+        pairs = np.flatnonzero(changed & alive)
+        pairs = pairs[heaviest(rows[pairs], columns[pairs], ious[pairs])]
+        box_matched[rows[pairs]] = True
+        object_matched[columns[pairs]] = True
+        yield kept, box_matched, object_matched

@@ -1,4 +1,4 @@
-"""The detection metrics by hand-worked cases and against pycocotools."""
+"""The detection metrics by hand-worked cases, against pycocotools and against plain loops."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import linear_sum_assignment
 
+from dipr1.boxes import ioa, iou
 from dipr1.metrics import (
     average_precision,
     coco_metrics,
@@ -16,6 +20,27 @@ from dipr1.metrics import (
     log_average_miss_rate,
 )
 from dipr1.metrics.answers import answer_metrics, judge
+from dipr1.metrics.coco import coco_ranked
+from dipr1.metrics.jaccard import SCORE_THRESHOLDS, jaccard_counts, jaccard_of
+from dipr1.metrics.matching import (
+    greedy,
+    heaviest,
+    inside_pairs,
+    largest_ioa,
+    overlapping_pairs,
+    stack,
+    strictly_inside,
+    summed_ioa,
+)
+from dipr1.metrics.miss_rate import crowdhuman_ranked
+from dipr1.metrics.ranked import (
+    coco_ap,
+    crowdhuman_ap,
+    log_average_miss_rate_of,
+    recall_of,
+    voc_ap,
+)
+from tests.unit import plain_evaluators
 
 NONE = np.empty((0, 4))
 NO_DETECTION = np.empty((0, 5))
@@ -260,6 +285,160 @@ def test_the_order_of_the_images_does_not_matter_where_scores_differ(metric):
     order = rng.permutation(len(boxes[0]))
     shuffled = [[part[index] for index in order] for part in boxes]
     assert metric(*shuffled) == pytest.approx(metric(*boxes), abs=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_crowdhuman_equals_plain_loops(seed):
+    boxes = [*random_set(seed), np.tile([[280.0, 290.0]], (30, 1))]
+    expected = plain_evaluators.crowdhuman_ap_mr(*boxes)
+    assert average_precision(*boxes) == pytest.approx(expected[0], abs=1e-12)
+    assert log_average_miss_rate(*boxes) == pytest.approx(expected[1], abs=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_jaccard_index_equals_plain_loops(seed):
+    pytest.importorskip("networkx", reason="the plain loops match with networkx")
+    boxes = [*random_set(seed, 20), np.tile([[280.0, 290.0]], (20, 1))]
+    expected = plain_evaluators.crowdhuman_ji(*boxes)
+    assert jaccard_index(*boxes) == pytest.approx(expected, abs=1e-12)
+
+
+def test_jaccard_index_leaves_out_images_where_all_is_ignored():
+    inside = np.array([[41.0, 41, 49, 49]])
+    area = np.array([[40.0, 40, 50, 50]])
+    found = scored([0, 0, 10, 10, 0.5])
+    assert jaccard_index([found, NO_DETECTION], [PERSON, inside], [NONE, area]) == 1.0
+    assert math.isnan(jaccard_index([NO_DETECTION], [inside], [area]))
+
+
+def test_jaccard_counts_by_hand():
+    people = np.array([[0.0, 0, 10, 10], [20, 0, 30, 10]])
+    found = scored([0, 0, 10, 9, 0.95], [20, 0, 30, 9, 0.35], [50, 50, 60, 60, 0.15])
+    counts = jaccard_counts([found], [people], [NONE])
+    assert counts.pairs[:, 0].tolist() == [2, 2, 2, 2, 1, 1, 1, 1, 1, 1]
+    assert counts.boxes[:, 0].tolist() == [3, 3, 2, 2, 1, 1, 1, 1, 1, 1]
+    assert counts.objects[:, 0].tolist() == [2] * len(SCORE_THRESHOLDS)
+
+
+# --- resamples ------------------------------------------------------------------------------------
+
+OF_RANKED = [crowdhuman_ap, log_average_miss_rate_of, coco_ap, voc_ap, recall_of]
+
+
+def resample(seed: int) -> tuple[list, np.ndarray, list]:
+    """Images with many equal scores, how often each is drawn, and the drawn images."""
+    boxes = random_set(seed, 12)
+    weights = np.random.default_rng(seed).integers(0, 4, 12)
+    drawn = np.repeat(np.arange(12), weights)
+    return boxes, weights, [[part[index] for index in drawn] for part in boxes]
+
+
+@pytest.mark.parametrize("metric", OF_RANKED)
+@pytest.mark.parametrize("seed", range(5))
+def test_a_resample_equals_the_images_repeated(metric, seed):
+    boxes, weights, drawn = resample(seed)
+    for ranked, again in (
+        (crowdhuman_ranked(*boxes), crowdhuman_ranked(*drawn)),
+        (coco_ranked(*boxes)[3], coco_ranked(*drawn)[3]),
+    ):
+        assert len(set(ranked.score.tolist())) < len(ranked.score) / 2
+        assert metric(ranked, weights) == pytest.approx(metric(again), abs=1e-12)
+        assert metric(ranked, np.ones(12, int)) == metric(ranked)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_resample_of_the_jaccard_index_equals_the_images_repeated(seed):
+    boxes, weights, drawn = resample(seed)
+    value = jaccard_of(jaccard_counts(*boxes), weights)
+    assert value == pytest.approx(jaccard_index(*drawn), abs=1e-12)
+
+
+@pytest.mark.parametrize("metric", OF_RANKED)
+def test_a_resample_without_objects_is_undefined(metric):
+    ranked = crowdhuman_ranked(
+        [scored([0, 0, 9, 9, 0.5]), NO_DETECTION], [NONE, PERSON], [NONE] * 2
+    )
+    assert not math.isnan(metric(ranked))
+    assert math.isnan(metric(ranked, np.array([2, 0])))
+
+
+def test_a_resample_of_no_image_is_undefined():
+    assert math.isnan(jaccard_of(jaccard_counts([NO_DETECTION], [PERSON], [NONE]), np.array([0])))
+
+
+# --- matching of all images at once ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("threshold", [0.5, 0.7])
+def test_overlapping_pairs_are_those_of_each_image(threshold):
+    detections, people, _ = random_set(3)
+    rows, columns, ious = overlapping_pairs(stack(detections), stack(people), threshold)
+    first_row = first_column = 0
+    expected = []
+    for found, targets in zip(detections, people, strict=True):
+        overlaps = iou(found[:, :4], targets)
+        for row, column in np.argwhere(overlaps >= threshold):
+            expected.append((first_row + row, first_column + column, overlaps[row, column]))
+        first_row, first_column = first_row + len(found), first_column + len(targets)
+    got = list(zip(rows.tolist(), columns.tolist(), ious.tolist(), strict=True))
+    assert len(got) > 20
+    assert sorted(got) == expected
+    assert (np.diff(rows) >= 0).all()
+
+
+def test_shares_of_areas_are_those_of_each_image():
+    detections, _, ignore = random_set(4)
+    found, areas = stack(detections), stack(ignore)
+    shares = [ioa(boxes[:, :4], regions) for boxes, regions in zip(detections, ignore, strict=True)]
+    largest = np.concatenate([share.max(axis=1, initial=0.0) for share in shares])
+    np.testing.assert_array_equal(largest_ioa(found, areas), largest)
+    summed = np.concatenate([share.sum(axis=1) for share in shares])
+    np.testing.assert_allclose(summed_ioa(found, areas), summed, atol=1e-12)
+    assert len(inside_pairs(found, areas, 0.5)[0]) == sum((s >= 0.5).sum() for s in shares)
+
+
+def test_strictly_inside_touches_no_side():
+    boxes = [np.array([[1.0, 1, 9, 9], [0, 1, 9, 9], [1, 1, 9, 10]]), np.array([[1.0, 1, 9, 9]])]
+    regions = [np.array([[0.0, 0, 10, 10]]), NONE]
+    assert strictly_inside(stack(boxes), stack(regions)).tolist() == [True, False, False, False]
+
+
+@pytest.mark.parametrize("wrong", [[math.nan] * 4, [9, 9, 1, 1], [0, 0, math.inf, 5], [1e300] * 4])
+def test_a_box_without_an_area_overlaps_nothing(wrong):
+    boxes, everything = stack([np.array([wrong])]), stack([np.array([[-1e9, -1e9, 1e9, 1e9]])])
+    assert len(overlapping_pairs(boxes, everything, 0.5)[0]) == 0
+    assert len(overlapping_pairs(everything, boxes, 0.5)[0]) == 0
+    assert largest_ioa(boxes, everything).tolist() == [0.0]
+
+
+PAIRS = st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7)), unique=True, max_size=30)
+
+
+@given(PAIRS, st.lists(st.booleans(), min_size=8, max_size=8))
+def test_greedy_takes_row_by_row(pairs, reusable):
+    pairs = sorted(pairs, key=lambda pair: pair[0])
+    rows, columns = np.array(pairs, int).reshape(-1, 2).T
+    expected, gone = [-1] * 8, set()
+    for row, column in pairs:
+        if expected[row] < 0 and column not in gone:
+            expected[row] = column
+            if not reusable[column]:
+                gone.add(column)
+    assert greedy(rows, columns, 8, 8, np.array(reusable)).tolist() == expected
+
+
+@given(PAIRS, st.integers(0, 2**32 - 1), st.booleans())
+@settings(deadline=None)
+def test_heaviest_weighs_as_much_as_the_solver_finds(pairs, seed, equal):
+    rows, columns = np.array(pairs, int).reshape(-1, 2).T
+    rng = np.random.default_rng(seed)
+    weights = rng.choice([0.6, 0.9], len(rows)) if equal else rng.uniform(0.5, 1.0, len(rows))
+    chosen = heaviest(rows, columns, weights)
+    assert len(set(rows[chosen].tolist())) == chosen.sum() == len(set(columns[chosen].tolist()))
+    gain = np.zeros((8, 8))
+    gain[rows, columns] = weights
+    best = gain[linear_sum_assignment(gain, maximize=True)].sum()
+    assert weights[chosen].sum() == pytest.approx(best, abs=1e-12)
 
 
 # --- the answer as it is --------------------------------------------------------------------------

@@ -1,0 +1,108 @@
+"""How much average precision each way of scoring boxes gives, on a finished run.
+
+    python benchmarks/scoring.py results [--samples sft=results/consistency/sft/*.parquet ...]
+
+Reads predictions, annotations, prompts and samples under the results folder and prints a Markdown
+section: per set, arm and score the ranked metrics, and what AP50 gains or loses against
+`confidence` on the same images (paired bootstrap over images). `consistency` needs samples of the
+arm's own policy: those of the base policy are found, others are given with --samples.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from dipr1.errors import UserError
+from dipr1.metrics.evaluate import in_order, per_image
+from dipr1.metrics.images import Images
+from dipr1.metrics.intervals import copies, percentile_interval
+from dipr1.metrics.scoring import COLUMNS, SCORES
+from dipr1.tables import read_table
+
+SHOWN = ("AP", "AP50", "AP75", "AP_crowdhuman", "MR", "JI")
+REFERENCE = "confidence"
+COLUMNS_READ = ["image_id", "text", "num_tokens", "boxes", "look_boxes"]
+
+
+def main() -> None:
+    """Print one table per set."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("results", type=Path)
+    parser.add_argument(
+        "--samples", nargs="+", action="append", default=[], metavar=("ARM", "FILE"),
+        help="an arm and samples artifacts of its policy, of all sets",
+    )  # fmt: skip
+    parser.add_argument("--resamples", type=int, default=1000)
+    args = parser.parse_args()
+    given = {arm: files for arm, *files in args.samples}
+    start = time.process_time()
+    print(
+        f"## Scores of boxes\n\n{os.cpu_count()} cores, Python {platform.python_version()},"
+        f" numpy {np.__version__}, pyarrow {pa.__version__};"
+        f" {args.resamples} resamples of the images, 95 % intervals."
+    )
+    runs = sorted(args.results.glob("predictions/*/seed*/*.parquet"))
+    for name in dict.fromkeys(path.stem for path in runs):
+        print(f"\n### {name}\n")
+        print(f"| arm | seed | score | {' | '.join(SHOWN)} | AP50 against {REFERENCE} |")
+        print("|---|---|---|" + "---|" * (len(SHOWN) + 1))
+        for path in (path for path in runs if path.stem == name):
+            arm, seed = path.parts[-3], path.parts[-2].removeprefix("seed")
+            samples = _samples(args.results, name, arm, given)
+            for line in _lines(args.results, path, samples, args.resamples):
+                print(f"| {arm} | {seed} | {line} |")
+    print(f"\n{time.process_time() - start:.0f} s of CPU.")
+
+
+def _samples(results: Path, name: str, arm: str, given: dict[str, list[str]]) -> pa.Table | None:
+    """The samples of an arm's own policy; None where there are none."""
+    files: Sequence[Path | str] = given.get(arm, [])
+    if arm == "base" and not files:
+        files = sorted((results / "samples").joinpath(*name.split(".")).glob("*.parquet"))
+    if not files:
+        return None
+    return pa.concat_tables(read_table(file, "samples", ["image_id", "boxes"]) for file in files)
+
+
+def _lines(results: Path, path: Path, samples: pa.Table | None, resamples: int) -> list[str]:
+    """One row per score that the files allow."""
+    where = "/".join(path.stem.split("."))
+    annotations, prompts = (
+        read_table(results / kind / f"{where}.parquet", kind) for kind in ("annotations", "prompts")
+    )
+    names = annotations["image_id"].to_pylist()
+    prompts = in_order(prompts, names, "prompts", "annotations")
+    weights = copies(len(names), resamples, np.random.default_rng(0))
+    values, resampled = {}, {}
+    for score in SCORES:
+        if score == "consistency" and samples is None:
+            continue
+        columns = COLUMNS_READ + [COLUMNS[score]] if score in COLUMNS else COLUMNS_READ
+        try:
+            predictions = read_table(path, "samples", columns)
+        except UserError:  # of an earlier version, without the column of this score
+            continue
+        predictions = in_order(predictions, names, str(path), "annotations")
+        images = Images(per_image(annotations, prompts, predictions, score=score, samples=samples))
+        values[score] = images.values(SHOWN)[:, 0]
+        resampled[score] = images.values(["AP50"], weights)[0]
+    at = SHOWN.index("AP50")
+    lines = []
+    for score, figures in values.items():
+        low, high = percentile_interval(resampled[score] - resampled[REFERENCE])
+        gain = f"{figures[at] - values[REFERENCE][at]:+.3f} [{low:+.3f}, {high:+.3f}]"
+        gain = "" if score == REFERENCE else gain
+        lines.append(f"{score} | {' | '.join(f'{value:.3f}' for value in figures)} | {gain}")
+    return lines
+
+
+if __name__ == "__main__":
+    main()
