@@ -30,6 +30,8 @@ wildcard_constraints:
 
 include: "rules/download.smk"
 include: "rules/convert.smk"
+include: "rules/describe.smk"
+include: "rules/export.smk"
 include: "rules/sample.smk"
 include: "rules/variance.smk"
 include: "rules/train.smk"

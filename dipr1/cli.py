@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from dipr1.config import Section
 
 VERBS = {
-    "download": ("dipr1.datasets.download", "generate built-in scenes, or check local data"),
+    "download": ("dipr1.datasets.download", "fetch a data set, check local data, or draw scenes"),
     "convert": ("dipr1.datasets.convert", "turn detection annotations into grounded prompts"),
+    "describe": ("dipr1.describe", "tell what is in a set of annotations"),
+    "export": ("dipr1.datasets.export", "write annotations as COCO JSON"),
     "pretrain": ("dipr1.policies.pretrain", "build the embedded tiny policy from nothing"),
     "sample": ("dipr1.policies.sample", "sample responses of the base policy"),
     "variance": ("dipr1.variance", "measure how much the sampled boxes vary"),
@@ -109,13 +111,13 @@ def flags(section: Section) -> str:
 
     >>> from dipr1.config import Variance
     >>> flags(Variance(v0=0.02))
-    '--match-iou 0.5 --v0 0.02'
+    '--match-iou 0.5 --v0 0.02 --audit-rows 1000'
     """
     import shlex
 
     words = []
     for name, value in section.model_dump().items():
-        if value is None:
+        if value is None or value == []:
             continue
         words.append("--" + name.replace("_", "-"))
         if isinstance(value, dict):

@@ -30,29 +30,86 @@ class Split(Section):
     seed: int = Field(0, ge=0, description="Seed of the generator (format `scenes`).")
     annotations: str | None = Field(None, description="Annotation file (formats read from disk).")
     images: str | None = Field(None, description="Folder of the images (formats read from disk).")
+    source: str | None = Field(
+        None,
+        description="A known data set to fetch, such as `coco.val2017` (`dipr1 download --help`"
+        " lists them); `annotations` and `images` are then not needed.",
+    )
+    url: str | None = Field(
+        None,
+        pattern=r"^https?://",
+        description="An archive to fetch; `annotations` and `images` are then paths in it.",
+    )
+    sha256: str | None = Field(
+        None, pattern=r"^[0-9a-fA-F]{64}$", description="Of the archive under `url`."
+    )
 
 
 class Dataset(Section):
     """A data set: where its annotations come from and which labels are asked for."""
 
-    format: Literal["scenes", "coco"] = Field(
+    format: Literal[
+        "scenes",
+        "caltech",
+        "citypersons",
+        "coco",
+        "crowdhuman",
+        "eurocity",
+        "kitti",
+        "mot",
+        "pennfudan",
+        "uavdt",
+        "visdrone",
+        "voc",
+        "wider",
+    ] = Field(
         "scenes", description="`scenes` generates built-in crowds; others read annotation files."
     )
     style: Literal["street", "night"] = Field("street", description="Look of the built-in scenes.")
     labels: list[str] = Field(
         ["person"], min_length=1, description="Labels that the prompt asks for."
     )
+    ignore_labels: list[str] = Field(
+        [], description="Labels whose boxes become ignore regions of the first of `labels`."
+    )
+    box: Literal["full", "visible", "head"] = Field(
+        "full", description="Which of an object's boxes, where the format has several."
+    )
+    min_inside: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Boxes with less than this share of their area inside the image are rejected.",
+    )
+    min_size: float = Field(
+        0.0, ge=0, description="Boxes whose longer side is under this many pixels are ignored."
+    )
+    strict: bool = Field(False, description="Stop where any record is rejected.")
     splits: dict[str, Split] = Field(min_length=1, description="Splits by name.")
 
     @model_validator(mode="after")
     def _files_are_given(self) -> Dataset:
-        if self.format != "scenes":
-            for name, split in self.splits.items():
-                if not (split.annotations and split.images):
-                    raise ValueError(
-                        f"split {name!r} of format {self.format!r} needs `annotations` and `images`"
-                    )
+        for name, split in self.splits.items():
+            if split.source:
+                _check_source(name, split.source, self.format)
+            elif self.format != "scenes" and not (split.annotations and split.images):
+                raise ValueError(
+                    f"split {name!r} of format {self.format!r} needs `annotations` and `images`,"
+                    " or a `source`"
+                )
         return self
+
+
+def _check_source(split: str, source: str, format_name: str) -> None:
+    from dipr1.datasets.sources import SOURCES
+
+    if source not in SOURCES:
+        raise ValueError(f"split {split!r}: no source {source!r}; there are {', '.join(SOURCES)}")
+    if SOURCES[source].format != format_name:
+        raise ValueError(
+            f"split {split!r}: source {source!r} is of format {SOURCES[source].format!r} but the"
+            f" data set's is {format_name!r}"
+        )
 
 
 class Policy(Section):
@@ -76,6 +133,7 @@ class Variance(Section):
 
     match_iou: float = Field(0.5, gt=0, le=1, description="Least IoU of a matched pair.")
     v0: float = Field(0.01, gt=0, description="Box variance that multiplies certainty by 1/e.")
+    audit_rows: int = Field(1000, ge=0, description="At most so many suspects of a split.")
 
 
 class Training(Section):
@@ -83,6 +141,23 @@ class Training(Section):
 
     dataset: str = Field("crowdscenes", description="Data set that is trained on.")
     split: str = Field("train", description="Its split.")
+    wordings: int = Field(
+        1,
+        ge=1,
+        le=4,
+        description="Wordings of a question about an image: the usual one, and others drawn for"
+        " each image. Sampling and evaluation always use the usual one.",
+    )
+    ask: Literal["all", "each", "both"] = Field(
+        "all",
+        description="Ask for all labels together, for each alone (also where an image has none of"
+        " it), or both.",
+    )
+    absent_labels: list[str] = Field(
+        [],
+        description="Labels that no image of the split has: each image is asked for one of them as"
+        " well, and the right answer is `[]`.",
+    )
     updates: int = Field(50, ge=1, description="Optimiser steps, the same for every arm.")
     prompts_per_update: int = Field(16, ge=1, description="Different prompts in one update.")
     group_size: int = Field(8, ge=2, description="Responses per prompt (GRPO).")
@@ -123,6 +198,11 @@ class Arm(Section):
     rewards: dict[Literal["reasoning", "looking", "accuracy"], float] = Field(
         {}, description="GRPO: weight of each reward."
     )
+    looking_source: Literal["precomputed", "group"] = Field(
+        "precomputed",
+        description="Looking: whose boxes vary, those of the base policy, measured beforehand, or"
+        " those of the prompt's other responses (docs/method.md, section 5).",
+    )
     quality: Literal["soft", "hard"] = Field("soft", description="Accuracy: c = IoU or c = 1.")
     aggregate: Literal["fbeta", "mean", "precision", "recall"] = Field(
         "fbeta", description="Accuracy: how precision and recall become one number."
@@ -146,12 +226,26 @@ class Evaluation(Section):
         min_length=1,
         description="`dataset.split`; the first one is the report's headline.",
     )
+    score: Literal["confidence", "likelihood", "order", "constant"] = Field(
+        "confidence",
+        description="What ranks the boxes for AP, MR and JI, as MLLMs print no score: the mean"
+        " probability of a box's number tokens, their geometric mean, the place in the answer, or"
+        " nothing.",
+    )
 
 
 class Report(Section):
     """The page."""
 
-    num_overlays: int = Field(12, ge=0, description="Images drawn per evaluation set.")
+    num_images: int = Field(
+        60,
+        ge=0,
+        description="Images in the page's viewer per evaluation set; at most 200 in all.",
+    )
+    num_suspects: int = Field(24, ge=0, description="Likely label errors shown as crops.")
+    resamples: int = Field(
+        1000, ge=100, description="Times that images and seeds are drawn again for the intervals."
+    )
 
 
 class Config(Section):

@@ -20,9 +20,17 @@ from dipr1.tables import BOXES, PROMPTS
 # A policy with a fixed frame was pretrained on the template itself and needs no explanation.
 TINY_PROMPT = "Find every {labels}."
 
+# The ways to ask; the first one is everybody's, the others are for training sets.
+REQUESTS = (
+    "Find every {labels} in the image.",
+    "Locate each {labels} that can be seen in the image.",
+    "Where is every {labels} in this picture?",
+    "Detect all instances of {labels} in the photo.",
+)
+
 PROMPT = """\
-Find every {labels} in the image. Coordinates are {coordinates}; a box is [x1, y1, x2, y2], the \
-left, upper, right and lower border of the whole object, its hidden part included.
+{request} Coordinates are {coordinates}; a box is [x1, y1, x2, y2], the left, \
+upper, right and lower border of the whole object, its hidden part included.
 Answer in three steps, in exactly this form and with nothing else:
 <think> what the scene is and what makes it hard </think>
 <look> [{{"bbox_2d": [x1, y1, x2, y2], "why": "what is uncertain there"}}, ...] </look>
@@ -137,14 +145,34 @@ def policy_frame(policy: PolicyFrames, width: int, height: int) -> Frame:
         return Frame.thousandths(width, height)
     if policy.fixed is not None:
         return Frame.absolute(width, height, *policy.fixed, fixed=True)
-    resized_height, resized_width = smart_resize(
-        height, width, policy.factor, policy.min_pixels, policy.max_pixels
+    return Frame.absolute(width, height, *_settled_size(policy, width, height))
+
+
+def _settled_size(policy: PolicyFrames, width: int, height: int) -> tuple[int, int]:
+    """The (width, height) that the processor leaves alone once an image was resized to it.
+
+    One resize is not always enough. A strip whose short side was raised to `factor` can have more
+    than `max_pixels`, and is shrunk again when the policy's processor is handed it.
+    """
+    size = (height, width)
+    for _ in range(8):
+        resized = smart_resize(*size, policy.factor, policy.min_pixels, policy.max_pixels)
+        if resized == size:
+            return size[1], size[0]
+        size = resized
+    raise ValueError(
+        f"no size that the processor leaves alone has {policy.min_pixels} to {policy.max_pixels}"
+        f" pixels and the shape of {width} x {height}"
     )
-    return Frame.absolute(width, height, resized_width, resized_height)
 
 
-def build_prompt(labels: Sequence[str], frame: Frame) -> list[dict[str, str]]:
+def build_prompt(labels: Sequence[str], frame: Frame, wording: int = 0) -> list[dict[str, str]]:
     """The conversation that asks for every object of `labels`, in the coordinates of `frame`.
+
+    Args:
+        labels: what is asked for.
+        frame: of the image; a fixed one's policy knows a single wording.
+        wording: which of `REQUESTS` it begins with.
 
     Returns:
         One user message with plain text; trainers and processors put the image before it.
@@ -160,7 +188,7 @@ def build_prompt(labels: Sequence[str], frame: Frame) -> list[dict[str, str]]:
     else:
         coordinates = f"pixels of the image, which is {frame.model_width} x {frame.model_height}"
     text = PROMPT.format(
-        labels=named,
+        request=REQUESTS[wording].format(labels=named),
         coordinates=coordinates,
         first_label=labels[0],
         quoted_labels=", ".join(json.dumps(label, ensure_ascii=False) for label in labels),

@@ -12,11 +12,15 @@ import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dipr1.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 BOX = pa.list_(pa.float32(), 4)
 BOXES = pa.list_(BOX)
@@ -64,9 +68,9 @@ SAMPLES = pa.schema(
         "problems": STRINGS,
         "boxes": BOXES,  # image frame; null where the answer does not parse
         "look_boxes": BOXES,  # image frame; null where the look section does not parse
-        "confidence": pa.list_(
-            pa.float32()
-        ),  # one per box: mean probability of its numbers' tokens
+        # one per box: mean probability, and mean log-probability, of its numbers' tokens
+        "confidence": pa.list_(pa.float32()),
+        "log_likelihood": pa.list_(pa.float32()),
     }
 )
 VARIANCE = pa.schema(
@@ -84,7 +88,99 @@ VARIANCE = pa.schema(
         "uncertainty": pa.float64(),
     }
 )
-METRICS = pa.schema({"name": pa.string(), "value": pa.float64()})
+AUDIT = pa.schema(
+    {
+        "rank": pa.int32(),  # 0 first
+        "image_id": pa.string(),
+        "image": pa.string(),
+        "kind": pa.string(),  # missing_label | unsupported_label | loose_label | uncertain
+        "region": pa.int32(),  # of the variance artifact
+        "box": BOX,  # image frame
+        "hull": BOX,  # image frame
+        "suggested_box": BOX,  # image frame; null where no sample has the region
+        "support": pa.float64(),
+        "uncertainty": pa.float64(),
+        "score": pa.float64(),  # in [0, 1], the highest first
+    }
+)
+AUDIT_IMAGES = pa.schema(
+    {
+        "rank": pa.int32(),  # 0 first
+        "image_id": pa.string(),
+        "image": pa.string(),
+        "num_objects": pa.int32(),
+        "num_phantoms": pa.int32(),
+        "num_suspects": pa.int32(),
+        "mean_uncertainty": pa.float64(),  # null where the image has no region
+        "max_uncertainty": pa.float64(),  # null where the image has no region
+        "score": pa.float64(),  # in [0, 1], the highest first
+    }
+)
+METRICS = pa.schema(
+    {
+        "name": pa.string(),
+        "value": pa.float64(),  # null where undefined
+        "score": pa.string(),  # what ranked the boxes; null for metrics that do not rank
+    }
+)
+VERDICTS = pa.list_(pa.int8(), 10)
+IMAGES = pa.schema(
+    {
+        "image_id": pa.string(),
+        "num_objects": pa.int32(),  # to be found
+        "num_boxes": pa.int32(),  # answered
+        "num_looks": pa.int32(),
+        "num_tokens": pa.int32(),
+        "well_formed": pa.bool_(),
+        "readable": pa.bool_(),  # the answer
+        "num_counted": pa.int32(),  # boxes that no ignore area swallows, at IoU 0.5
+        "hits50": pa.int32(),
+        "num_counted75": pa.int32(),  # the same at IoU 0.75
+        "hits75": pa.int32(),
+        "errors": pa.int32(),  # missed objects and false boxes at IoU 0.5
+        "reward_reasoning": pa.float64(),
+        "reward_looking": pa.float64(),  # null without variance
+        "reward_accuracy": pa.float64(),
+        "look_share": pa.float64(),  # of the image's area
+        "look_hits": pa.int32(),  # hits, false boxes and missed objects in the look regions
+        "look_false": pa.int32(),
+        "look_missed": pa.int32(),
+        "look_by_chance": pa.float64(),  # errors in look regions that lie at random
+        "look_recall": pa.float64(),  # null where there is nothing to look at, or no variance
+        "region_uncertainty": pa.list_(pa.float64()),  # null without variance
+        "region_erred": pa.list_(pa.bool_()),  # the answer errs in the region
+        "region_is_object": pa.list_(pa.bool_()),  # else a phantom
+        "score": pa.string(),  # how the boxes were scored
+        "labels": STRINGS,  # asked for
+        "label_objects": pa.list_(pa.int32()),  # per label: objects to be found
+        "label_jaccard": pa.list_(pa.list_(pa.float64(), 10)),  # per label and score threshold
+        # boxes of the labels asked for, label by label, the highest score first
+        "box_label": pa.list_(pa.int32()),  # index in labels
+        "box_score": pa.list_(pa.float64()),
+        # verdicts: 1 true, 0 false, -1 does not count
+        "box_crowdhuman": pa.list_(pa.int8()),
+        "box_coco": pa.list_(VERDICTS),  # at IoU 0.50, 0.55 ... 0.95
+    }
+)
+COMPARISON = pa.schema(
+    {
+        "set": pa.string(),
+        "in_domain": pa.bool_(),  # null where it is not known what was trained on
+        "arm": pa.string(),
+        "metric": pa.string(),
+        "score": pa.string(),  # what ranked the boxes; null for metrics that do not rank
+        "value": pa.float64(),  # mean over the seeds; null where undefined
+        "low": pa.float64(),
+        "high": pa.float64(),
+        "num_seeds": pa.int32(),
+        "num_images": pa.int32(),
+        "baseline": pa.string(),  # null: the row is about the arm alone
+        "difference": pa.float64(),  # value - the baseline's
+        "difference_low": pa.float64(),
+        "difference_high": pa.float64(),
+        "p": pa.float64(),  # two-sided, of the difference
+    }
+)
 TRAINING_LOG = pa.schema({"step": pa.int32(), "name": pa.string(), "value": pa.float64()})
 
 SCHEMAS = {
@@ -93,7 +189,11 @@ SCHEMAS = {
     "prompts": PROMPTS,
     "samples": SAMPLES,
     "variance": VARIANCE,
+    "audit": AUDIT,
+    "audit_images": AUDIT_IMAGES,
     "metrics": METRICS,
+    "images": IMAGES,
+    "comparison": COMPARISON,
     "training_log": TRAINING_LOG,
 }
 
@@ -171,6 +271,50 @@ def read_table(
     return pq.read_table(path, columns=wanted).cast(
         pa.schema([schema.field(name) for name in wanted])
     )
+
+
+def box_column(boxes: np.ndarray, null: np.ndarray | None = None) -> pa.Array:
+    """A column of one box per row.
+
+    Args:
+        boxes: (R, 4).
+        null: (R,) rows without a box.
+
+    >>> import numpy as np
+    >>> box_column(np.zeros((2, 4)), np.array([False, True])).to_pylist()
+    [[0.0, 0.0, 0.0, 0.0], None]
+    """
+    flat = pa.array(boxes.ravel(), pa.float32())
+    return pa.FixedSizeListArray.from_arrays(
+        flat, type=BOX, mask=None if null is None else pa.array(null)
+    )
+
+
+def ragged(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
+    """A list column as one flat array and where each row begins and ends in it.
+
+    Args:
+        column: R rows of lists of numbers, or of fixed-size lists of K numbers; null is empty.
+
+    Returns:
+        The (n,) or (n, K) values of all rows, and (R + 1,) offsets: row r is
+        ``values[offsets[r] : offsets[r + 1]]``.
+
+    >>> values, offsets = ragged(pa.chunked_array([[[1, 2], None], [[3]]]))
+    >>> values.tolist(), offsets.tolist()
+    ([1, 2, 3], [0, 2, 2, 3])
+    """
+    import numpy as np
+    import pyarrow.compute as pc
+
+    rows = column.combine_chunks()
+    lengths = pc.fill_null(pc.list_value_length(rows), 0).to_numpy(zero_copy_only=False)
+    offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+    values = rows.flatten()
+    width = getattr(values.type, "list_size", None)
+    if width is not None:
+        return values.flatten().to_numpy(zero_copy_only=False).reshape(-1, width), offsets
+    return values.to_numpy(zero_copy_only=False), offsets
 
 
 def box_arrays(column: pa.ChunkedArray) -> list:

@@ -56,6 +56,11 @@ def per_evaluation_set(pattern):
     return [pattern.format(dataset=dataset, split=split) for dataset, split in evaluation_sets()]
 
 
+def of_every_split(pattern):
+    """`pattern` for the split that is trained on, then for everything that is evaluated on."""
+    return list(dict.fromkeys([of_training_split(pattern), *per_evaluation_set(pattern)]))
+
+
 def per_run_and_set(pattern):
     """`pattern` for every policy on everything that is evaluated on."""
     return [
@@ -76,10 +81,10 @@ def split_options(wildcards):
 
 
 def source_files(wildcards):
-    """The files a split is read from; none where it is generated."""
-    if experiment.datasets[wildcards.dataset].format == "scenes":
-        return {}
+    """The files a split is read from; none where it is generated or fetched."""
     split = split_options(wildcards)
+    if experiment.datasets[wildcards.dataset].format == "scenes" or split.source or split.url:
+        return {}
     return {"annotations": split.annotations, "images": split.images}
 
 
@@ -88,7 +93,28 @@ def download_flags(wildcards):
     dataset, split = experiment.datasets[wildcards.dataset], split_options(wildcards)
     if dataset.format == "scenes":
         return f"--style {dataset.style} --num-images {split.num_images} --seed {split.seed}"
-    return f"--annotations {shlex.quote(split.annotations)} --images {shlex.quote(split.images)}"
+    if split.source:
+        return f"--source {split.source}"
+    words = ["--annotations", split.annotations, "--images", split.images]
+    words += ["--url", split.url] if split.url else []
+    return shlex.join(words + (["--sha256", split.sha256] if split.sha256 else []))
+
+
+def download_minutes(wildcards):
+    """How long a split may take: a fetched one is at the mercy of its server."""
+    split = split_options(wildcards)
+    return 720 if split.source or split.url else 60
+
+
+def convert_flags(wildcards):
+    """The flags that say which boxes of a data set are kept, and how."""
+    dataset = experiment.datasets[wildcards.dataset]
+    words = ["--labels", *dataset.labels]
+    if dataset.ignore_labels:
+        words += ["--ignore-labels", *dataset.ignore_labels]
+    words += ["--box", dataset.box]
+    words += ["--min-inside", str(dataset.min_inside), "--min-size", str(dataset.min_size)]
+    return shlex.join(words + ["--strict"] * dataset.strict)
 
 
 def base_policy():
@@ -137,9 +163,9 @@ def code_digest(verb):
     modules = sorted(imported_modules(VERBS[verb][0]))
     for module in modules:
         digest.update(module.encode() + normalised_code(module).encode())
-    # the page's template and style lie beside its modules
+    # the page's template, style and script lie beside its modules
     for folder in sorted({module_path(module).parent for module in modules}):
-        for path in sorted(folder.glob("*.j2")) + sorted(folder.glob("*.css")):
+        for path in sorted(p for p in folder.iterdir() if p.suffix in (".j2", ".css", ".js")):
             digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 

@@ -1,20 +1,37 @@
 rule report:
     input:
         metrics=per_run_and_set("results/metrics/{arm}/seed{seed}/{dataset}.{split}.parquet"),
+        images=per_run_and_set("results/metrics/{arm}/seed{seed}/{dataset}.{split}.images.parquet"),
         predictions=per_run_and_set(
             "results/predictions/{arm}/seed{seed}/{dataset}.{split}.parquet"
         ),
-        annotations=per_evaluation_set("results/annotations/{dataset}/{split}.parquet"),
+        annotations=of_every_split("results/annotations/{dataset}/{split}.parquet"),
+        rejects=of_every_split("results/annotations/{dataset}/{split}.rejects.parquet"),
         variance=per_evaluation_set("results/variance/{dataset}/{split}.parquet"),
-        images=per_evaluation_set("results/download/{dataset}/{split}"),
+        audit=of_every_split("results/audit/{dataset}/{split}.parquet"),
+        pictures=of_every_split("results/download/{dataset}/{split}"),
         policies=per_trained_run("results/policies/{arm}/seed{seed}"),
     output:
         page=report(
             "results/report/index.html",
             caption="../workflow/report/page.rst",
             category="Comparison of the arms",
-            labels={"page": "all arms"},
+            labels={"what": "the page: figures, images, label errors"},
         ),
+        figures=report(
+            directory("results/report/figures"),
+            patterns=["{figure}.svg"],
+            caption="../workflow/report/figures.rst",
+            category="Comparison of the arms",
+            labels={"what": "figure: {figure}"},
+        ),
+        comparison=report(
+            "results/report/comparison.csv",
+            caption="../workflow/report/comparison.rst",
+            category="Comparison of the arms",
+            labels={"what": "table: every metric with intervals and differences"},
+        ),
+        exports=multiext("results/report/comparison", ".parquet", ".md", ".tex"),
         summary="results/report/summary.md",
     log:
         "logs/report.log",
@@ -38,9 +55,12 @@ rule report:
     shell:
         "dipr1 report"
         " --metrics {input.metrics}"
+        " --images {input.images}"
         " --predictions {input.predictions}"
         " --annotations {input.annotations}"
+        " --rejects {input.rejects}"
         " --variance {input.variance}"
+        " --audit {input.audit}"
         " --training-logs {params.training_logs}"
         " --trained-on {params.trained_on}"
         " {params.options}"

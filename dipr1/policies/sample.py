@@ -134,13 +134,14 @@ def _answer(policy, batch: list[dict], options: Sample, seed: int, shard: int, n
 def record(row: dict, sample: int, response) -> dict:
     """A response as a row of the samples artifact, its boxes in the image frame."""
     from dipr1.frames import Frame
-    from dipr1.policies.generate import box_confidence
+    from dipr1.policies.generate import box_confidence, box_log_likelihood
     from dipr1.responses import parse_response
 
     parsed = parse_response(response.text, labels=row["labels"])
     sizes = (row[name] for name in ("width", "height", "frame_width", "frame_height"))
     frame = Frame(row["frame"], *sizes)
     answer, look = parsed.answer, parsed.look
+    num_boxes = 0 if answer is None else len(answer.boxes)
     return {
         "image_id": row["image_id"],
         "sample": sample,
@@ -149,5 +150,6 @@ def record(row: dict, sample: int, response) -> dict:
         "problems": list(parsed.problems),
         "boxes": None if answer is None else list(frame.to_image(answer.boxes)),
         "look_boxes": None if look is None else list(frame.to_image(look.boxes)),
-        "confidence": list(box_confidence(response, 0 if answer is None else len(answer.boxes))),
+        "confidence": list(box_confidence(response, num_boxes)),
+        "log_likelihood": list(box_log_likelihood(response, num_boxes)),
     }

@@ -1,14 +1,17 @@
 """Write the page that compares the arms (verb ``report``).
 
-The page needs nothing but itself: styles, drawings and pictures are inside, and there is no script.
-Beside it, ``summary.md`` holds the tables as Markdown. The same inputs give the same bytes.
+The page needs nothing but itself: styles, script, drawings and pictures are inside, and its content
+security policy forbids it to load anything. Summary, charts and tables work without the script.
+Beside it lie ``summary.md`` (the tables as Markdown), ``figures/`` (SVG and PNG for papers) and the
+comparison as Parquet, Markdown, CSV and LaTeX. The same inputs give the same bytes.
 """
 
 from __future__ import annotations
 
 import argparse
+import base64
+import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,18 +20,20 @@ from markupsafe import Markup
 
 from dipr1.cli import add_options, options
 from dipr1.config import Report
+from dipr1.describe import Description, describe
 from dipr1.errors import UserError
 from dipr1.progress import say
-from dipr1.report.curves import DASHES, panels
-from dipr1.report.metrics import GROUPS, METRICS, number, show
-from dipr1.report.overlays import Shot, shots
-from dipr1.report.results import BASE, Results, read_results, run_of, set_of
+from dipr1.report.audit import Suspect, suspects
+from dipr1.report.curves import DASHES, panels, reliability_diagram
+from dipr1.report.exports import write_exports
+from dipr1.report.figures import write_figures
+from dipr1.report.metrics import GROUPS, LOOKING, METRICS, Metric, interval, number, show
+from dipr1.report.results import Results, read_results, run_of, set_of, with_intervals
+from dipr1.report.verdict import HEADLINE, WORDS, charts, findings, headline, lead, state_of
+from dipr1.report.viewer import EvaluationSet, Viewer, as_json, view
 from dipr1.tables import read_table, whole
 
 TITLE = "DIP-R1: think, look, answer in crowded scenes"
-HEADLINE = "AP"
-
-
 CARDS = (
     "AP50",
     "f1_50",
@@ -37,6 +42,17 @@ CARDS = (
     "reward_looking",
     "reward_accuracy",
 )
+SCORES = {
+    "constant": "Here all boxes rank alike.",
+    "order": "To rank boxes for the average precision, the first box of every answer comes first.",
+    "confidence": "To rank boxes for the average precision, each gets its likelihood: the mean"
+    " probability the model gave to the tokens of the box's four numbers.",
+    "likelihood": "To rank boxes for the average precision, each gets its likelihood: the geometric"
+    " mean of the probabilities the model gave to the tokens of the box's four numbers.",
+    "consistency": "To rank boxes for the average precision, each gets the share of other sampled"
+    " answers that have it too.",
+}
+ANSWER_COLUMNS = ["image_id", "text", "boxes", "look_boxes", "confidence"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,13 +66,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"{run_path.format('metrics')} ...; the first set is the headline",
     )
     parser.add_argument(
+        "--images",
+        nargs="*",
+        default=[],
+        help="results/metrics/ARM/seedN/DATASET.SPLIT.images.parquet ...; without them the page"
+        " has no intervals",
+    )
+    parser.add_argument(
         "--predictions", nargs="+", required=True, help=f"{run_path.format('predictions')} ..."
     )
     parser.add_argument(
-        "--annotations", nargs="+", required=True, help=f"{set_path.format('annotations')} ..."
+        "--annotations",
+        nargs="+",
+        required=True,
+        help=f"{set_path.format('annotations')} ...: of the evaluation sets, and of any other split"
+        " that the page shall describe",
+    )
+    parser.add_argument(
+        "--rejects",
+        nargs="*",
+        default=[],
+        help="results/annotations/DATASET/SPLIT.rejects.parquet ...: why records were rejected",
     )
     parser.add_argument(
         "--variance", nargs="*", default=[], help=f"{set_path.format('variance')} ..."
+    )
+    parser.add_argument(
+        "--audit",
+        nargs="*",
+        default=[],
+        help=f"{set_path.format('audit')} ...: likely label errors, of any split",
     )
     parser.add_argument(
         "--training-logs",
@@ -73,17 +112,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Write the page and the summary.
+    """Write the page and what lies beside it.
 
     Raises:
         UserError: a file is missing, is no artifact, or its path does not tell what it is.
     """
+    chosen = options(args, Report)
     results = read_results(args.metrics, args.training_logs)
-    annotations = _annotations(results, args.annotations)
-    galleries = _galleries(results, args, annotations, options(args, Report).num_overlays)
+    every = {set_of(path): read_table(path, "annotations") for path in args.annotations}
+    annotations = _annotations(results, every)
+    rejects = {set_of(path): read_table(path, "rejects") for path in args.rejects}
+    described = {name: describe(table, rejects.get(name)) for name, table in every.items()}
+    audits = {set_of(path): read_table(path, "audit") for path in args.audit}
+    viewer = _viewer(results, args, annotations, audits, chosen.num_images)
+    suspicious = suspects(audits, chosen.num_suspects) if chosen.num_suspects else {}
+    # last, since it takes longest: by now every file is known to be there
+    results = with_intervals(results, args.images, args.trained_on, chosen.resamples)
     page = render(
         results,
-        galleries,
+        viewer,
+        suspicious,
+        described,
         title=args.title,
         trained_on=args.trained_on,
         nouns=nouns(annotations.values()),
@@ -93,16 +142,18 @@ def run(args: argparse.Namespace) -> None:
         part.write_text(page, encoding="utf-8")
     with whole(output.with_name("summary.md")) as part:
         part.write_text(summary(results, args.title), encoding="utf-8")
+    write_figures(results, output.with_name("figures"))
+    if results.compared:
+        write_exports(results.compared, output.parent)
     say(f"{output}: {len(results.arms)} arms, {len(page.encode()) / 1e6:.1f} MB")
 
 
-def _annotations(results: Results, paths: Sequence[str]) -> dict[str, pa.Table]:
-    """The annotations of each set."""
-    path_of = {set_of(path): path for path in paths}
+def _annotations(results: Results, every: dict[str, pa.Table]) -> dict[str, pa.Table]:
+    """The annotations of each evaluation set."""
     for dataset in results.sets:
-        if dataset not in path_of:
+        if dataset not in every:
             raise UserError(f"--annotations: those of {dataset!r} are missing; give its file too")
-    return {dataset: read_table(path_of[dataset], "annotations") for dataset in results.sets}
+    return {dataset: every[dataset] for dataset in results.sets}
 
 
 def nouns(annotations: Iterable[pa.Table]) -> dict[str, str]:
@@ -117,15 +168,19 @@ def nouns(annotations: Iterable[pa.Table]) -> dict[str, str]:
     return {"one": "object", "many": "objects"}
 
 
-def _galleries(
-    results: Results, args: argparse.Namespace, annotations: dict[str, pa.Table], count: int
-) -> dict[str, list[Shot]]:
-    """Overlays of each set, by the first seed of each arm."""
+def _viewer(
+    results: Results,
+    args: argparse.Namespace,
+    annotations: dict[str, pa.Table],
+    audits: dict[str, pa.Table],
+    num_images: int,
+) -> Viewer:
+    """The images of each set, answered by the first seed of each arm."""
+    if num_images == 0:
+        return Viewer()
     predictions = {run_of(path): path for path in args.predictions}
     variance = {set_of(path): path for path in args.variance}
-    if count == 0:
-        return {}
-    galleries = {}
+    sets = []
     for dataset in results.sets:
         tables: dict[str, pa.Table] = {}
         for arm in results.arms:
@@ -135,47 +190,24 @@ def _galleries(
                     f"--predictions: those of arm {arm!r}, seed {key[1]} on {dataset!r} are"
                     " missing; give their file too"
                 )
-            tables[arm] = read_table(predictions[key], "samples")
-        galleries[dataset] = shots(
-            annotations[dataset],
-            tables,
-            read_table(variance[dataset], "variance") if dataset in variance else None,
-            count,
+            tables[arm] = read_table(predictions[key], "samples", ANSWER_COLUMNS)
+        regions = read_table(variance[dataset], "variance") if dataset in variance else None
+        sets.append(
+            EvaluationSet(dataset, annotations[dataset], tables, regions, audits.get(dataset))
         )
-    return galleries
+    return view(sets, _pair(results), num_images)
 
 
-@dataclass(frozen=True)
-class Headline:
-    """The comparison in one sentence.
-
-    Attributes:
-        dataset: the set it is about.
-        best: the arm with the best AP; None where AP is undefined everywhere.
-        rival: what it is compared with: `base`, or where that is the best, the best other arm.
-        pair: the two arms shown side by side, the rival first.
-    """
-
-    dataset: str
-    best: str | None
-    rival: str | None
-    pair: list[str]
-
-
-def headline(results: Results) -> Headline:
-    """Which arm is best on the first set, and against what."""
-    dataset = results.sets[0]
-    best = next(iter(results.best(dataset, HEADLINE)), None)
-    others = [arm for arm in results.arms if arm != best]
-    others.sort(key=lambda arm: -(results.mean(arm, dataset, HEADLINE).value or 0.0))
-    rival = BASE if BASE in others else next(iter(others), None)
-    pair = [arm for arm in (rival, best) if arm is not None]
-    return Headline(dataset, best, rival, [BASE, rival] if best == BASE and rival else pair)
+def _pair(results: Results) -> list[str]:
+    """The two arms shown side by side; one where it is alone."""
+    return headline(results).pair or results.arms[:1]
 
 
 def render(
     results: Results,
-    galleries: dict[str, list[Shot]],
+    viewer: Viewer,
+    suspicious: dict[str, list[Suspect]],
+    described: dict[str, Description],
     *,
     title: str,
     trained_on: str | None,
@@ -185,35 +217,51 @@ def render(
 
     Args:
         results: all figures.
-        galleries: overlays by set; may be empty.
+        viewer: the chosen images; may be empty.
+        suspicious: likely label errors by set; may be empty.
+        described: what is in each set, the one trained on too.
         title: of the page.
         trained_on: what the arms were trained on, in words.
         nouns: "one" and "many" of the things to find.
     """
+    folder = Path(__file__).parent
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader(folder),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["metric"] = show
-    environment.filters["number"] = number
-    environment.filters["plural"] = plural
-    environment.filters["named"] = lambda text: text.format(**nouns)
+    environment.filters |= {
+        "metric": show,
+        "number": number,
+        "plural": plural,
+        "named": lambda text: text.format(**nouns),
+        "interval": lambda row, metric: interval(row.low, row.high, metric),
+        "state": state_of,
+        "short": short,
+    }
     head = headline(results)
-    drawn = panels(results)
+    script = (folder / "viewer.js").read_text(encoding="utf-8") if viewer.images else ""
     return environment.get_template("page.html.j2").render(
         title=title,
         nouns=nouns,
         trained_on=trained_on,
         results=results,
         headline=head,
+        lead=lead(results, head, nouns),
+        findings=findings(results, head),
+        words=WORDS,
+        cards=_cards(results, head.dataset, head.pair),
+        charts=charts(results, head.pair[0] if len(head.pair) == 2 else None),
         headline_metric=METRICS[HEADLINE],
-        cards=[METRICS[name] for name in CARDS],
-        bars=_bars(results, head.dataset),
         groups=GROUPS,
         shown={name: _is_shown(results, name) for name in METRICS},
+        shown_names=[name for name in METRICS if _is_shown(results, name)],
+        scores=_scores(results),
+        lift=METRICS["look_lift"],
+        looking=_looking(results, head.dataset),
+        reliability=Markup(reliability_diagram(results, head.dataset)),
         num_seeds=max(len(results.seeds(arm)) for arm in results.arms),
         arms=[
             {
@@ -224,11 +272,32 @@ def render(
             }
             for index, arm in enumerate(results.arms)
         ],
-        panels=[(panel, Markup(panel.svg)) for panel in drawn],
-        galleries=galleries,
-        pair_shot=_most_different(galleries.get(head.dataset, []), head.pair),
-        has_variance=any("uncertain" in shot.layers for all in galleries.values() for shot in all),
-        style=Markup((Path(__file__).parent / "page.css").read_text(encoding="utf-8")),
+        panels=[(panel, Markup(panel.svg)) for panel in panels(results)],
+        viewer=viewer,
+        viewer_data=Markup(_viewer_data(viewer, results, _pair(results), nouns)),
+        position={(i["set"], i["id"]): index for index, i in enumerate(viewer.images)},
+        criteria={why for image in viewer.images for why in image["why"]},
+        suspicious=suspicious,
+        described=described,
+        style=Markup((folder / "page.css").read_text(encoding="utf-8")),
+        script=Markup(script),
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    )
+
+
+def _viewer_data(
+    viewer: Viewer, results: Results, pair: Sequence[str], nouns: dict[str, str]
+) -> str:
+    """What `viewer.js` reads."""
+    positions = [results.arms.index(arm) for arm in pair]
+    return as_json(
+        {
+            "arms": results.arms,
+            "pair": positions,
+            "shown": positions,
+            "nouns": nouns,
+            "images": viewer.images,
+        }
     )
 
 
@@ -240,37 +309,47 @@ def _is_shown(results: Results, name: str) -> bool:
     )
 
 
-def _bars(results: Results, dataset: str) -> list[dict]:
-    """Bars of the headline's metrics: one row per arm, the longest bar is the best arm."""
-    charts = []
-    for name in (HEADLINE, "f1_50"):
-        means = [(arm, results.mean(arm, dataset, name)) for arm in results.arms]
-        largest = max((mean.value or 0.0 for _, mean in means), default=0.0) or 1.0
-        best = results.best(dataset, name)
-        rows = [
-            {
-                "arm": arm,
-                "index": index,
-                "mean": mean,
-                "percent": 100 * (mean.value or 0.0) / largest,
-                "best": arm in best,
-            }
-            for index, (arm, mean) in enumerate(means)
-        ]
-        charts.append({"metric": METRICS[name], "rows": rows})
-    return charts
+def _scores(results: Results) -> str:
+    """How boxes were ranked, in words."""
+    used = {row.score for row in results.compared if row.score}
+    return SCORES[used.pop()] if used else ""
 
 
-def _most_different(gallery: list[Shot], pair: list[str]) -> Shot | None:
-    """The image where the second arm of the pair gains most on the first."""
-    if len(pair) < 2 or not gallery:
-        return None
+def _cards(results: Results, dataset: str, pair: Sequence[str]) -> list[dict]:
+    """From the first to the second arm of the pair, metric by metric."""
+    cards = []
+    for metric in (METRICS[name] for name in CARDS):
+        means = [results.mean(arm, dataset, metric.name).value for arm in pair]
+        if len(means) < 2 or None in means:
+            continue
+        gain = means[1] - means[0]
+        effect = results.effect(pair[1], dataset, metric.name, pair[0])
+        card = {"metric": metric, "before": means[0], "after": means[1], "gain": gain}
+        card["state"] = state_of(effect, metric)
+        card["trend"] = _trend(gain, metric)
+        if effect is not None:
+            ends = (effect.difference_low, effect.difference_high)
+            card["ends"] = interval(*ends, metric, "+")
+        cards.append(card)
+    return cards
 
-    def gain(shot: Shot) -> int:
-        first, second = (shot.answer(arm) for arm in pair)
-        return (second.num_hits - second.num_false) - (first.num_hits - first.num_false)
 
-    return max(gallery, key=gain)
+def _trend(gain: float, metric: Metric) -> str:
+    if not gain:
+        return "same"
+    return "better" if (gain > 0) == (metric.better == "higher") else "worse"
+
+
+def _looking(results: Results, dataset: str) -> list[dict]:
+    """What looking did for each arm that looks, as numbers for a sentence and two bars."""
+    rows = []
+    for index, arm in enumerate(results.arms):
+        means = {metric.name: results.mean(arm, dataset, metric.name).value for metric in LOOKING}
+        if means["look_errors_caught"] is None or means["look_area_share"] is None:
+            continue
+        lift = results.interval(arm, dataset, "look_lift")
+        rows.append({"arm": arm, "index": index, "lift_interval": lift} | means)
+    return rows
 
 
 def about(results: Results, arm: str) -> str:
@@ -294,6 +373,17 @@ def plural(count: float, noun: str, nouns: str | None = None) -> str:
     ('1 image', '1,200 images', '2 people')
     """
     return f"{count:,.0f} {noun if count == 1 else nouns or noun + 's'}"
+
+
+def short(value: float | None) -> str:
+    """A measured number of a data set with about three digits.
+
+    >>> short(1234.5), short(12.34), short(0.123), short(None)
+    ('1,234', '12', '0.12', '–')
+    """
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if value >= 10 or value == int(value) else f"{value:.2g}"
 
 
 def summary(results: Results, title: str) -> str:

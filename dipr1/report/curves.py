@@ -1,4 +1,4 @@
-"""Training curves as SVG: one panel per logged quantity, one line per arm."""
+"""Curves as SVG that follows the page's colours: training by quantity, errors by uncertainty."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from markupsafe import escape
 
+from dipr1.metrics.look import Reliability, reliability
 from dipr1.report.results import Results
+from dipr1.tables import ragged
 
 WIDTH, HEIGHT = 380, 230
 LEFT, RIGHT, TOP, BOTTOM = 46, 10, 10, 34
@@ -92,7 +95,8 @@ def panels(results: Results) -> list[Panel]:
     return [panel for panel in drawn if panel is not None]
 
 
-def _panel(quantity: Quantity, results: Results) -> Panel | None:
+def runs_of(quantity: Quantity, results: Results) -> dict[str, list]:
+    """(steps, values) of each seed by arm, of the arms that logged the quantity more than once."""
     runs = {}
     for arm in results.arms:
         series = [
@@ -104,6 +108,11 @@ def _panel(quantity: Quantity, results: Results) -> Panel | None:
         series = [(steps, values) for steps, values in series if len(steps) > 1]
         if series:
             runs[arm] = series
+    return runs
+
+
+def _panel(quantity: Quantity, results: Results) -> Panel | None:
+    runs = runs_of(quantity, results)
     if not runs:
         return None
     ends = [
@@ -128,7 +137,13 @@ def smooth(values: np.ndarray, window: int) -> np.ndarray:
     return np.convolve(values, ones, "same") / np.convolve(np.ones(len(values)), ones, "same")
 
 
-def _mean_over_seeds(series: Sequence[tuple]) -> tuple[np.ndarray, np.ndarray]:
+def mean_over_seeds(series: Sequence[tuple]) -> tuple[np.ndarray, np.ndarray]:
+    """The steps that any seed logged, and the mean of their values.
+
+    >>> steps, values = np.array([1, 2]), np.array([0.0, 4.0])
+    >>> mean_over_seeds([(steps, values), (steps[1:], values[1:] + 2)])
+    (array([1, 2]), array([0., 5.]))
+    """
     steps = np.concatenate([steps for steps, _ in series])
     values = np.concatenate([values for _, values in series])
     distinct, index = np.unique(steps, return_inverse=True)
@@ -138,50 +153,115 @@ def _mean_over_seeds(series: Sequence[tuple]) -> tuple[np.ndarray, np.ndarray]:
 def _draw(quantity: Quantity, runs: dict[str, list], arms: list[str]) -> str:
     all_steps = np.concatenate([steps for series in runs.values() for steps, _ in series])
     all_values = np.concatenate([values for series in runs.values() for _, values in series])
-    x_ticks = ticks(min(0, all_steps.min()), all_steps.max(), 5)
-    y_ticks = ticks(all_values.min(), all_values.max(), 5)
-    x_low, x_high = x_ticks[0], max(x_ticks[-1], all_steps.max())
-    y_low, y_high = y_ticks[0], y_ticks[-1]
-
-    def x(step):
-        return LEFT + (step - x_low) / (x_high - x_low) * (WIDTH - LEFT - RIGHT)
-
-    def y(value):
-        return HEIGHT - BOTTOM - (value - y_low) / (y_high - y_low) * (HEIGHT - TOP - BOTTOM)
-
-    parts = [
-        f'<svg class="curves" viewBox="0 0 {WIDTH} {HEIGHT}" role="img"'
-        f' aria-label="{quantity.title} over the training steps of {", ".join(runs)}">'
-    ]
-    for tick in y_ticks:
-        parts.append(
-            f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(tick):.1f}"'
-            f' y2="{y(tick):.1f}"/><text x="{LEFT - 6}" y="{y(tick) + 4:.1f}"'
-            f' text-anchor="end">{number(tick, y_ticks)}</text>'
-        )
-    for tick in x_ticks:
-        parts.append(
-            f'<text x="{x(tick):.1f}" y="{HEIGHT - BOTTOM + 15}" text-anchor="middle">'
-            f"{number(tick, x_ticks)}</text>"
-        )
-    parts.append(
-        f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 4}" text-anchor="middle">'
-        "training step</text>"
+    frame = _Frame(
+        ticks(min(0, all_steps.min()), all_steps.max(), 5),
+        ticks(all_values.min(), all_values.max(), 5),
+        all_steps.max(),
     )
+    x, y = frame.x, frame.y
+    words = f"{quantity.title} over the training steps of {', '.join(runs)}"
+    parts = [frame.start(words, "training step")]
     for arm, series in runs.items():
         style = f'class="arm{arms.index(arm) % 9}"'
         for steps, values in series:
             parts.append(
                 f'<path {style} fill="none" stroke-opacity=".28" d="{_line(x(steps), y(values))}"/>'
             )
-        steps, values = _mean_over_seeds(series)
+        steps, values = mean_over_seeds(series)
         values = smooth(values, 2 * (len(values) // 20) + 1)
         dash = DASHES[arms.index(arm) % len(DASHES)]
         parts.append(
             f'<path {style} fill="none" stroke-width="2.4" stroke-dasharray="{dash}"'
-            f' d="{_line(x(steps), y(values))}"><title>{arm}</title></path>'
+            f' d="{_line(x(steps), y(values))}"><title>{escape(arm)}</title></path>'
         )
     return "".join([*parts, "</svg>"])
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """The axes of one drawing.
+
+    Attributes:
+        x_ticks, y_ticks: increasing.
+        x_end: the largest x; the axis ends there or at the last tick.
+    """
+
+    x_ticks: list[float]
+    y_ticks: list[float]
+    x_end: float
+
+    def x(self, value: np.ndarray) -> np.ndarray:
+        low, high = self.x_ticks[0], max(self.x_ticks[-1], self.x_end)
+        return LEFT + (value - low) / (high - low) * (WIDTH - LEFT - RIGHT)
+
+    def y(self, value: np.ndarray) -> np.ndarray:
+        low, high = self.y_ticks[0], self.y_ticks[-1]
+        return HEIGHT - BOTTOM - (value - low) / (high - low) * (HEIGHT - TOP - BOTTOM)
+
+    def start(self, words: str, x_title: str) -> str:
+        """The opening tag with the axes: `words` for who cannot see the drawing."""
+        parts = [
+            f'<svg class="curves" viewBox="0 0 {WIDTH} {HEIGHT}" role="img"'
+            f' aria-label="{escape(words)}">'
+        ]
+        for tick in self.y_ticks:
+            parts.append(
+                f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{self.y(tick):.1f}"'
+                f' y2="{self.y(tick):.1f}"/><text x="{LEFT - 6}" y="{self.y(tick) + 4:.1f}"'
+                f' text-anchor="end">{number(tick, self.y_ticks)}</text>'
+            )
+        for tick in self.x_ticks:
+            parts.append(
+                f'<text x="{self.x(tick):.1f}" y="{HEIGHT - BOTTOM + 15}" text-anchor="middle">'
+                f"{number(tick, self.x_ticks)}</text>"
+            )
+        parts.append(
+            f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 4}" text-anchor="middle">'
+            f"{x_title}</text>"
+        )
+        return "".join(parts)
+
+
+def reliability_diagram(results: Results, dataset: str) -> str:
+    """How often each arm errs in regions of like uncertainty; "" where that is not known.
+
+    Regions of all seeds of an arm together, in ten bins of u; a dot's area is its share of them.
+    """
+    bins = {arm: _bins(results, arm, dataset) for arm in results.arms}
+    bins = {arm: found for arm, found in bins.items() if found is not None}
+    if not bins:
+        return ""
+    unit = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
+    frame = _Frame(unit, unit, 1.0)
+    words = f"Share of regions with an error by uncertainty, of {', '.join(bins)}"
+    parts = [frame.start(words, "uncertainty u of the region")]
+    for arm, found in bins.items():
+        style = f'class="arm{results.arms.index(arm) % 9}"'
+        known = found.counts > 0
+        xs = frame.x(found.mean_uncertainty[known])
+        ys = frame.y(found.error_rate[known])
+        dash = DASHES[results.arms.index(arm) % len(DASHES)]
+        parts.append(
+            f'<path {style} fill="none" stroke-width="2" stroke-dasharray="{dash}"'
+            f' d="{_line(xs, ys)}"><title>{escape(arm)}</title></path>'
+        )
+        for x, y, share in zip(xs, ys, found.counts[known] / found.counts.sum(), strict=True):
+            radius = 2 + 8 * math.sqrt(share)
+            parts.append(
+                f'<circle {style} cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}" fill="none"'
+                ' stroke-width="1.5"/>'
+            )
+    return "".join([*parts, "</svg>"])
+
+
+def _bins(results: Results, arm: str, dataset: str) -> Reliability | None:
+    """The regions of all seeds of an arm, binned by u; None where there are none."""
+    tables = [results.images.get((arm, seed, dataset)) for seed in results.seeds(arm)]
+    columns = [
+        np.concatenate([ragged(table[name])[0] for table in tables if table is not None] or [[]])
+        for name in ("region_uncertainty", "region_erred")
+    ]
+    return reliability(*columns) if len(columns[0]) else None
 
 
 def _line(xs: np.ndarray, ys: np.ndarray) -> str:

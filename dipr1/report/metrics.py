@@ -74,6 +74,9 @@ AS_IT_IS = (
         "Precision (share of boxes that are right) and recall (share of {many} found) in one"
         " number, their harmonic mean.",
     ),
+    Metric("precision75", "Precision at 0.75", "Share of the answered boxes that overlap by 0.75."),
+    Metric("recall75", "Recall at 0.75", "Share of the {many} found with an overlap of 0.75."),
+    Metric("f1_75", "F1 at 0.75", "F1 where a box must overlap by 0.75: borders must be good."),
     Metric(
         "count_error",
         "Count error",
@@ -101,6 +104,65 @@ RESPONSE = (
     Metric("mean_look_boxes", "Look regions", "Regions looked at per image.", "", ".2f"),
     Metric("mean_tokens", "Tokens", "Length of a response.", "", ".0f"),
 )
+LOOKING = (
+    Metric("look_area_share", "Area looked at", "Share of the image's area.", "", ".1%"),
+    Metric(
+        "look_errors_caught",
+        "Errors looked at",
+        "Share of the answer's errors (missed {many} and false boxes) that lie where it looked.",
+        "higher",
+        ".1%",
+    ),
+    Metric(
+        "look_errors_random",
+        "The same by chance",
+        "Share of the errors that look regions of the same sizes would hold anywhere else.",
+        "",
+        ".1%",
+    ),
+    Metric(
+        "look_lift",
+        "Lift",
+        "Errors looked at, as a multiple of chance: 1 is blind, 2 is twice as many.",
+        "higher",
+        ".2f",
+    ),
+    Metric(
+        "look_recall",
+        "Uncertainty covered",
+        "Share of the base policy's uncertain regions that is looked at.",
+        "higher",
+        ".1%",
+    ),
+    Metric("f1_50_looked", "F1 where it looked", "F1 of what lies in the look regions."),
+    Metric("f1_50_elsewhere", "F1 elsewhere", "F1 of what lies outside of them."),
+    Metric("precision50_looked", "Precision where it looked", "Share of right boxes in there."),
+    Metric("precision50_elsewhere", "Precision elsewhere", "Share of right boxes outside."),
+    Metric("recall50_looked", "Recall where it looked", "Share of the {many} in there found."),
+    Metric("recall50_elsewhere", "Recall elsewhere", "Share of the {many} outside found."),
+    Metric(
+        "u_auc",
+        "Uncertainty as a warning",
+        "Probability that a region with an error is more uncertain (before training) than one"
+        " without: 0.5 says nothing, 1 tells all.",
+    ),
+    Metric(
+        "u_auc_objects",
+        "The same, where annotated",
+        "Among regions with an annotated {one}: is it missed where u is high?",
+    ),
+    Metric(
+        "u_auc_phantoms",
+        "The same, elsewhere",
+        "Among places where nothing is annotated: is there a false box where u is high?",
+    ),
+    Metric(
+        "u_ece",
+        "Calibration error",
+        "Mean distance between a region's uncertainty and how often the answer errs there.",
+        "lower",
+    ),
+)
 REWARDS = (
     Metric(
         "reward_reasoning",
@@ -123,18 +185,32 @@ GROUPS = {
     "Ranked boxes: how well the boxes, most likely first, match the annotated {many}": RANKED,
     "The answer as it is: every box counts, none is ranked": AS_IT_IS,
     "The response": RESPONSE,
+    "Looking: do the look regions lie where the answer errs?": LOOKING,
     "The three rewards, measured on these images": REWARDS,
 }
 METRICS = {metric.name: metric for metrics in GROUPS.values() for metric in metrics}
 
 
 def number(value: float, metric: Metric, sign: str = "") -> str:
-    """A value as the page writes it; `sign` "+" writes the sign of positive ones too.
+    """A value as the page writes it; `sign` "+" makes it a difference.
 
     >>> number(-0.25, METRICS["AP"], "+")
     '−0.250'
+    >>> number(0.031, METRICS["well_formed_rate"], "+")
+    '+3.1 points'
     """
-    return format(value, sign + metric.form).replace("-", "−")
+    written = format(value, sign + metric.form).replace("-", "−")
+    return written.replace("%", " points") if sign else written
+
+
+def interval(low: float, high: float, metric: Metric, sign: str = "") -> str:
+    """An interval as the page writes it.
+
+    >>> interval(-0.01, 0.25, METRICS["AP"], "+")
+    '−0.010 to +0.250'
+    """
+    ends = [format(end, sign + metric.form).replace("-", "−") for end in (low, high)]
+    return " to ".join(ends)
 
 
 def show(mean: Mean, metric: Metric) -> str:

@@ -1,4 +1,4 @@
-"""What the page is made of: metrics, training logs, and means over the seeds.
+"""What the page is made of: metrics, their intervals, training logs, and means over the seeds.
 
 Arm, seed and evaluation set are read from the paths, which are those of the workflow.
 """
@@ -7,18 +7,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
 from dipr1.errors import UserError
+from dipr1.metrics.comparison import Compared, compare
 from dipr1.tables import read_table
 
 BASE = "base"
 
-RUN_PATH = re.compile(r"(?:^|/)(?P<arm>[^/]+)/seed(?P<seed>\d+)/(?P<set>[^/]+\.[^/]+)\.parquet$")
-SET_PATH = re.compile(r"(?:^|/)(?P<dataset>[^/]+)/(?P<split>[^/]+)\.parquet$")
+RUN_PATH = re.compile(
+    r"(?:^|/)(?P<arm>[^/]+)/seed(?P<seed>\d+)/(?P<set>[^/.]+\.[^/.]+)(?:\.images)?\.parquet$"
+)
+SET_PATH = re.compile(r"(?:^|/)(?P<dataset>[^/]+)/(?P<split>[^/.]+)(?:\.rejects)?\.parquet$")
 LOG_PATH = re.compile(r"(?:^|/)(?P<arm>[^/]+)/seed(?P<seed>\d+)/training_log\.parquet$")
 
 REWARD = re.compile(r"rewards/(\w+)_reward/mean")
@@ -46,12 +51,45 @@ class Results:
         sets: `dataset.split`, in the order of the files; the first one is the headline.
         metrics: (arm, seed, set) -> value by name.
         logs: (arm, seed) -> (steps, values) by name.
+        compared: intervals and differences; empty where the images were not given.
+        images: (arm, seed, set) -> the per-image artifact, for curves.
+        resamples: of the bootstrap behind the intervals.
     """
 
     arms: list[str]
     sets: list[str]
     metrics: dict[tuple[str, int, str], dict[str, float | None]]
     logs: dict[tuple[str, int], dict[str, tuple[np.ndarray, np.ndarray]]]
+    compared: list[Compared] = field(default_factory=list)
+    images: dict[tuple[str, int, str], pa.Table] = field(default_factory=dict)
+    resamples: int = 0
+
+    @cached_property
+    def _compared(self) -> dict[tuple, Compared]:
+        return {(row.arm, row.set, row.metric, row.baseline): row for row in self.compared}
+
+    def interval(self, arm: str, dataset: str, name: str) -> Compared | None:
+        """The metric of an arm with its interval; None where there is none."""
+        found = self._compared.get((arm, dataset, name, None))
+        return found if found is not None and found.low is not None else None
+
+    def effect(self, arm: str, dataset: str, name: str, baseline: str) -> Compared | None:
+        """An arm's difference to a baseline with its interval; None where there is none."""
+        found = self._compared.get((arm, dataset, name, baseline))
+        return found if found is not None and found.difference_low is not None else None
+
+    @property
+    def base(self) -> str | None:
+        """The arm that was not trained: `base`, or else the first one without a training log."""
+        if BASE in self.arms:
+            return BASE
+        return next((arm for arm in self.arms if self.logs and not self.updates(arm)), None)
+
+    @property
+    def baselines(self) -> list[str]:
+        """What the others are compared with: the base and the arms trained without a reward."""
+        without = [arm for arm in self.arms if self.logs and not self.rewards(arm)]
+        return list(dict.fromkeys([self.base, *without] if self.base else without))
 
     def seeds(self, arm: str) -> list[int]:
         """The seeds of an arm, in increasing order."""
@@ -94,6 +132,9 @@ class Results:
         return list(dict.fromkeys(match[1] for match in map(REWARD.fullmatch, logged) if match))
 
 
+CURVE_COLUMNS = ["label_objects", "box_score", "box_coco", "region_uncertainty", "region_erred"]
+
+
 def read_results(metrics: Sequence[str], training_logs: Sequence[str]) -> Results:
     """Read the metrics and the training logs of all arms.
 
@@ -104,7 +145,7 @@ def read_results(metrics: Sequence[str], training_logs: Sequence[str]) -> Result
     measured = {}
     for path in metrics:
         arm, seed, dataset = run_of(path)
-        table = read_table(path, "metrics").to_pydict()
+        table = read_table(path, "metrics", ["name", "value"]).to_pydict()
         measured[arm, seed, dataset] = dict(zip(table["name"], table["value"], strict=True))
     arms = list(dict.fromkeys(arm for arm, _, _ in measured))
     arms.sort(key=lambda arm: arm != BASE)  # stable: only `base` moves
@@ -117,6 +158,29 @@ def read_results(metrics: Sequence[str], training_logs: Sequence[str]) -> Result
                     " run `dipr1 evaluate` for it or leave the set out"
                 )
     return Results(arms, sets, measured, dict(_read_log(path) for path in training_logs))
+
+
+def with_intervals(
+    results: Results, images: Sequence[str], trained_on: str | None, resamples: int = 1000
+) -> Results:
+    """The results with what the per-image artifacts add: intervals, differences and curves.
+
+    Args:
+        results: of the same runs.
+        images: paths of the images artifacts; without any the results stay as they are.
+        trained_on: `dataset.split` of the training.
+        resamples: of the bootstrap.
+    """
+    if not images:
+        return results
+    return replace(
+        results,
+        compared=compare(
+            images, baselines=results.baselines, trained_on=trained_on, resamples=resamples
+        ),
+        images={run_of(path): read_table(path, "images", CURVE_COLUMNS) for path in images},
+        resamples=resamples,
+    )
 
 
 def _read_log(path: str) -> tuple[tuple[str, int], dict[str, tuple[np.ndarray, np.ndarray]]]:

@@ -28,7 +28,7 @@ def grpo_trainer(arm: Arm, training: Training, policy, prompts, variance, seed: 
     """
     from trl import GRPOConfig, GRPOTrainer
 
-    from dipr1.training.train import shared_arguments
+    from dipr1.training.train import shared_arguments, variety
 
     responses = training.prompts_per_update * training.group_size
     if responses % training.micro_batch_size:
@@ -54,7 +54,7 @@ def grpo_trainer(arm: Arm, training: Training, policy, prompts, variance, seed: 
         model=policy.model,
         reward_funcs=functions,
         args=config,
-        train_dataset=grpo_lessons(prompts, variance),
+        train_dataset=grpo_lessons(prompts, variance, **variety(training, seed)),
         processing_class=policy.processor,
     )
 

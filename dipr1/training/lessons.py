@@ -10,6 +10,7 @@ import pyarrow as pa
 from dipr1.policies.load import load_image
 from dipr1.prompts import render_response
 from dipr1.rewards.columns import reward_columns
+from dipr1.training.questions import variations
 from dipr1.variance import look_targets
 
 if TYPE_CHECKING:
@@ -20,20 +21,21 @@ TEACHER_LOOKS = 4  # a teacher that lists all sixteen targets writes more looks 
 IMAGE_COLUMNS = ("image", "frame", "frame_width", "frame_height")
 
 
-def grpo_lessons(prompts: pa.Table, variance: pa.Table | None) -> Dataset:
+def grpo_lessons(prompts: pa.Table, variance: pa.Table | None, **variety: Any) -> Dataset:
     """Rows with `prompt`, `image` and every column that the rewards use.
 
     Images are opened when a row is read and kept, so the G responses to one prompt decode it once.
+    `variety` is how else the images are asked about (:func:`dipr1.training.questions.variations`).
     """
-    columns = reward_columns(prompts, variance)
+    prompts, columns = asked(prompts, variance, **variety)
     return _with_images(prompts, {"prompt": prompts["prompt"].to_pylist(), **columns})
 
 
 def sft_lessons(
-    prompts: pa.Table, variance: pa.Table | None, think: str, why: str | None
+    prompts: pa.Table, variance: pa.Table | None, think: str, why: str | None, **variety: Any
 ) -> Dataset:
     """Rows with `prompt`, `image` and the `completion` of a perfect teacher."""
-    columns = reward_columns(prompts, variance)
+    prompts, columns = asked(prompts, variance, **variety)
     completions = [
         [{"role": "assistant", "content": teacher_response(columns, row, think, why)}]
         for row in range(prompts.num_rows)
@@ -41,6 +43,25 @@ def sft_lessons(
     return _with_images(
         prompts, {"prompt": prompts["prompt"].to_pylist(), "completion": completions}
     )
+
+
+def asked(
+    prompts: pa.Table, variance: pa.Table | None, **variety: Any
+) -> tuple[pa.Table, dict[str, list[Any]]]:
+    """The prompts with all their variations end to end, and their reward columns.
+
+    The `image_id` of a variation ends in `#` and its number: responses are grouped by it, and
+    answers to different questions are no group.
+    """
+    tables, columns = [], {}
+    for number, (part, statistics) in enumerate(variations(prompts, variance, **variety)):
+        found = reward_columns(part, statistics)
+        if number:
+            found["image_id"] = [f"{name}#{number}" for name in found["image_id"]]
+        tables.append(part)
+        for name, values in found.items():
+            columns.setdefault(name, []).extend(values)
+    return pa.concat_tables(tables), columns
 
 
 def teacher_response(

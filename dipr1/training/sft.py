@@ -15,7 +15,7 @@ def sft_trainer(training: Training, policy, prompts, variance, seed: int, folder
     """
     from trl import SFTConfig, SFTTrainer
 
-    from dipr1.training.train import shared_arguments
+    from dipr1.training.train import shared_arguments, variety
 
     config = SFTConfig(
         **shared_arguments(training, seed, folder),
@@ -27,6 +27,8 @@ def sft_trainer(training: Training, policy, prompts, variance, seed: int, folder
     return SFTTrainer(
         model=policy.model,
         args=config,
-        train_dataset=sft_lessons(prompts, variance, training.sft_think, training.sft_why),
+        train_dataset=sft_lessons(
+            prompts, variance, training.sft_think, training.sft_why, **variety(training, seed)
+        ),
         processing_class=policy.processor,
     )

@@ -44,9 +44,11 @@ def share_repeated_images(model) -> bool:
         tokens = [length // tower.spatial_merge_unit for length in patches]
         output.last_hidden_state = _joined(output.last_hidden_state.split(patches), order)
         output.pooler_output = _joined(output.pooler_output.split(tokens), order)
-        output.deepstack_features = [
-            _joined(features.split(tokens), order) for features in output.deepstack_features or []
-        ]
+        # Qwen2.5-VL has no such features, Qwen3-VL a list of them.
+        if getattr(output, "deepstack_features", None):
+            output.deepstack_features = [
+                _joined(features.split(tokens), order) for features in output.deepstack_features
+            ]
         return output
 
     tower.forward = shared

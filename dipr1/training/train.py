@@ -67,7 +67,8 @@ def run(args: argparse.Namespace) -> None:
         raise UserError("--method none: there is nothing to train; use the base policy itself")
     if arm.rewards.get("looking") and arm.looking_source == "precomputed" and not args.variance:
         raise UserError(
-            "--rewards: looking is rewarded, so --variance FILE is needed, or --looking-source group"
+            "--rewards: looking is rewarded, so --variance FILE is needed,"
+            " or --looking-source group"
         )
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     # TRL 1.16 still uses the old name of an argument that transformers 5.23 has renamed
@@ -133,6 +134,16 @@ def shared_arguments(training: Training, seed: int, folder: Path) -> dict:
         "disable_tqdm": True,
         "remove_unused_columns": False,
         "dataloader_pin_memory": False,
+    }
+
+
+def variety(training: Training, seed: int) -> dict:
+    """How both trainers vary the questions (`dipr1.training.questions.variations`)."""
+    return {
+        "wordings": training.wordings,
+        "ask": training.ask,
+        "absent_labels": training.absent_labels,
+        "seed": seed,
     }
 
 

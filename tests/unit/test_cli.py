@@ -29,7 +29,8 @@ def parsed(section_type: type[Section], words: list[str]):
         Sample(num_samples=3, temperature=0.5),
         Variance(v0=1e-7),
         Training(dataset="other", learning_rate=1e-5, freeze_vision=False),
-        Report(num_overlays=0),
+        Training(ask="both", absent_labels=["traffic light", "cow"]),
+        Report(num_images=0),
         Arm(method="none"),
         Arm(method="grpo", rewards={"looking": 0.5, "accuracy": 2}, aggregate="mean"),
     ],
@@ -83,7 +84,9 @@ def test_every_verb_explains_itself(verb, capsys):
     assert f"dipr1 {verb}" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("verb", ["download", "convert", "variance", "evaluate", "report"])
+@pytest.mark.parametrize(
+    "verb", ["download", "convert", "describe", "export", "variance", "evaluate", "report"]
+)
 def test_only_the_policys_verbs_import_torch(verb):
     # in a process of its own: another test may have imported torch into this one
     code = (

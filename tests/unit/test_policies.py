@@ -12,7 +12,7 @@ from PIL import Image
 
 from dipr1.errors import UserError
 from dipr1.policies import load, pretrain, tiny
-from dipr1.policies.generate import Generated, box_confidence
+from dipr1.policies.generate import Generated, box_confidence, box_log_likelihood
 from dipr1.policies.sample import claim, parse_shard
 from dipr1.prompts import render_response
 from dipr1.responses import parse_response
@@ -194,6 +194,21 @@ def test_confidence_without_boxes_or_with_boxes_that_needed_repair():
     response = generated(["<answer>", " [] ", "</answer>"], [0.5, 0.7, 0.9])
     assert box_confidence(response, 0).shape == (0,)
     np.testing.assert_allclose(box_confidence(response, 2), [0.7, 0.7])
+
+
+def test_log_likelihood_is_the_mean_over_the_tokens_of_each_box():
+    pieces = ["<answer> [[", "1", ", ", "2", "5", ", ", "3", ", ", "4", "]] </answer>"]
+    chances = [0.0, 0.5, 0.0, 0.25, 1.0, 0.0, 0.125, 0.0, 1.0, 0.0]
+    found = box_log_likelihood(generated(pieces, chances), 1)
+    np.testing.assert_allclose(found, [np.log(2.0**-6) / 5], rtol=1e-6)
+    assert box_log_likelihood(generated(pieces, chances), 0).shape == (0,)
+
+
+def test_log_likelihood_of_boxes_that_needed_repair_is_that_of_the_response():
+    response = generated(["<answer>", " [] ", "</answer>"], [0.5, 0.5, 0.25])
+    np.testing.assert_allclose(box_log_likelihood(response, 2), [np.log(2.0**-4) / 3] * 2)
+    never = generated(["<answer>", " [] "], [1.0, 0.0])
+    assert np.isfinite(box_log_likelihood(never, 1)).all()
 
 
 def test_work_under_another_mark_is_not_continued(tmp_path):

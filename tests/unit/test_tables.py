@@ -24,7 +24,11 @@ from dipr1.tables import (
 
 def metrics(num_rows=2):
     return pa.table(
-        {"name": [f"m{row}" for row in range(num_rows)], "value": np.arange(num_rows) / 7}
+        {
+            "name": [f"m{row}" for row in range(num_rows)],
+            "value": np.arange(num_rows) / 7,
+            "score": ["confidence"] * num_rows,
+        }
     )
 
 
@@ -65,7 +69,8 @@ def test_whole_replaces_a_folder(tmp_path):
 def test_the_same_table_is_the_same_bytes(tmp_path):
     write_table(metrics(), tmp_path / "a.parquet", "metrics")
     # built in two chunks, with columns in another order and a narrower type
-    other = pa.concat_tables([metrics().slice(0, 1), metrics().slice(1)]).select(["value", "name"])
+    other = pa.concat_tables([metrics().slice(0, 1), metrics().slice(1)])
+    other = other.select(["value", "name", "score"])
     write_table(other, tmp_path / "b.parquet", "metrics")
     assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
 
@@ -88,7 +93,7 @@ def test_an_empty_artifact_of_every_kind_opens(tmp_path, name):
 
 
 def test_what_does_not_fit_the_schema_is_not_written(tmp_path):
-    wrong = pa.table({"name": ["a"], "value": ["not a number"]})
+    wrong = pa.table({"name": ["a"], "value": ["not a number"], "score": ["order"]})
     with pytest.raises(pa.ArrowInvalid):
         write_table(wrong, tmp_path / "a.parquet", "metrics")
     assert list(tmp_path.iterdir()) == []

@@ -115,7 +115,7 @@ def test_what_changes_decides_what_runs_again(workflow, undisturbed):
     assert "Training arm dipr1" in output
     assert "Sampling the base policy" not in output
     # a number of the page: the page
-    output = workflow.run(undisturbed, "--dry-run", "--config", "report={num_overlays: 1}")
+    output = workflow.run(undisturbed, "--dry-run", "--config", "report={num_images: 1}")
     assert "Writing the page" in output
     assert "Scoring arm" not in output
 

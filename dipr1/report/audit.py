@@ -1,0 +1,140 @@
+"""Likely label errors: crops of the first suspects of the label audit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dipr1.report.pictures import data_uri, open_picture
+
+LARGEST_CROP = 360  # pixels of a crop's longer side
+CROP_BYTES = 20_000
+CONTEXT = 0.75  # of the suspect's size, added on each side
+LEAST_CONTEXT = 0.05  # of the image's size
+ASPECT = 1.2
+
+KINDS = {
+    "missing_label": (
+        "A label may be missing",
+        "The model finds a box here in {support}, but nothing is annotated.",
+    ),
+    "unsupported_label": (
+        "A label may be wrong",
+        "Annotated, but the model finds it in {support}.",
+    ),
+    "loose_label": (
+        "Borders may be off",
+        "The model finds it in {support}, with other borders that agree with each other.",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """One likely label error, ready to be shown.
+
+    Attributes:
+        dataset: `dataset.split`.
+        image_id: as in the annotations.
+        title, words: what may be wrong.
+        score: of the audit, in [0, 1].
+        picture: a data URI of the crop.
+        view: (x, y, width, height) of the crop in the image frame, for an SVG `viewBox`.
+        box: the suspect (x, y, width, height); image frame.
+        suggested: what the model's answers suggest, likewise; None where they do not.
+        annotated: whether `box` is an annotation rather than the model's.
+    """
+
+    dataset: str
+    image_id: str
+    title: str
+    words: str
+    score: float
+    picture: str
+    view: tuple[float, ...]
+    box: tuple[float, ...]
+    suggested: tuple[float, ...] | None
+    annotated: bool
+
+
+def against_labels(audit: pa.Table) -> pa.Table:
+    """The rows that say something against a label: all but those of kind `uncertain`."""
+    return audit.filter(pc.is_in(audit["kind"], value_set=pa.array(list(KINDS))))
+
+
+def suspects(audits: dict[str, pa.Table], count: int) -> dict[str, list[Suspect]]:
+    """The first suspects of each set, the likeliest first; sets without any are left out.
+
+    Args:
+        audits: the audit artifact by set.
+        count: of all sets together, shared evenly.
+
+    Raises:
+        UserError: a picture cannot be opened.
+    """
+    found = {
+        dataset: list(_of_set(dataset, table, -(-count // len(audits))))
+        for dataset, table in audits.items()
+    }
+    return {dataset: chosen for dataset, chosen in found.items() if chosen}
+
+
+def _of_set(dataset: str, table: pa.Table, count: int) -> Iterator[Suspect]:
+    for row in against_labels(table).sort_by("rank").slice(0, count).to_pylist():
+        image = open_picture(row["image"])
+        title, words = KINDS[row["kind"]]
+        suggested = row["suggested_box"]
+        around = [box for box in (row["box"], row["hull"], suggested) if box is not None]
+        view = crop(around, image.size)
+        left, top, right, bottom = view
+        yield Suspect(
+            dataset=dataset,
+            image_id=row["image_id"],
+            title=title,
+            words=words.format(support=share(row["support"])),
+            score=row["score"],
+            picture=data_uri(image.crop(view), LARGEST_CROP, CROP_BYTES),
+            view=(left, top, right - left, bottom - top),
+            box=_xywh(row["box"]),
+            suggested=None if suggested is None else _xywh(suggested),
+            annotated=row["kind"] != "missing_label",
+        )
+
+
+def share(support: float) -> str:
+    """How many of the sampled answers have a box, in words.
+
+    >>> share(0.0), share(0.375), share(1.0)
+    ('none of its answers', '38 % of its answers', 'all of its answers')
+    """
+    number = {0.0: "none", 1.0: "all"}.get(support, f"{100 * support:.0f} %")
+    return f"{number} of its answers"
+
+
+def crop(boxes: list, size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """What to cut out around boxes: with context on each side, within the image, in whole pixels.
+
+    It is at least `ASPECT` times as wide as high where the image allows, so that crops look alike.
+
+    >>> crop([[40, 40, 60, 60]], (300, 200))
+    (20, 25, 80, 75)
+    """
+    boxes = np.array(boxes, np.float64)
+    low, high = boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)
+    margin = np.maximum(CONTEXT * (high - low), LEAST_CONTEXT * np.array(size))
+    low, high = low - margin, high + margin
+    missing = ASPECT * (high[1] - low[1]) - (high[0] - low[0])
+    if missing > 0:
+        low[0], high[0] = low[0] - missing / 2, high[0] + missing / 2
+    low = np.clip(np.floor(low), 0, np.array(size) - 1).astype(int)
+    high = np.clip(np.ceil(high), low + 1, size).astype(int)
+    return (*low.tolist(), *high.tolist())
+
+
+def _xywh(box: list[float]) -> tuple[float, ...]:
+    x1, y1, x2, y2 = (round(side, 1) for side in box)
+    return x1, y1, round(x2 - x1, 1), round(y2 - y1, 1)

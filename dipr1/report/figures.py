@@ -1,0 +1,193 @@
+"""Figures for papers: SVG, PDF and PNG files beside the page, drawn by matplotlib.
+
+The same results give the same bytes: no time stamps, no random ids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from dipr1.report.curves import QUANTITIES, mean_over_seeds, runs_of, smooth
+from dipr1.report.metrics import METRICS
+from dipr1.report.results import Results
+from dipr1.tables import ragged, whole
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# those of the page (page.css), of the light scheme
+COLOURS = (
+    "#6b7280",
+    "#1d63d8",
+    "#c2630a",
+    "#0a8754",
+    "#8b3fc7",
+    "#c62a3f",
+    "#0b7f97",
+    "#c0308b",
+    "#7a5a1e",
+)
+LINES = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)))
+STYLE = {
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#d9dce1",
+    "grid.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+    "svg.hashsalt": "dipr1",
+    "figure.dpi": 100,
+}
+COMPARED = ("AP", "f1_50")
+NO_DATES = {
+    "svg": {"Date": None},
+    "pdf": {"CreationDate": None},
+    "png": {"Software": None},
+}
+RECALLS = np.linspace(0.0, 1.0, 101)  # COCO's
+
+
+def write_figures(results: Results, folder: Path) -> None:
+    """Write every figure for which there are data, as SVG, PDF and PNG, under `folder`."""
+    # half a second to import
+    import matplotlib
+
+    with whole(folder) as part, matplotlib.rc_context(STYLE):
+        part.mkdir()
+        for name, figure in _figures(results):
+            for suffix, metadata in NO_DATES.items():
+                figure.savefig(part / f"{name}.{suffix}", metadata=metadata, dpi=200)
+                figure.set_layout_engine("none")  # it lies as it should: do not lay it out again
+
+
+def _figures(results: Results) -> Iterator[tuple[str, Figure]]:
+    yield "comparison", comparison(results)
+    if results.images:
+        yield "precision_recall", precision_recall(results)
+    if any(runs_of(quantity, results) for quantity in QUANTITIES):
+        yield "training", training(results)
+
+
+def _axes(rows: int, columns: int, width: float, height: float) -> tuple[Figure, np.ndarray]:
+    """A figure of `rows` x `columns` axes, each of `width` x `height` inches."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+def comparison(results: Results) -> Figure:
+    """AP and F1 of every arm on every set, with their 95 % intervals where there are any."""
+    height = 0.7 + 0.25 * len(results.arms)
+    figure, grid = _axes(len(results.sets), len(COMPARED), 3.2, height)
+    for axes, dataset in zip(grid, results.sets, strict=True):
+        for one, name in zip(axes, COMPARED, strict=True):
+            _dots(one, results, dataset, name)
+    return figure
+
+
+def _dots(axes: Axes, results: Results, dataset: str, name: str) -> None:
+    axes.set_title(f"{METRICS[name].title}, {dataset}", loc="left")
+    for place, arm in enumerate(results.arms):
+        value, span = results.mean(arm, dataset, name).value, results.interval(arm, dataset, name)
+        colour = COLOURS[place % len(COLOURS)]
+        if span is not None:
+            axes.plot([span.low, span.high], [place, place], color=colour, lw=4, alpha=0.4)
+        if value is not None:
+            axes.plot([value], [place], "o", color=colour, ms=5)
+    axes.set_yticks(range(len(results.arms)), results.arms)
+    axes.set_ylim(len(results.arms) - 0.5, -0.5)
+    axes.grid(axis="y", visible=False)
+
+
+def training(results: Results) -> Figure:
+    """What the trainers logged: single steps thin, their moving average thick."""
+    found = [(quantity, runs_of(quantity, results)) for quantity in QUANTITIES if quantity.main]
+    found = [(quantity, runs) for quantity, runs in found if runs]
+    columns = min(3, len(found))
+    figure, grid = _axes(-(-len(found) // columns), columns, 2.6, 1.9)
+    for axes in grid.flat[len(found) :]:
+        axes.set_visible(False)
+    for axes, (quantity, runs) in zip(grid.flat, found, strict=False):
+        axes.set_title(quantity.title, loc="left")
+        axes.set_xlabel("training step")
+        for arm, series in runs.items():
+            style = _style(results, arm)
+            for steps, values in series:
+                axes.plot(steps, values, color=style["color"], lw=0.5, alpha=0.35)
+            steps, values = mean_over_seeds(series)
+            axes.plot(steps, smooth(values, 2 * (len(values) // 20) + 1), **style)
+    _legend(figure, grid, results.arms)
+    return figure
+
+
+def precision_recall(results: Results) -> Figure:
+    """Precision over recall at IoU 0.50 on every set, mean over the seeds."""
+    figure, grid = _axes(1, len(results.sets), 2.8, 2.6)
+    for axes, dataset in zip(grid.flat, results.sets, strict=True):
+        for arm in results.arms:
+            tables = [results.images[arm, seed, dataset] for seed in results.seeds(arm)]
+            curve = np.mean([interpolated_precision(*ranked(table)) for table in tables], axis=0)
+            axes.plot(RECALLS, curve, **_style(results, arm))
+        axes.set_title(f"{dataset}, IoU 0.50", loc="left")
+        axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
+    _legend(figure, grid, results.arms)
+    return figure
+
+
+def ranked(images: pa.Table) -> tuple[np.ndarray, int]:
+    """The counted boxes of all images, the likeliest first: is it right; and how many objects.
+
+    Args:
+        images: the per-image artifact, columns box_score, box_coco and label_objects.
+    """
+    scores, _ = ragged(images["box_score"])
+    verdicts, _ = ragged(images["box_coco"])
+    objects, _ = ragged(images["label_objects"])
+    at_50 = verdicts.reshape(-1, 10)[:, 0]
+    counted = at_50 >= 0
+    order = np.argsort(-scores[counted], kind="stable")
+    return at_50[counted][order] > 0, int(objects.sum())
+
+
+def interpolated_precision(hits: np.ndarray, num_objects: int) -> np.ndarray:
+    """COCO's precision at 101 recalls: the best precision at that recall or beyond, else 0.
+
+    Args:
+        hits: (N,) bool, the likeliest box first.
+        num_objects: to be found.
+
+    >>> interpolated_precision(np.array([True, False, True]), 4)[[0, 25, 26, 50, 51]].round(2)
+    array([1.  , 1.  , 0.67, 0.67, 0.  ])
+    """
+    found = np.cumsum(hits)
+    precision = found / np.arange(1, len(hits) + 1)
+    envelope = np.maximum.accumulate(precision[::-1])[::-1]
+    at = np.searchsorted(found / max(num_objects, 1), RECALLS - 1e-12, side="left")
+    return np.append(envelope, 0.0)[at]
+
+
+def _style(results: Results, arm: str) -> dict:
+    place = results.arms.index(arm)
+    colour, line = COLOURS[place % len(COLOURS)], LINES[place % len(LINES)]
+    return {"color": colour, "linestyle": line, "lw": 1.6, "label": arm}
+
+
+def _legend(figure: Figure, grid: np.ndarray, arms: list[str]) -> None:
+    """One legend for all axes, below them."""
+    drawn = {}
+    for axes in grid.flat:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            drawn.setdefault(label, handle)
+    labels = [arm for arm in arms if arm in drawn]
+    handles = [drawn[label] for label in labels]
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))

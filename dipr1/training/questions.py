@@ -1,0 +1,154 @@
+"""More than one question about a training image: other wordings, one label at a time, labels that
+are not there.
+
+Sampling, statistics and evaluation ask every image once, with the prompt of the prompts artifact.
+Only the training set is varied, and each variation is a pair of tables like those two artifacts, so
+that whoever reads them need not know of it.
+
+An object's statistics hold for a question about its label alone. A phantom has no label: what the
+policy invents is only looked at where all labels are asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dipr1.errors import UserError
+from dipr1.frames import Frame
+from dipr1.prompts import REQUESTS, TINY_PROMPT, build_prompt
+from dipr1.tables import BOXES, PROMPTS, STRINGS, ragged
+
+
+def variations(
+    prompts: pa.Table,
+    variance: pa.Table | None,
+    *,
+    wordings: int = 1,
+    ask: Literal["all", "each", "both"] = "all",
+    absent_labels: Sequence[str] = (),
+    seed: int = 0,
+) -> Iterator[tuple[pa.Table, pa.Table | None]]:
+    """Pairs of prompts and variance, each with every image once; by default the given pair alone.
+
+    Args:
+        prompts: the prompts artifact of a split; all rows ask for the same labels.
+        variance: the variance artifact of the same images.
+        wordings: how many wordings of each question: the usual one, then others drawn for each
+            image, none twice.
+        ask: for all labels together, for each alone (where an image has none of it, the right
+            answer is `[]`), or both.
+        absent_labels: what is in no image of the split; each image is asked for one of them.
+        seed: of the draws.
+
+    Raises:
+        UserError: more wordings than there are, or than a policy with a fixed frame knows; an
+            absent label is asked for anyway; the variance is about other boxes.
+    """
+    if prompts.num_rows == 0:
+        yield prompts, variance
+        return
+    labels = prompts["labels"][0].as_py()
+    both = [label for label in absent_labels if label in labels]
+    if both:
+        raise UserError(f"absent_labels: {both[0]!r} is asked for anyway; take it out")
+    known = 1 if _is_fixed(prompts, 0) else len(REQUESTS)
+    if wordings > known:
+        raise UserError(f"wordings: the policy's prompt has {known} but {wordings} are wanted")
+    rng = np.random.default_rng(seed)
+    for asked in _label_sets(labels, ask, absent_labels, prompts.num_rows, rng):
+        part = prompts, variance
+        if asked[0] != labels:
+            part = of_labels(prompts, variance, set(asked[0]) & set(labels))
+        others = rng.permuted(np.tile(np.arange(1, len(REQUESTS)), (prompts.num_rows, 1)), axis=1)
+        for turn in range(wordings):
+            chosen = others[:, turn - 1] if turn else np.zeros(prompts.num_rows, np.int64)
+            usual = turn == 0 and asked[0] == labels
+            yield part if usual else (_reworded(part[0], asked, chosen), part[1])
+
+
+def _label_sets(
+    labels: list[str], ask: str, absent_labels: Sequence[str], num_rows: int, rng
+) -> Iterator[list[list[str]]]:
+    """What each image is asked for, question by question."""
+    sets = [labels] if ask in ("all", "both") else []
+    if ask in ("each", "both"):
+        sets += [[label] for label in labels if [label] not in sets]
+    for asked in sets:
+        yield [asked] * num_rows
+    if absent_labels:
+        drawn = rng.integers(0, len(absent_labels), num_rows)
+        yield [[absent_labels[index]] for index in drawn.tolist()]
+
+
+def of_labels(
+    prompts: pa.Table, variance: pa.Table | None, labels: set[str]
+) -> tuple[pa.Table, pa.Table | None]:
+    """The two artifacts as if only the objects of `labels` were annotated.
+
+    Ignore regions stay, since they have no labels there; phantoms go.
+
+    Raises:
+        UserError: the variance is about other boxes.
+    """
+    boxes, offsets = ragged(prompts["gt_boxes"])
+    names = pc.list_flatten(prompts["gt_labels"].combine_chunks())
+    kept = pc.is_in(names, pa.array(sorted(labels), pa.string())).to_numpy(zero_copy_only=False)
+    kept_before = np.concatenate([[0], np.cumsum(kept)])
+    new_offsets = pa.array(kept_before[offsets], pa.int32())
+    flat = pa.FixedSizeListArray.from_arrays(pa.array(boxes.reshape(-1, 4)[kept].ravel()), 4)
+    changed = {
+        "gt_boxes": pa.ListArray.from_arrays(new_offsets, flat).cast(BOXES),
+        "gt_labels": pa.ListArray.from_arrays(new_offsets, names.filter(pa.array(kept))),
+    }
+    restricted = _replaced(prompts, changed)
+    if variance is None:
+        return restricted, None
+    row = pc.index_in(variance["image_id"], prompts["image_id"].combine_chunks())
+    row = row.fill_null(-1).to_numpy()
+    index = variance["gt_index"].fill_null(-1).to_numpy()
+    objects = np.flatnonzero((row >= 0) & (index >= 0))
+    row, index = row[objects], index[objects]
+    if (index >= np.diff(offsets)[row]).any():
+        raise UserError("the variance is about other boxes; run `dipr1 variance` on it again")
+    place = offsets[row] + index
+    chosen = kept[place]
+    renumbered = kept_before[place] - kept_before[offsets[row]]
+    found = variance.take(pa.array(objects[chosen]))
+    column = pa.array(renumbered[chosen], pa.int32())
+    return restricted, _replaced(found, {"gt_index": column})
+
+
+def _reworded(prompts: pa.Table, asked: list[list[str]], wordings: np.ndarray) -> pa.Table:
+    """The same rows with another question each."""
+    sizes = [
+        prompts[name].to_pylist()
+        for name in ("frame", "width", "height", "frame_width", "frame_height")
+    ]
+    fixed = _is_fixed(prompts, 0)
+    texts = [
+        build_prompt(labels, Frame(*size, fixed=fixed), wording)
+        for labels, wording, *size in zip(asked, wordings.tolist(), *sizes, strict=True)
+    ]
+    columns = {
+        "labels": pa.array(asked, STRINGS),
+        "prompt": pa.array(texts, PROMPTS.field("prompt").type),
+    }
+    return _replaced(prompts, columns)
+
+
+def _is_fixed(prompts: pa.Table, row: int) -> bool:
+    """Whether the prompt is that of a policy with a fixed frame, which knows no other."""
+    (message,) = prompts["prompt"][row].as_py()
+    labels = " and ".join(prompts["labels"][row].as_py())
+    return message["content"] == TINY_PROMPT.format(labels=labels)
+
+
+def _replaced(table: pa.Table, columns: dict[str, pa.Array]) -> pa.Table:
+    for name, column in columns.items():
+        table = table.set_column(table.schema.get_field_index(name), name, column)
+    return table
