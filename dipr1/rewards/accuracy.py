@@ -104,11 +104,12 @@ class AccuracyReward:
             if answer is None:
                 rewards.append(0.0)
                 continue
-            precision, recall = self.precision_recall(answer, boxes, *others)
+            precision, recall, num_ignored = self._judge(answer, boxes, *others)
             rewards.append(self._combine(precision, recall))
             if log_metric is not None:
                 metrics.setdefault("answer/boxes", []).append(len(answer.boxes))
                 metrics.setdefault("answer/duplicates", []).append(num_repeated(answer.boxes))
+                metrics.setdefault("answer/ignored", []).append(num_ignored)
                 metrics.setdefault("answer/precision", []).append(precision)
                 metrics.setdefault("answer/recall", []).append(recall)
         log_means(log_metric, metrics)
@@ -136,6 +137,18 @@ class AccuracyReward:
             gt_uncertainty: G values in [0, 1].
             labels: the labels asked for.
         """
+        return self._judge(answer, gt_boxes, gt_labels, ignore_boxes, gt_uncertainty, labels)[:2]
+
+    def _judge(
+        self,
+        answer: Answer,
+        gt_boxes: ArrayLike,
+        gt_labels: Sequence[str] | None,
+        ignore_boxes: ArrayLike | None,
+        gt_uncertainty: Sequence[float | None] | None,
+        labels: Sequence[str] | None,
+    ) -> tuple[float, float, int]:
+        """Precision, weighted recall, and how many boxes left the count in ignore regions."""
         gt_boxes = as_boxes(gt_boxes)
         pairs = overlapping(answer.boxes, gt_boxes, self.match_iou)
         if gt_labels is not None:
@@ -147,20 +160,21 @@ class AccuracyReward:
         matched, found, quality = match_pairs(*pairs)
         if self.quality == "hard":
             quality = np.ones(len(matched))
-        num_predictions = len(answer.boxes)
+        num_ignored = 0
         if ignore_boxes is not None and len(ignore_boxes):
             unmatched = np.ones(len(answer.boxes), dtype=bool)
             unmatched[matched] = False
             ignored = lies_in(answer.boxes[unmatched], ignore_boxes, IGNORE_IOA)
-            num_predictions -= int(ignored.sum())
+            num_ignored = int(ignored.sum())
+        num_predictions = len(answer.boxes) - num_ignored
         if num_predictions == 0 or len(gt_boxes) == 0:
             both_empty = float(num_predictions == len(gt_boxes))
-            return both_empty, both_empty
+            return both_empty, both_empty, num_ignored
         weights = 1.0 + self.lam * uncertainties(gt_uncertainty, len(gt_boxes))
         # Sums are rounded once, so that the order of the answer's boxes cannot change the reward.
         precision = math.fsum(quality.tolist()) / num_predictions
         gained = math.fsum((weights[found] * quality).tolist())
-        return precision, gained / math.fsum(weights.tolist())
+        return precision, gained / math.fsum(weights.tolist()), num_ignored
 
     def _combine(self, precision: float, recall: float) -> float:
         if self.aggregate == "fbeta":
