@@ -297,13 +297,22 @@ def overlapping(
         return _pairs_of(iou(a, b), threshold)
     (sides_a, area_a), (sides_b, area_b) = _sides_of_both(a, b)
     rows, columns = _near(sides_a, sides_b, threshold)
-    one, other = sides_a[:, rows], sides_b[:, columns]
-    shared = np.maximum(np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2]), 0.0)
-    inter = shared[0] * shared[1]
+    inter = _overlap_along(0, sides_a, rows, sides_b, columns)
+    inter *= _overlap_along(1, sides_a, rows, sides_b, columns)
     union = area_a[rows] + area_b[columns] - inter
     ious = np.divide(inter, union, out=inter, where=union > 0.0)
     keep = np.flatnonzero(ious >= threshold)
     return rows[keep], columns[keep], ious[keep]
+
+
+def _overlap_along(
+    axis: int, a: np.ndarray, rows: np.ndarray, b: np.ndarray, columns: np.ndarray
+) -> np.ndarray:
+    """(P,) width (axis 0) or height (axis 1) of what two boxes share, for pairs of them."""
+    # Side by side: short arrays are taken from memory at hand, long ones from the system.
+    shared = np.minimum(a[axis + 2].take(rows), b[axis + 2].take(columns))
+    shared -= np.maximum(a[axis].take(rows), b[axis].take(columns))
+    return np.maximum(shared, 0.0, out=shared)
 
 
 def _pairs_of(overlaps: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -406,13 +415,54 @@ def _assign(rows: np.ndarray, columns: np.ndarray, ious: np.ndarray) -> np.ndarr
 
     row_index, num_rows = _ranks(rows)
     column_index, num_columns = _ranks(columns)
-    gain = np.zeros((num_rows, num_columns))
     # One more pair is worth more than any total IoU, which is at most the number of pairs.
-    gain[row_index, column_index] = min(gain.shape) + 1.0 + ious
-    chosen_rows, chosen_columns = linear_sum_assignment(gain, maximize=True)
+    worth = min(num_rows, num_columns) + 1.0 + ious
     chosen = np.full(num_rows, -1)
-    chosen[chosen_rows] = chosen_columns
+    left = np.arange(len(rows))
+    # A solver's time grows faster than the square: of many pairs the plain ones are settled first.
+    while len(left) > _MANY_PAIRS:
+        settled = left[_settled(row_index[left], column_index[left], worth[left])]
+        if len(settled) == 0:
+            break
+        chosen[row_index[settled]] = column_index[settled]
+        taken = np.zeros(num_columns, dtype=bool)
+        taken[column_index[settled]] = True
+        left = left[(chosen[row_index[left]] < 0) & ~taken[column_index[left]]]
+    if len(left):
+        some_rows, num_rows = _ranks(row_index[left])
+        some_columns, num_columns = _ranks(column_index[left])
+        gain = np.zeros((num_rows, num_columns))
+        gain[some_rows, some_columns] = worth[left]
+        best = np.full(num_rows, -1)
+        best_rows, best_columns = linear_sum_assignment(gain, maximize=True)
+        best[best_rows] = best_columns
+        matched = left[best[some_rows] == some_columns]
+        chosen[row_index[matched]] = column_index[matched]
     return np.flatnonzero(chosen[row_index] == column_index)
+
+
+_MANY_PAIRS = 100
+
+
+def _settled(rows: np.ndarray, columns: np.ndarray, worth: np.ndarray) -> np.ndarray:
+    """Positions of pairs that are in one best matching together; no two share a box.
+
+    A pair that is the best of one of its boxes, while its other box has no other: whatever a
+    matching does with the two boxes, it gains by this pair.
+    """
+    best_of_row, best_of_column = np.zeros(rows.max() + 1), np.zeros(columns.max() + 1)
+    np.maximum.at(best_of_row, rows, worth)
+    np.maximum.at(best_of_column, columns, worth)
+    settled = np.flatnonzero(
+        ((np.bincount(rows)[rows] == 1) & (worth >= best_of_column[columns]))
+        | ((np.bincount(columns)[columns] == 1) & (worth >= best_of_row[rows]))
+    )
+    # Of equally good ones that share a box, one.
+    for index in (rows, columns):
+        last = np.empty(index.max() + 1, dtype=np.intp)
+        last[index[settled]] = settled
+        settled = settled[last[index[settled]] == settled]
+    return settled
 
 
 def _ranks(values: np.ndarray) -> tuple[np.ndarray, int]:

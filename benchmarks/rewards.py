@@ -1,0 +1,98 @@
+"""Time of the three rewards for one completion, parsing included, beside the peers' rewards.
+
+    python benchmarks/rewards.py
+
+One thread, N predictions and N people who stand in a crowd, every completion a new text. The
+peers' rewards are those of benchmarks/peers.py: their rules, restated, so that what is compared is
+the rule and its way of computing, not the original's every line.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import platform
+import time
+from collections.abc import Callable
+
+import numpy as np
+import scipy
+from peers import PEERS
+from scipy.optimize import linear_sum_assignment
+
+from dipr1.rewards import accuracy_reward, looking_reward, reasoning_reward
+from tests.unit.hacks import crowd, imperfect
+
+SIZES = (20, 100, 300)
+NUM_TEXTS, ROUNDS = 24, 15
+
+
+def best(work: Callable[[], object], rounds: int = ROUNDS) -> float:
+    """Least milliseconds of CPU time per text."""
+    times = []
+    for _ in range(rounds):
+        begin = time.process_time()
+        work()
+        times.append(time.process_time() - begin)
+    return min(times) / NUM_TEXTS * 1e3
+
+
+def fresh(texts: list[str], round_number: int) -> list[str]:
+    """The same responses as texts never seen before: what is remembered does not count."""
+    return [text.replace("<think>", f"<think>{round_number} ") for text in texts]
+
+
+def of_ours(texts: list[str], columns: list[dict], together: bool) -> Callable[[], None]:
+    rounds = iter(range(10_000))
+    joined = {name: [row[name][0] for row in columns] for name in columns[0]}
+
+    def work() -> None:
+        new = fresh(texts, next(rounds))
+        calls = (
+            [(new, joined)] if together else [([t], c) for t, c in zip(new, columns, strict=True)]
+        )
+        for completions, given in calls:
+            for reward in (reasoning_reward, looking_reward, accuracy_reward):
+                reward(completions, **given)
+
+    return work
+
+
+def measure(num_people: int) -> dict[str, float]:
+    """Milliseconds per completion by what is measured."""
+    crowds = [crowd("bench", seed, num_people, num_ignore=2) for seed in range(NUM_TEXTS)]
+    replies = [imperfect(scene, seed=k, share=1.0) for k, scene in enumerate(crowds)]
+    texts = [reply.text() for reply in replies]
+    columns = [scene.columns(1) for scene in crowds]
+    figures = {
+        "three rewards": best(of_ours(texts, columns, together=False)),
+        "three rewards, one call": best(of_ours(texts, columns, together=True)),
+    }
+    for peer in PEERS:
+        written = [peer.write(reply) for reply in replies]
+        pairs = list(zip(written, crowds, strict=True))
+        figures[peer.name] = best(lambda p=peer, q=pairs: [p.reward(t, s) for t, s in q], 3)
+    costs = [np.random.default_rng(k).random((num_people, num_people)) for k in range(NUM_TEXTS)]
+    figures["linear_sum_assignment"] = best(lambda: [linear_sum_assignment(c) for c in costs])
+    return figures
+
+
+def main() -> None:
+    versions = (
+        f"Python {platform.python_version()}, numpy {np.__version__}, scipy {scipy.__version__}"
+    )
+    print(f"{os.cpu_count()} cores, one thread; {versions}; milliseconds of CPU per completion\n")
+    found = {size: measure(size) for size in SIZES}
+    print("| | " + " | ".join(f"N = {size}" for size in SIZES) + " |")
+    print("|---" * (len(SIZES) + 1) + "|")
+    for name in found[SIZES[0]]:
+        print(f"| {name} | " + " | ".join(f"{found[size][name]:.3g}" for size in SIZES) + " |")
+    for name in ("three rewards", "three rewards, one call"):
+        ratios = [found[size][name] / found[size]["linear_sum_assignment"] for size in SIZES]
+        print(f"| {name} / assignment | " + " | ".join(f"{ratio:.2f}" for ratio in ratios) + " |")
+
+
+if __name__ == "__main__":
+    main()
