@@ -110,3 +110,25 @@ def test_it_responds(folder, rows):
         assert responses[0].num_tokens <= 5
         assert np.isfinite(responses[0].token_probabilities).all()
         assert record(row, 0, responses[0])["image_id"] == row["image_id"]
+
+
+def test_it_is_trained(folder, rows, tmp_path):
+    pytest.importorskip("trl")
+    import json
+
+    from dipr1.cli import main
+    from dipr1.tables import PROMPTS, read_table, write_table
+
+    prompts = tmp_path / "prompts.parquet"
+    write_table(pa.Table.from_pylist(rows[:2], PROMPTS), prompts, "prompts")
+    arguments = [
+        *("train", "--arm", "trained", "--method", "grpo", "--looking-source", "group"),
+        *("--rewards", json.dumps({"reasoning": 1, "looking": 1, "accuracy": 1})),
+        *("--prompts", prompts, "--policy", folder, "--threads", 1, "--updates", 1),
+        *("--prompts-per-update", 2, "--group-size", 2, "--micro-batch-size", 4),
+        *("--max-completion-length", 4, "--output", tmp_path / "policy"),
+    ]
+    assert main([str(argument) for argument in arguments]) == 0
+    log = read_table(tmp_path / "policy" / "training_log.parquet", "training_log")
+    names = set(log["name"].to_pylist())
+    assert {"loss", "rewards/looking_reward/mean", "problems/no_tags", "grad_norm"} <= names
