@@ -426,7 +426,9 @@ WRAPPERS = {
     "unclosed": f"{THINK}{LOOK}<answer>%s",
     "bare": "%s",
 }
-SECONDS_PER_100_KB = 0.010
+# 10 ms is what is aimed at, and benchmarks/parsing.py measures it. A test on a machine that does
+# other things besides tells only what is several times slower: all that is worse than linear.
+SECONDS_PER_100_KB = 0.040
 # What `json.loads` takes for 100 kB of boxes where that is the budget.
 SECONDS_OF_JSON = 0.0012
 
@@ -453,7 +455,7 @@ def seconds(run: Callable[[str], object], text: str, attempts: int = 3, enough: 
 
 
 def check_time(text: str) -> None:
-    """At most 10 ms per 100 kB, or as much longer as this machine is slower."""
+    """At most so long per 100 kB, or as much longer as this machine is slower."""
     budget = SECONDS_PER_100_KB * len(text) / 100_000
     if seconds(parse_response, text, enough=budget) < budget:
         return
