@@ -323,7 +323,7 @@ def _pairs_of(overlaps: np.ndarray, threshold: float) -> tuple[np.ndarray, np.nd
 
 
 # Up to here computing all pairs is faster than choosing some.
-_FEW_PAIRS = 8192
+_FEW_PAIRS = 4096
 # Below, two boxes may match that are far apart for their size, and little can be left out.
 _LOW_THRESHOLD = 0.1
 
