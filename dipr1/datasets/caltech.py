@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dipr1.datasets.matlab import read_matlab
 from dipr1.datasets.reading import (
     BadRecord,
     Reading,
@@ -212,22 +213,20 @@ def _share(seen: Sequence[float], box: Sequence[float]) -> float:
 
 def _load(path: str) -> tuple[int, list[_Object]]:
     """Number of frames, and all objects in the order of the file."""
-    from scipy.io import loadmat
-
     try:
-        annotation = loadmat(path, appendmat=False)["A"][0, 0]
-        labels = [str(cell[0]) if cell.size else "" for cell in annotation["objLbl"][0]]
-        frames = annotation["objLists"][0]
+        annotation = read_matlab(Path(path).read_bytes())["A"][0]
+        labels = [cell if isinstance(cell, str) else "" for cell in annotation["objLbl"]]
+        frames = annotation["objLists"]
         return len(frames), list(_objects(frames, labels))
-    # SciPy raises whatever the broken bytes lead to (ValueError, TypeError, zlib.error, ...).
-    except Exception as error:
+    # A damaged file may still be one of MATLAB's, with other things in the same places.
+    except (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"{path}: not a .vbb file of version 1.4 ({reason})") from None
 
 
-def _objects(frames: np.ndarray, labels: list[str]) -> Iterator[_Object]:
+def _objects(frames: list, labels: list[str]) -> Iterator[_Object]:
     for frame, content in enumerate(frames):
-        for item in content.ravel() if content.dtype.names else ():
+        for item in content if isinstance(content, list) else ():
             yield _Object(
                 frame,
                 labels[int(item["id"].item()) - 1],
