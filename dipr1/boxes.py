@@ -15,6 +15,9 @@ from itertools import islice
 import numpy as np
 from numpy.typing import ArrayLike
 
+IGNORE_IOA = 0.5
+"""A box lies in an ignore region if at least this share of its own area does (docs: the method)."""
+
 # Larger coordinates are taken as not finite, so that no product of two sides can overflow.
 _LARGEST_COORDINATE = 1e100
 
@@ -125,7 +128,7 @@ def ioa(boxes: ArrayLike, regions: ArrayLike) -> np.ndarray:
     return inter
 
 
-def lies_in(boxes: ArrayLike, regions: ArrayLike, share: float = 0.5) -> np.ndarray:
+def lies_in(boxes: ArrayLike, regions: ArrayLike, share: float = IGNORE_IOA) -> np.ndarray:
     """Which boxes lie in one of the regions: at least `share` of their area in a single one.
 
     Args:

@@ -20,14 +20,14 @@ outside_text            (whole)   text outside the sections
 *_missing               all       the section's opening tag does not occur: the section is None
 *_repeated              all       a tag of the section occurs more than once: the section is None
 *_unclosed              all       no closing tag: the section ends at the next tag or with the text
-*_out_of_order          all       the section begins before an earlier one has ended
+*_out_of_order          lists     the section begins before an earlier one has ended
 think_empty             think     nothing but white space
 *_not_json              lists     no list can be made out: the section is None
 *_code_fence            lists     the list is inside a code fence
 *_single_quotes         lists     strings in single quotes
 *_trailing_comma        lists     a comma before a closing bracket
 *_box_tokens            lists     special box tokens in place of JSON
-*_broken_list           lists     not JSON as a whole; the complete objects in it are read
+*_broken_list           lists     not JSON as a whole; its complete objects with a number are read
 *_not_a_list            lists     one object in place of a list
 *_bare_box              lists     four numbers in place of an object
 *_box_key               lists     the box is under ``box_2d``, ``bbox`` or ``box``
@@ -60,7 +60,7 @@ SECTIONS = ("think", "look", "answer")
 BOX_KEY = "bbox_2d"
 OTHER_BOX_KEYS = ("box_2d", "bbox", "box")
 
-_SECTION_PROBLEMS = ("missing", "repeated", "unclosed", "out_of_order")
+_SECTION_PROBLEMS = ("missing", "repeated", "unclosed")
 _LIST_PROBLEMS = (
     "not_json",
     "code_fence",
@@ -79,8 +79,8 @@ PROBLEMS = (
     "no_tags",
     "outside_text",
     *(f"think_{problem}" for problem in (*_SECTION_PROBLEMS, "empty")),
-    *(f"look_{problem}" for problem in (*_SECTION_PROBLEMS, *_LIST_PROBLEMS)),
-    *(f"answer_{problem}" for problem in (*_SECTION_PROBLEMS, *_LIST_PROBLEMS)),
+    *(f"look_{problem}" for problem in (*_SECTION_PROBLEMS, "out_of_order", *_LIST_PROBLEMS)),
+    *(f"answer_{problem}" for problem in (*_SECTION_PROBLEMS, "out_of_order", *_LIST_PROBLEMS)),
     "answer_missing_label",
     "answer_unknown_label",
 )

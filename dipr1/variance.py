@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dipr1.boxes import area, as_boxes, match_pairs, overlapping
+from dipr1.boxes import IGNORE_IOA, area, as_boxes, match_pairs, overlapping
 from dipr1.errors import UserError
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from dipr1.config import Variance
 
-IGNORE_IOA = 0.5
 
 # Less is taken as no overlap of a region with a label.
 LEAST_LABEL_IOU = 0.1

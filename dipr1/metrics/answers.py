@@ -2,6 +2,8 @@
 
 The same rules as the accuracy reward (docs: the method, section 6): one-to-one matching at
 IoU >= 0.5 (or 0.75) within a label, and unmatched boxes that lie in an ignore area leave the count.
+What the reward keeps from being gamed has no place in a measure: a copy of a box may be matched to
+any object that it overlaps, as official evaluators have it.
 """
 
 from __future__ import annotations
@@ -12,9 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dipr1.boxes import ioa, iou, match
-
-IGNORE_IOA = 0.5
+from dipr1.boxes import iou, lies_in, match
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def judge_at(
     overlaps = iou(boxes, objects)
     if labels is not None and object_labels is not None:
         overlaps *= same_label(labels, object_labels)
-    in_ignored = (ioa(boxes, ignore) >= IGNORE_IOA).any(axis=1)
+    in_ignored = lies_in(boxes, ignore)
     judged = []
     for threshold in thresholds:
         rows, columns, _ = match(boxes, objects, threshold, iou_matrix=overlaps)

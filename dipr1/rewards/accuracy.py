@@ -26,8 +26,6 @@ from dipr1.rewards.completions import (
     uncertainties,
 )
 
-IGNORE_IOA = 0.5
-
 
 class AccuracyReward:
     """Weighted precision and recall of the answer's boxes, in one number.
@@ -164,7 +162,7 @@ class AccuracyReward:
         if ignore_boxes is not None and len(ignore_boxes):
             unmatched = np.ones(len(answer.boxes), dtype=bool)
             unmatched[matched] = False
-            ignored = lies_in(answer.boxes[unmatched], ignore_boxes, IGNORE_IOA)
+            ignored = lies_in(answer.boxes[unmatched], ignore_boxes)
             num_ignored = int(ignored.sum())
         num_predictions = len(answer.boxes) - num_ignored
         if num_predictions == 0 or len(gt_boxes) == 0:

@@ -329,8 +329,7 @@ def test_any_text_is_read_and_rewarded(chunk):
 
 def test_the_texts_reach_every_problem():
     random = Random("problems")
-    # Nothing comes before the thoughts, so they cannot be out of order.
-    missing = set(PROBLEMS) - {"think_out_of_order"}
+    missing = set(PROBLEMS)
     for _ in range(20_000):
         missing.difference_update(parse_response(random.choice(MAKERS)(random), ["car"]).problems)
         if not missing:
