@@ -25,9 +25,9 @@ import polars
 import pyarrow as pa
 from variance import write_split
 
+from dipr1.artifacts import SCHEMAS, box_arrays, read_table, write_table
 from dipr1.boxes import iou
 from dipr1.cli import main as dipr1
-from dipr1.tables import SCHEMAS, box_arrays, read_table, write_table
 
 LARGEST_OVERLAP = 0.2
 

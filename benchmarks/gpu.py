@@ -42,7 +42,7 @@ def build(folder: Path, size: str) -> None:
         Qwen2VLVideoProcessor,
     )
 
-    from dipr1.policies import tiny
+    from dipr1.demo import tiny
 
     tokenizer = tiny.build_tokenizer()
     ids = tokenizer.convert_tokens_to_ids

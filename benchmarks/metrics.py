@@ -34,12 +34,12 @@ from pathlib import Path
 
 import numpy as np
 
+from dipr1.evaluation.answers import answer_metrics, judge_at
+from dipr1.evaluation.coco_ap import coco_ranked
+from dipr1.evaluation.jaccard import jaccard_counts, jaccard_index, jaccard_of
+from dipr1.evaluation.miss_rate import crowdhuman_ranked
+from dipr1.evaluation.ranked import coco_ap, crowdhuman_ap, log_average_miss_rate_of
 from dipr1.metrics import coco_metrics, official_figures
-from dipr1.metrics.answers import answer_metrics, judge_at
-from dipr1.metrics.coco import coco_ranked
-from dipr1.metrics.jaccard import jaccard_counts, jaccard_index, jaccard_of
-from dipr1.metrics.miss_rate import crowdhuman_ranked
-from dipr1.metrics.ranked import coco_ap, crowdhuman_ap, log_average_miss_rate_of
 from tests.unit import plain_evaluators
 
 WIDTH, HEIGHT = 1920, 1080

@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from dipr1.scenes import STYLES, scene, write_scenes
+from dipr1.demo.scenes import STYLES, scene, write_scenes
 
 
 def main() -> None:

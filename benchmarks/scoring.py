@@ -20,12 +20,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from dipr1.artifacts import read_table
 from dipr1.errors import UserError
-from dipr1.metrics.evaluate import in_order, per_image
-from dipr1.metrics.images import Images
-from dipr1.metrics.intervals import copies, percentile_interval
-from dipr1.metrics.scoring import COLUMNS, SCORES
-from dipr1.tables import read_table
+from dipr1.evaluation.intervals import copies, percentile_interval
+from dipr1.evaluation.measuring import in_order, per_image
+from dipr1.evaluation.per_image import Images
+from dipr1.evaluation.scoring import COLUMNS, SCORES
 
 SHOWN = ("AP", "AP50", "AP75", "AP_crowdhuman", "MR", "JI")
 REFERENCE = "confidence"

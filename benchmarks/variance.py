@@ -27,9 +27,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from dipr1.artifacts import BOXES, SCHEMAS, box_arrays, box_column, read_table, write_table
 from dipr1.boxes import area
-from dipr1.tables import BOXES, SCHEMAS, box_arrays, box_column, read_table, write_table
-from dipr1.variance import Block, box_variance, measure
+from dipr1.regions import Block, box_variance, measure
 
 WIDTH, HEIGHT = 1280, 720
 NUM_SAMPLES = 8

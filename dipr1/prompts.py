@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import ArrayLike
 
+from dipr1.artifacts import BOXES, PROMPTS
 from dipr1.errors import UserError
 from dipr1.frames import Frame, smart_resize
-from dipr1.tables import BOXES, PROMPTS
 
 # A policy with a fixed frame was pretrained on the template itself and needs no explanation.
 TINY_PROMPT = "Find every {labels}."

@@ -12,7 +12,8 @@ ROOT = Path(workflow.basedir)
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from dipr1.cli import VERBS, flags
+from dipr1.cli import VERBS
+from dipr1.options import flags
 from dipr1.config import check
 from dipr1.errors import UserError
 
@@ -143,14 +144,14 @@ def policy_digest():
     if experiment.policy.model != "tiny":
         return ""
     digest = hashlib.sha256()
-    for path in sorted((ROOT / "dipr1" / "policies" / "checkpoint").rglob("*")):
+    for path in sorted((ROOT / "dipr1" / "demo" / "checkpoint").rglob("*")):
         if path.is_file():
             digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()[:16]
 
 
 # what these hold reaches a job through its flags; an edit here need not repeat the training
-UNFOLLOWED = {"dipr1.cli", "dipr1.config", "dipr1.errors", "dipr1.progress"}
+UNFOLLOWED = {"dipr1.cli", "dipr1.config", "dipr1.errors", "dipr1.options", "dipr1.progress"}
 
 
 @cache
@@ -160,7 +161,7 @@ def code_digest(verb):
     Comments, docstrings and layout do not count; editing them repeats nothing.
     """
     digest = hashlib.sha256()
-    modules = sorted(imported_modules(VERBS[verb][0]))
+    modules = sorted(imported_modules(f"dipr1.verbs.{verb}"))
     for module in modules:
         digest.update(module.encode() + normalised_code(module).encode())
     # the page's template, style and script lie beside its modules

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from PIL import Image
     from transformers import PreTrainedModel, ProcessorMixin
 
-TINY = Path(__file__).parent / "checkpoint"
+TINY = Path(__file__).parents[1] / "demo" / "checkpoint"
 IMAGE_CACHE = 4096  # resized images kept, so that G responses to one prompt decode it once
 
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import escape
 
-from dipr1.metrics.look import Reliability, reliability
+from dipr1.artifacts import ragged
+from dipr1.evaluation.looks import Reliability, reliability
 from dipr1.report.results import Results
-from dipr1.tables import ragged
 
 WIDTH, HEIGHT = 380, 230
 LEFT, RIGHT, TOP, BOTTOM = 46, 10, 10, 34

@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from dipr1.metrics.comparison import Compared, comparison_table
-from dipr1.report.metrics import METRICS, Metric
-from dipr1.tables import whole, write_table
+from dipr1.artifacts import whole, write_table
+from dipr1.evaluation.comparison import Compared, comparison_table
+from dipr1.report.catalogue import METRICS, Metric
 
 PRINTED = ("AP50", "AP75", "AP", "AP_crowdhuman", "MR", "JI", "f1_50", "count_error")
 """Metrics of the Markdown and LaTeX tables, which have to fit a page."""
@@ -59,7 +59,7 @@ def tables(rows: Sequence[Compared], printed: Sequence[str] = PRINTED) -> list[T
     """The printed tables: per set the values, then the differences to each baseline.
 
     Args:
-        rows: of :func:`dipr1.metrics.comparison.compare`.
+        rows: of :func:`dipr1.evaluation.comparison.compare`.
         printed: metrics in the order of the columns; those without a row are left out.
     """
     found = []

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from dipr1.artifacts import ragged, whole
+from dipr1.report.catalogue import METRICS
 from dipr1.report.curves import QUANTITIES, mean_over_seeds, runs_of, smooth
-from dipr1.report.metrics import METRICS
 from dipr1.report.results import Results
-from dipr1.tables import ragged, whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

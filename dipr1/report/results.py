@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from dipr1.artifacts import read_table
 from dipr1.errors import UserError
-from dipr1.metrics.comparison import Compared, compare
-from dipr1.tables import read_table
+from dipr1.evaluation.comparison import Compared, compare
 
 BASE = "base"
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from dipr1.metrics.comparison import Compared
+from dipr1.evaluation.comparison import Compared
+from dipr1.report.catalogue import METRICS, Metric, interval, number
 from dipr1.report.curves import ticks
-from dipr1.report.metrics import METRICS, Metric, interval, number
 from dipr1.report.results import Results
 
 HEADLINE = "AP"

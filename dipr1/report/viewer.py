@@ -15,14 +15,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dipr1.artifacts import box_arrays
 from dipr1.boxes import iou
 from dipr1.errors import UserError
-from dipr1.metrics.answers import Judged, judge
-from dipr1.report.audit import against_labels
+from dipr1.evaluation.answers import Judged, judge
+from dipr1.regions import look_targets
 from dipr1.report.pictures import LARGEST_SIDE, data_uri, open_picture
+from dipr1.report.suspects import against_labels
 from dipr1.responses import parse_response
-from dipr1.tables import box_arrays
-from dipr1.variance import look_targets
 
 MOST_IMAGES = 200  # of all sets together: 200 pictures of 60 kB are 16 MB as base64
 LONGEST_TEXT = 6000  # characters of a response

@@ -22,13 +22,18 @@ given, each reward reports the quantities it is made of.
 
 Importing this package needs numpy only: no torch, no trainer.
 
-Other trainers call :mod:`dipr1.rewards.for_verl`, :mod:`dipr1.rewards.for_easyr1` and
-:mod:`dipr1.rewards.for_swift`; :func:`dipr1.rewards.scores.score_response` serves any other.
+Other trainers call the modules of :mod:`dipr1.rewards.adapters`, which are `for_verl`, `for_easyr1`
+and `for_swift`; :func:`dipr1.rewards.scores.score_response` serves any other.
 """
+
+import importlib
+from types import ModuleType
 
 from dipr1.rewards.accuracy import AccuracyReward, accuracy_reward
 from dipr1.rewards.looking import LookingReward, looking_reward
 from dipr1.rewards.reasoning import ReasoningReward, reasoning_reward
+
+ADAPTERS = ("for_easyr1", "for_swift", "for_verl")
 
 __all__ = [
     "AccuracyReward",
@@ -38,3 +43,10 @@ __all__ = [
     "looking_reward",
     "reasoning_reward",
 ]
+
+
+def __getattr__(name: str) -> ModuleType:
+    """The adapters, imported when they are asked for: each looks for its framework."""
+    if name in ADAPTERS:
+        return importlib.import_module(f"dipr1.rewards.adapters.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

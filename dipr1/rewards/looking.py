@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from dipr1.boxes import area, as_boxes, clip, union_area, union_areas
+from dipr1.regions import box_variance, look_targets
 from dipr1.responses import parse_response
 from dipr1.rewards.completions import (
     column,
@@ -26,7 +27,6 @@ from dipr1.rewards.completions import (
     required_column,
     uncertainties,
 )
-from dipr1.variance import box_variance, look_targets
 
 
 class LookingReward:

@@ -1,8 +1,7 @@
 """All three rewards of a response and their weighted sum, from one record of ground truth.
 
 Trainers that hand over one ground truth per response, rather than one column per quantity, are
-served from here: :mod:`dipr1.rewards.for_verl`, :mod:`dipr1.rewards.for_easyr1`, or any other by
-`score_response`.
+served from here: those of :mod:`dipr1.rewards.adapters`, and any other by `score_response`.
 """
 
 from __future__ import annotations

@@ -14,10 +14,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dipr1.config import Arm, Training
 from dipr1.errors import UserError
 from dipr1.rewards import AccuracyReward, LookingReward, ReasoningReward
 from dipr1.training.lessons import grpo_lessons
+from dipr1.training.options import Arm, Training
 
 
 def grpo_trainer(arm: Arm, training: Training, policy, prompts, variance, seed: int, folder: Path):
@@ -28,7 +28,7 @@ def grpo_trainer(arm: Arm, training: Training, policy, prompts, variance, seed: 
     """
     from trl import GRPOConfig, GRPOTrainer
 
-    from dipr1.training.train import shared_arguments, variety
+    from dipr1.training.running import shared_arguments, variety
 
     responses = training.prompts_per_update * training.group_size
     if responses % training.micro_batch_size:

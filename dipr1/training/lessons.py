@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from dipr1.artifacts.reward_columns import reward_columns
 from dipr1.policies.load import load_image
 from dipr1.prompts import render_response
-from dipr1.rewards.columns import reward_columns
+from dipr1.regions import look_targets
 from dipr1.training.questions import variations
-from dipr1.variance import look_targets
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -70,7 +70,7 @@ def teacher_response(
     """What a teacher would answer to prompt `row`: all objects, and looks at what is uncertain.
 
     Args:
-        columns: of :func:`dipr1.rewards.columns.reward_columns`.
+        columns: of :func:`dipr1.artifacts.reward_columns.reward_columns`.
         row: which prompt.
         think: text of the first section; `{count}` becomes the number of objects. In words that
             the policy knows, since few updates teach no new ones.

@@ -18,10 +18,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dipr1.artifacts import BOXES, PROMPTS, STRINGS, ragged
 from dipr1.errors import UserError
 from dipr1.frames import Frame
 from dipr1.prompts import REQUESTS, TINY_PROMPT, build_prompt
-from dipr1.tables import BOXES, PROMPTS, STRINGS, ragged
 
 
 def variations(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dipr1.config import Training
 from dipr1.training.lessons import sft_lessons
+from dipr1.training.options import Training
 
 
 def sft_trainer(training: Training, policy, prompts, variance, seed: int, folder: Path):
@@ -15,7 +15,7 @@ def sft_trainer(training: Training, policy, prompts, variance, seed: int, folder
     """
     from trl import SFTConfig, SFTTrainer
 
-    from dipr1.training.train import shared_arguments, variety
+    from dipr1.training.running import shared_arguments, variety
 
     config = SFTConfig(
         **shared_arguments(training, seed, folder),

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from dipr1.artifacts import read_table
 from dipr1.cli import main
-from dipr1.describe import describe, sample_pictures
-from dipr1.tables import read_table
+from dipr1.report.cards import describe, sample_pictures
 
 SETS = {
     "pennfudan": ("pennfudan/Annotation", "pennfudan/images"),

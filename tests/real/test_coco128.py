@@ -15,8 +15,8 @@ import pytest
 import yaml
 from PIL import Image
 
+from dipr1.artifacts import box_arrays, read_table
 from dipr1.frames import Frame
-from dipr1.tables import box_arrays, read_table
 
 ARMS = ("base", "sft", "dipr1")
 

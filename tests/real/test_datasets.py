@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dipr1.artifacts import box_arrays, read_table
 from dipr1.cli import main
-from dipr1.datasets import crowdhuman
-from dipr1.tables import box_arrays, read_table
+from dipr1.datasets.formats import crowdhuman
 
 
 @pytest.fixture(scope="module")

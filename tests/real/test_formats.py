@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dipr1.artifacts import box_arrays, read_table
 from dipr1.cli import main
-from dipr1.datasets import READERS
+from dipr1.datasets.formats import READERS
 from dipr1.datasets.reading import ANY_LABEL, Reading
-from dipr1.tables import box_arrays, read_table
 
 
 @pytest.fixture

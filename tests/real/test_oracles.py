@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dipr1.evaluation.jaccard import JaccardCounts, jaccard_counts, jaccard_of
 from dipr1.metrics import (
     average_precision,
     coco_metrics,
@@ -16,7 +17,6 @@ from dipr1.metrics import (
     log_average_miss_rate,
     official_figures,
 )
-from dipr1.metrics.jaccard import JaccardCounts, jaccard_counts, jaccard_of
 
 ORACLE = Path(__file__).parents[3] / "shared" / "data" / "oracle"
 pytestmark = pytest.mark.skipif(

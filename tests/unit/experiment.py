@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from dipr1.artifacts import ANNOTATIONS, SAMPLES, VARIANCE, write_table
+from dipr1.demo.scenes import Scene, scene
 from dipr1.frames import Frame
 from dipr1.prompts import PolicyFrames, prompt_rows, render_response
+from dipr1.regions import box_variance
 from dipr1.responses import parse_response
-from dipr1.scenes import Scene, scene
-from dipr1.tables import ANNOTATIONS, SAMPLES, VARIANCE, write_table
-from dipr1.variance import box_variance
 
 FRAME = PolicyFrames("absolute", fixed=(128, 128))
 

@@ -19,8 +19,8 @@ import numpy as np
 
 from dipr1.boxes import area, clip, ioa, iou
 from dipr1.frames import Frame
+from dipr1.regions import box_variance, look_targets
 from dipr1.rewards import accuracy_reward, looking_reward, reasoning_reward
-from dipr1.variance import box_variance, look_targets
 
 WEIGHTS = {"reasoning": 1.0, "looking": 0.3, "accuracy": 3.0}
 """Of the three rewards in the training total, as in config.yaml."""

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dipr1.datasets.convert import annotation_rows
+from dipr1.datasets.converting import annotation_rows
 from dipr1.datasets.reading import Reading
 
 FIXTURES = Path(__file__).parent / "fixtures"

@@ -11,9 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dipr1.cli import VERBS, add_options, flags, main, options
-from dipr1.config import Arm, Report, Sample, Section, Training, Variance
+from dipr1.cli import VERBS, main
+from dipr1.config import Variance
 from dipr1.errors import UserError
+from dipr1.options import Section, add_options, flags, options
+from dipr1.policies.options import Sample
+from dipr1.report.options import Report
+from dipr1.training.options import Arm, Training
 
 
 def parsed(section_type: type[Section], words: list[str]):

@@ -131,7 +131,8 @@ def test_every_option_says_what_it_is():
         for model in vars(module).values()
         if isinstance(model, type)
         and issubclass(model, BaseModel)
-        and model.__module__ == module.__name__
+        and model is not BaseModel
+        and model is not module.Section
     ]
     assert len(models) > 8
     undescribed = [

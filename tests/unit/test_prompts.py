@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from dipr1.artifacts import ANNOTATIONS, PROMPTS, box_arrays
 from dipr1.errors import UserError
 from dipr1.frames import Frame
 from dipr1.prompts import (
@@ -21,7 +22,6 @@ from dipr1.prompts import (
     render_response,
 )
 from dipr1.responses import parse_response
-from dipr1.tables import ANNOTATIONS, PROMPTS, box_arrays
 
 TINY = read_policy_frames("tiny")
 
@@ -44,9 +44,9 @@ def test_tiny_has_the_same_square_for_every_image():
 
 
 def test_the_shipped_checkpoint_declares_the_frame_of_tiny(root):
-    folder = root / "dipr1" / "policies" / "checkpoint"
+    folder = root / "dipr1" / "demo" / "checkpoint"
     if not (folder / "config.json").exists():
-        pytest.skip("the embedded policy has not been built (dipr1/policies/checkpoint)")
+        pytest.skip("the embedded policy has not been built (dipr1/demo/checkpoint)")
     assert read_policy_frames(str(folder)) == TINY
 
 

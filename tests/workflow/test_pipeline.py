@@ -13,7 +13,7 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
-from dipr1.tables import SCHEMAS
+from dipr1.artifacts import SCHEMAS
 
 DATASET = "crowdscenes"
 SPLITS = ("train", "validation")

@@ -1,0 +1,1 @@
+"""The built-in world: drawn scenes, and a tiny policy that was pretrained on them."""

@@ -1,0 +1,1 @@
+"""Evaluation: every metric, how arms are compared, and the benchmarks' official protocols."""

@@ -1,0 +1,290 @@
+"""Compare arms: every metric with its interval, and every difference to the baselines with its own.
+
+All runs of a set are resampled together (:mod:`dipr1.evaluation.intervals`): a resample holds the
+same images, and the same seeds, for every arm. A difference is therefore judged by how it varies itself,
+not by whether two intervals overlap.
+
+Nothing is corrected for the number of comparisons: one p of twenty below 0.05 is what chance gives.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from dipr1.artifacts import COMPARISON, read_table
+from dipr1.errors import UserError
+from dipr1.evaluation.intervals import (
+    copies,
+    over_seeds,
+    percentile_interval,
+    seed_copies,
+    two_sided_p,
+)
+from dipr1.evaluation.per_image import RANKED, Images
+
+METRICS_COMPARED = (
+    *RANKED,
+    "precision50",
+    "recall50",
+    "f1_50",
+    "precision75",
+    "recall75",
+    "f1_75",
+    "count_error",
+    "well_formed_rate",
+    "reward_reasoning",
+    "reward_looking",
+    "reward_accuracy",
+    "look_area_share",
+    "look_recall",
+    "look_errors_caught",
+    "look_lift",
+)
+FIRST = "base"
+
+RUN_PATH = re.compile(
+    r"(?:^|/)(?P<arm>[^/]+)/seed(?P<seed>\d+)/(?P<set>[^/]+\.[^/.]+)\.images\.parquet$"
+)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One metric of one arm on one set; with a baseline, also how it differs from that arm's.
+
+    Attributes:
+        set: `dataset.split`.
+        in_domain: the set's data set is the one trained on; None where that is not known.
+        arm: its name.
+        metric: a name of the metrics artifact.
+        score: what ranked the boxes; None for metrics that do not rank.
+        value: on all images, mean over the seeds; None where undefined for one of them.
+        low, high: interval of the value; with one seed over images only.
+        num_seeds, num_images: what was resampled.
+        baseline: the arm that it is compared with; None where the row is about the arm alone.
+        difference: the arm's value - the baseline's.
+        difference_low, difference_high: interval of the difference.
+        p: two-sided bootstrap p of the difference.
+    """
+
+    set: str
+    in_domain: bool | None
+    arm: str
+    metric: str
+    score: str | None
+    value: float | None
+    low: float | None
+    high: float | None
+    num_seeds: int
+    num_images: int
+    baseline: str | None = None
+    difference: float | None = None
+    difference_low: float | None = None
+    difference_high: float | None = None
+    p: float | None = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """The per-image figures of one arm and seed on one set."""
+
+    arm: str
+    seed: int
+    set: str
+    path: str
+    images: Images
+
+
+def compare(
+    paths: Sequence[str],
+    *,
+    baselines: Sequence[str] = ("base", "sft"),
+    trained_on: str | None = None,
+    names: Sequence[str] = METRICS_COMPARED,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> list[Compared]:
+    """Compare all arms on all sets, in process.
+
+    Args:
+        paths: images artifacts, ``.../ARM/seedN/DATASET.SPLIT.images.parquet``.
+        baselines: arms that every other arm is compared with; those not measured are left out.
+        trained_on: the data set trained on, or ``dataset.split``.
+        names: metrics, in the order of the rows.
+        resamples: of images and seeds.
+        seed: of the resampling; the same paths, options and seed give the same rows.
+
+    Returns:
+        Per set, arm and metric one row with `baseline` None, then one per baseline that is another
+        arm, with intervals that hold 95 % of the resampled values. Sets in the order of the paths;
+        arms too, but `base` first.
+
+    Raises:
+        UserError: a path does not tell arm, seed and set, two runs of a set are about different
+            images, or boxes were scored differently.
+    """
+    return compare_runs(
+        [read_run(path) for path in paths],
+        baselines=baselines,
+        trained_on=trained_on,
+        names=names,
+        resamples=resamples,
+        seed=seed,
+    )
+
+
+def compare_runs(
+    runs: Sequence[Run],
+    *,
+    baselines: Sequence[str] = ("base", "sft"),
+    trained_on: str | None = None,
+    names: Sequence[str] = METRICS_COMPARED,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> list[Compared]:
+    """`compare` of runs that are read already."""
+    check_comparable(runs)
+    rows = []
+    for number, name in enumerate(dict.fromkeys(run.set for run in runs)):
+        on_set = [run for run in runs if run.set == name]
+        arms = sorted(dict.fromkeys(run.arm for run in on_set), key=lambda arm: arm != FIRST)
+        weights = copies(
+            len(on_set[0].images.names), resamples, np.random.default_rng([seed, number])
+        )
+        measured = {
+            arm: _measure([run for run in on_set if run.arm == arm], names, weights, seed)
+            for arm in arms
+        }
+        rows += [
+            row
+            for arm in arms
+            for row in _rows_of(name, arm, measured, names, baselines, trained_on)
+        ]
+    return rows
+
+
+def read_run(path: str) -> Run:
+    """Read an images artifact; arm, seed and set are read from the path."""
+    found = RUN_PATH.search(Path(path).as_posix())
+    if found is None:
+        raise UserError(f"{path}: expected a path .../ARM/seedN/DATASET.SPLIT.images.parquet")
+    images = Images(read_table(path, "images"))
+    return Run(found["arm"], int(found["seed"]), found["set"], str(path), images)
+
+
+def check_comparable(runs: Sequence[Run]) -> None:
+    """Check that all boxes were scored alike and that the runs of a set have the same images.
+
+    Raises:
+        UserError: naming the first two files that differ.
+    """
+    scored = [run for run in runs if run.images.score is not None]
+    first_of_set: dict[str, Run] = {}
+    for run in runs:
+        first = first_of_set.setdefault(run.set, run)
+        if run.images.names != first.images.names:
+            raise UserError(
+                f"{run.path}: its images are not those of {first.path};"
+                " run `dipr1 evaluate` on the same split for both"
+            )
+    for run in scored:
+        if run.images.score != scored[0].images.score:
+            raise UserError(
+                f"{run.path}: boxes are scored by {run.images.score}, but by"
+                f" {scored[0].images.score} in {scored[0].path};"
+                " run `dipr1 evaluate` with the same --score for both"
+            )
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """One arm on one set.
+
+    Attributes:
+        values: (M,) each metric on all images, mean over the seeds.
+        resampled: (M, R) the same in each resample.
+        score: what ranked the boxes.
+        num_seeds, num_images: what was resampled.
+    """
+
+    values: np.ndarray
+    resampled: np.ndarray
+    score: str | None
+    num_seeds: int
+    num_images: int
+
+
+def _measure(
+    runs: Sequence[Run], names: Sequence[str], weights: np.ndarray, seed: int
+) -> _Measured:
+    """Measure all seeds of an arm on the resampled images, then resample the seeds."""
+    runs = sorted(runs, key=lambda run: run.seed)
+    values = np.array([run.images.values(names)[:, 0] for run in runs])
+    by_seed = np.array([run.images.values(names, weights) for run in runs])
+    # arms that were trained with the same seeds get the same draw of them
+    seeds = [run.seed for run in runs]
+    drawn = seed_copies(len(runs), len(weights), np.random.default_rng([seed, *seeds]))
+    resampled = np.array([over_seeds(of_metric, drawn) for of_metric in by_seed.swapaxes(0, 1)])
+    images = runs[0].images
+    return _Measured(values.mean(axis=0), resampled, images.score, len(runs), len(images.names))
+
+
+def _rows_of(
+    name: str,
+    arm: str,
+    measured: dict[str, _Measured],
+    names: Sequence[str],
+    baselines: Sequence[str],
+    trained_on: str | None,
+) -> list[Compared]:
+    this = measured[arm]
+    in_domain = None
+    if trained_on is not None:
+        in_domain = name.split(".")[0] == trained_on.split(".")[0]
+    rows = []
+    for index, metric in enumerate(names):
+        low, high = percentile_interval(this.resampled[index])
+        alone = {
+            "set": name,
+            "in_domain": in_domain,
+            "arm": arm,
+            "metric": metric,
+            "score": this.score if metric in RANKED else None,
+            "value": _or_none(this.values[index]),
+            "low": _or_none(low),
+            "high": _or_none(high),
+            "num_seeds": this.num_seeds,
+            "num_images": this.num_images,
+        }
+        rows.append(Compared(**alone))
+        for baseline in baselines:
+            if baseline == arm or baseline not in measured:
+                continue
+            other = measured[baseline]
+            differences = this.resampled[index] - other.resampled[index]
+            low, high = percentile_interval(differences)
+            rows.append(
+                Compared(
+                    **alone,
+                    baseline=baseline,
+                    difference=_or_none(this.values[index] - other.values[index]),
+                    difference_low=_or_none(low),
+                    difference_high=_or_none(high),
+                    p=_or_none(two_sided_p(differences)),
+                )
+            )
+    return rows
+
+
+def _or_none(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
+
+
+def comparison_table(rows: Sequence[Compared]) -> pa.Table:
+    """The comparison artifact."""
+    return pa.Table.from_pylist([asdict(row) for row in rows], COMPARISON)

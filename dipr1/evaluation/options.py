@@ -1,0 +1,25 @@
+"""Options of the evaluation."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from dipr1.options import Section
+
+
+class Evaluation(Section):
+    """What the arms are measured on."""
+
+    sets: list[str] = Field(
+        ["crowdscenes.validation"],
+        min_length=1,
+        description="`dataset.split`; the first one is the report's headline.",
+    )
+    score: Literal["confidence", "likelihood", "order", "constant"] = Field(
+        "confidence",
+        description="What ranks the boxes for AP, MR and JI, as MLLMs print no score: the mean"
+        " probability of a box's number tokens, their geometric mean, the place in the answer, or"
+        " nothing.",
+    )

@@ -1,0 +1,84 @@
+"""The mean average precision of the WIDER Pedestrian challenges (2018 and 2019).
+
+Source: Loy et al., "WIDER Face and Pedestrian Challenge 2018: Methods and Results"
+(arXiv 1902.06854), and the evaluation scripts that the organisers gave out, one per year. The mean
+runs over IoU 0.50, 0.55 ... 0.95; each average precision is the area under the interpolated curve.
+A detection is true if the one object that it overlaps most (IoU strictly above the threshold, all
+sides one pixel longer than their difference) is not taken yet: it never falls back to the next
+best. Boxes of either kind that lie in ignore areas are removed first, by the sum of what each area
+covers; the scripts differ in how they measure that.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dipr1.evaluation.ranked import FALSE, TRUE, Ranked, ranked, voc_ap
+from dipr1.matching import (
+    Stack,
+    by_score,
+    greedy,
+    in_order_of_liking,
+    overlapping_pairs,
+    summed_ioa,
+)
+
+# as the scripts make them, whose last digits differ from linspace's
+IOU_THRESHOLDS = np.arange(0.5, 1.0, 0.05)
+IGNORE_SHARE = 0.5
+
+
+def wider_map(
+    detections: Stack, pedestrians: Stack, ignore: Stack, num_images: int, year: int = 2019
+) -> float:
+    """The challenge's figure (`Average AP`).
+
+    Args:
+        detections: xyxy with x2 = x + width, image frame.
+        pedestrians: of the same images.
+        ignore: of the same images.
+        num_images: number of images, with pedestrians or without.
+        year: 2018 or 2019, whose rule for ignore areas to use.
+
+    Returns:
+        In [0, 1]; 0 without detections, NaN where nobody is to be found.
+    """
+    rankings = wider_ranked(detections, pedestrians, ignore, num_images, year)
+    return float(np.mean([voc_ap(ranking) for ranking in rankings]))
+
+
+def wider_ranked(
+    detections: Stack, pedestrians: Stack, ignore: Stack, num_images: int, year: int = 2019
+) -> list[Ranked]:
+    """Match and rank, once per IoU threshold; the arguments are those of :func:`wider_map`."""
+    found = by_score(detections.take(~in_ignored(detections, ignore, year)))
+    people = pedestrians.take(~in_ignored(pedestrians, ignore, year))
+    pairs = overlapping_pairs(_one_longer(found), _one_longer(people), IOU_THRESHOLDS[0])
+    rows, columns, ious = in_order_of_liking(*pairs, last_wins=False)
+    best = np.append(True, rows[1:] != rows[:-1]) if len(rows) else np.zeros(0, bool)
+    rows, columns, ious = rows[best], columns[best], ious[best]
+    rankings = []
+    for threshold in IOU_THRESHOLDS:
+        above = ious > threshold
+        hits = greedy(rows[above], columns[above], len(found), len(people)) >= 0
+        verdict = np.where(hits, TRUE, FALSE)
+        rankings.append(ranked(found.image, found.score, verdict, people.count(num_images)))
+    return rankings
+
+
+def in_ignored(boxes: Stack, ignore: Stack, year: int) -> np.ndarray:
+    """(N,) bool: more than half of the box lies in ignore areas.
+
+    The areas' shares are summed, so that what two of them cover counts twice. The script of 2019
+    takes the sides of what is shared one pixel longer, but not those of the box.
+    """
+    shared = summed_ioa(boxes, ignore, longer=1.0 if year == 2019 else 0.0)
+    # both start the sum at -0.01 square pixels
+    return shared - 0.01 / np.where(boxes.area > 0.0, boxes.area, 1.0) > IGNORE_SHARE
+
+
+def _one_longer(boxes: Stack) -> Stack:
+    """The boxes with the last row and column of pixels counted in."""
+    longer = boxes.boxes + [0.0, 0.0, 1.0, 1.0]
+    sides = longer[:, 2:] - longer[:, :2]
+    return Stack(longer, boxes.image, np.maximum(sides, 0.0).prod(axis=1), boxes.score)

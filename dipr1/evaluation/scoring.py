@@ -1,0 +1,116 @@
+"""Scores for boxes that come without one.
+
+Average precision ranks boxes by a score, and an MLLM prints none. What stands in for it moves AP,
+so it has a name: every ranked metric says which one it was measured with, and metrics of different
+scores are never compared. All scores lie in (0, 1]: the threshold 0 of the Jaccard index means all
+boxes.
+
+===========  ======================================================================================
+constant     1 for every box: nothing is ranked; boxes count in the order of the images
+order        1 / (place in the answer): the first box of every answer comes first
+confidence   mean probability of the tokens of the box's four numbers (the default)
+likelihood   their geometric mean: the exponential of the mean log-probability
+consistency  share of other sampled responses that have the box, (m + 1/2) / (k + 1) for m of k
+===========  ======================================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+import numpy as np
+import pyarrow as pa
+
+from dipr1.artifacts import box_arrays, ragged
+from dipr1.boxes import match
+from dipr1.errors import UserError
+
+Score = Literal["constant", "order", "confidence", "likelihood", "consistency"]
+SCORES: tuple[str, ...] = get_args(Score)
+
+# the column of the samples artifact that a score is read from
+COLUMNS = {"confidence": "confidence", "likelihood": "log_likelihood"}
+
+
+def box_scores(
+    name: str, predictions: pa.Table, samples: pa.Table | None = None
+) -> list[np.ndarray]:
+    """Score every box of every answer.
+
+    Args:
+        name: one of `SCORES`.
+        predictions: rows of the samples artifact, one per image.
+        samples: for `consistency`, rows of the samples artifact of the same policy and images.
+
+    Returns:
+        Per row (N,) float64 in (0, 1], one per box of the answer; none where it cannot be read.
+
+    Raises:
+        UserError: the column of the score does not have one value per box, or an image has no
+            samples.
+
+    >>> rows = pa.table({"boxes": [[[0, 0, 2, 2], [5, 5, 6, 6]], None]})
+    >>> [scores.tolist() for scores in box_scores("order", rows)]
+    [[1.0, 0.5], []]
+    """
+    answers = [np.empty((0, 4)) if b is None else b for b in box_arrays(predictions["boxes"])]
+    if name == "constant":
+        return [np.ones(len(boxes)) for boxes in answers]
+    if name == "order":
+        return [1.0 / np.arange(1, len(boxes) + 1) for boxes in answers]
+    if name == "consistency":
+        return _consistency(predictions["image_id"].to_pylist(), answers, samples)
+    values, offsets = ragged(predictions[COLUMNS[name]])
+    scores = np.split(values.astype(np.float64), offsets[1:-1])
+    for row, (found, boxes) in enumerate(zip(scores, answers, strict=True)):
+        if len(found) != len(boxes):
+            raise UserError(
+                f"predictions of image {predictions['image_id'][row].as_py()!r}: expected one"
+                f" {COLUMNS[name]} per box but got {len(found)} for {len(boxes)} boxes;"
+                " run `dipr1 predict` again"
+            )
+    return [np.exp(found) for found in scores] if name == "likelihood" else scores
+
+
+def _consistency(
+    names: Sequence[str], answers: Sequence[np.ndarray], samples: pa.Table
+) -> list[np.ndarray]:
+    """Jeffreys-smoothed support, as the box-variance statistics have it (the method, section 4)."""
+    by_image: dict[str, list[np.ndarray | None]] = {name: [] for name in names}
+    for name, boxes in zip(
+        samples["image_id"].to_pylist(), box_arrays(samples["boxes"]), strict=True
+    ):
+        if name in by_image:
+            by_image[name].append(boxes)
+    scores = []
+    for name, boxes in zip(names, answers, strict=True):
+        if not by_image[name]:
+            raise UserError(
+                f"--consistency-samples: image {name!r} has no samples;"
+                " give all shards of the same split"
+            )
+        scores.append((support(boxes, by_image[name]) + 0.5) / (len(by_image[name]) + 1))
+    return scores
+
+
+def support(boxes: np.ndarray, samples: Sequence[np.ndarray | None]) -> np.ndarray:
+    """In how many sampled responses each box is found.
+
+    Args:
+        boxes: (N, 4) xyxy, any one frame.
+        samples: per response (M, 4), the same frame; None (it cannot be read) has no box. Within
+            a response boxes are matched one to one (:func:`dipr1.boxes.match`, IoU >= 0.5), so a
+            box that is answered twice is supported once.
+
+    Returns:
+        (N,) int64.
+
+    >>> support(np.array([[0, 0, 4, 4], [0, 0, 4, 4]]), [np.array([[0, 0, 4, 3]]), None])
+    array([1, 0])
+    """
+    found = np.zeros(len(boxes), np.int64)
+    for others in samples:
+        if others is not None and len(others) and len(boxes):
+            found[match(boxes, others)[0]] += 1
+    return found

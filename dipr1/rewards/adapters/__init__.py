@@ -1,0 +1,1 @@
+"""The rewards as other trainers call them: verl, EasyR1, ms-swift."""

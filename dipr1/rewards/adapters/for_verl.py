@@ -1,0 +1,82 @@
+"""The rewards for verl: the sum of all three per response, and each of them for its log.
+
+In verl's configuration (0.9)::
+
+    reward.custom_reward_function.path=pkg://dipr1.rewards.adapters.for_verl
+    reward.custom_reward_function.name=compute_score
+    +reward.custom_reward_function.reward_kwargs.weights='{reasoning: 1, looking: 0.3, accuracy: 3}'
+
+The last line is optional. Older releases write ``custom_reward_function`` without ``reward.`` and
+take the path of a file, which is this one's. The column ``reward_model`` of the Parquet files holds
+``{"style": "rule", "ground_truth": ...}``, the ground truth a mapping of
+:data:`dipr1.rewards.scores.GROUND_TRUTH` or, so that all rows have one type, its JSON.
+
+How verl calls it: verl-project/verl, verl/experimental/reward_loop/reward_manager/naive.py (one
+response, by keyword, in a thread) and, in older releases,
+verl/workers/reward_manager/batch.py (all of a batch). A result that is a mapping has its ``score``
+taken as the reward and the rest of it logged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dipr1.rewards.scores import score_responses
+
+
+def compute_score(
+    data_source: str,
+    solution_str: str,
+    ground_truth: Mapping[str, Any] | str,
+    extra_info: Mapping[str, Any] | None = None,
+    *,
+    weights: Mapping[str, float] | None = None,
+    **others: Any,
+) -> dict[str, float]:
+    """The reward of one response.
+
+    Args:
+        data_source: not used.
+        solution_str: the response.
+        ground_truth: of its image; model frame.
+        extra_info: not used.
+        weights: of the rewards in the score, as in `dipr1.rewards.scores.score_response`.
+        others: what else verl gives; not used.
+
+    Returns:
+        ``score`` and the rewards it is the weighted sum of.
+
+    Raises:
+        ValueError: the ground truth cannot be read.
+
+    >>> compute_score("crowd", "nobody", '{"gt_boxes": []}')
+    {'score': 0.0, 'reasoning': 0.0, 'accuracy': 0.0}
+    """
+    return _scores([solution_str], [ground_truth], weights)[0]
+
+
+def compute_score_batch(
+    data_sources: Sequence[str],
+    solution_strs: Sequence[str],
+    ground_truths: Sequence[Mapping[str, Any] | str],
+    extra_infos: Sequence[Mapping[str, Any]] | None = None,
+    *,
+    weights: Mapping[str, float] | None = None,
+    **others: Any,
+) -> list[dict[str, float]]:
+    """The rewards of a batch, for ``reward_manager: batch`` of older releases.
+
+    >>> compute_score_batch(["crowd"], ["nobody"], [{"gt_boxes": []}])
+    [{'score': 0.0, 'reasoning': 0.0, 'accuracy': 0.0}]
+    """
+    return _scores(solution_strs, ground_truths, weights)
+
+
+def _scores(
+    texts: Sequence[str],
+    ground_truths: Sequence[Mapping[str, Any] | str],
+    weights: Mapping[str, float] | None,
+) -> list[dict[str, float]]:
+    scores = score_responses(texts, ground_truths, weights=weights)
+    return [{"score": score.pop("total"), **score} for score in scores]

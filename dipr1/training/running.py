@@ -1,0 +1,132 @@
+"""Train one arm and save its policy with its training log (verb ``train``)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pyarrow as pa
+
+from dipr1.artifacts import TRAINING_LOG
+from dipr1.errors import UserError
+from dipr1.progress import say
+from dipr1.training.options import Arm, Training
+
+# Wall-clock figures, and counts since the last start: they differ between two runs that are the
+# same in everything else.
+LEFT_OUT = (
+    "runtime",
+    "per_second",
+    "step_time",
+    "time/",
+    "epoch",
+    "total_flos",
+    "train_loss",
+    "num_tokens",
+)
+
+
+def _trainer(arm: Arm, training: Training, policy, prompts, variance, seed: int, folder: Path):
+    if arm.method == "sft":
+        from dipr1.training.sft import sft_trainer
+
+        return sft_trainer(training, policy, prompts, variance, seed, folder)
+    from dipr1.training.grpo import grpo_trainer
+
+    return grpo_trainer(arm, training, policy, prompts, variance, seed, folder)
+
+
+def shared_arguments(training: Training, seed: int, folder: Path) -> dict:
+    """What both trainers are told alike (`transformers.TrainingArguments`)."""
+    os.environ["TENSORBOARD_LOGGING_DIR"] = str(folder / "tensorboard")
+    return {
+        "output_dir": str(folder),
+        "max_steps": training.updates,
+        "lr_scheduler_type": "constant",
+        "warmup_steps": 0,
+        "max_grad_norm": training.max_grad_norm,
+        "weight_decay": 0.0,
+        "logging_steps": 1,
+        "save_steps": training.save_every,
+        "save_total_limit": 2,
+        "report_to": ["tensorboard"],
+        "seed": seed,
+        "data_seed": seed,
+        "bf16": False,
+        "fp16": False,
+        "gradient_checkpointing": training.gradient_checkpointing,
+        "disable_tqdm": True,
+        "remove_unused_columns": False,
+        "dataloader_pin_memory": False,
+    }
+
+
+def variety(training: Training, seed: int) -> dict:
+    """How both trainers vary the questions (`dipr1.training.questions.variations`)."""
+    return {
+        "wordings": training.wordings,
+        "ask": training.ask,
+        "absent_labels": training.absent_labels,
+        "seed": seed,
+    }
+
+
+def freeze_vision(model) -> None:
+    """Let only the language model learn.
+
+    Raises:
+        UserError: the model has no part called `visual` or `vision_tower`.
+    """
+    towers = [
+        module
+        for name, module in model.named_modules()
+        if name.split(".")[-1] in ("visual", "vision_tower", "vision_model")
+    ]
+    if not towers:
+        raise UserError(
+            f"freeze_vision: {type(model).__name__} has no part called visual, vision_tower or"
+            " vision_model; set training.freeze_vision to false"
+        )
+    for tower in towers:
+        tower.requires_grad_(False)
+
+
+def tell_progress(trainer, arm: str) -> None:
+    """Have one short line said per update, in place of the trainer's dictionaries."""
+    from transformers import PrinterCallback, TrainerCallback
+
+    class Teller(TrainerCallback):
+        def on_log(self, args, state, control, logs=None, **kwargs):
+            shown = {
+                name.removeprefix("rewards/").removesuffix("_reward/mean"): value
+                for name, value in (logs or {}).items()
+                if name == "loss" or (name.startswith("reward") and not name.endswith("std"))
+            }
+            if "loss" in shown:
+                figures = ", ".join(f"{name} {float(value):.3f}" for name, value in shown.items())
+                say(f"{arm}: update {state.global_step} of {state.max_steps}: {figures}")
+
+    trainer.remove_callback(PrinterCallback)
+    trainer.add_callback(Teller)
+
+
+def newest_checkpoint(folder: Path) -> Path | None:
+    """The checkpoint with the most updates that was written whole; None without one.
+
+    The trainer's state is what a checkpoint gets last, so a killed one lacks it.
+    """
+    whole_ones = [p for p in folder.glob("checkpoint-*") if (p / "trainer_state.json").is_file()]
+    return max(whole_ones, key=lambda p: int(p.name.split("-")[1]), default=None)
+
+
+def log_table(history: list[dict]) -> pa.Table:
+    """The trainer's log as rows (step, name, value), without what differs from run to run."""
+    rows = [
+        {"step": entry["step"], "name": name, "value": float(value)}
+        for entry in history
+        for name, value in sorted(entry.items())
+        if name != "step"
+        and isinstance(value, int | float)
+        and not any(part in name for part in LEFT_OUT)
+    ]
+    return pa.Table.from_pylist(rows, TRAINING_LOG)

@@ -1,0 +1,92 @@
+"""The MOTChallenge reader on sequences written by hand."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from dipr1.datasets.formats.mot import read
+from dipr1.errors import UserError
+from tests.unit.readings import FIXTURES, Found, found, image_ids, rejects
+
+FOLDER = FIXTURES / "mot"
+
+
+def of_sequence(name: str) -> list[Found]:
+    return found(read(str(FOLDER / name)))
+
+
+def test_seqinfo_names_every_frame_and_its_size():
+    reading = read(str(FOLDER / "MOT20-01"), "train")
+    assert image_ids(reading) == [f"MOT20-01/{frame:06d}" for frame in range(1, 5)]
+    assert reading.images[3].image == "train/MOT20-01/img1/000004.jpg"
+    assert {image.size for image in reading.images} == {(640, 480)}
+
+
+def test_without_seqinfo_the_frames_are_those_with_lines_and_of_unknown_size():
+    reading = read(str(FOLDER / "TUD-Campus"))
+    assert [(image.image_id, image.size) for image in reading.images] == [
+        ("TUD-Campus/000001", None),
+        ("TUD-Campus/000003", None),
+    ]
+
+
+def test_boxes_count_from_1():
+    assert of_sequence("MOT20-01")[0] == (
+        "MOT20-01/000001", (0, 0, 100, 200), "pedestrian", False, 0.86
+    )  # fmt: skip
+
+
+def test_what_is_not_evaluated_is_ignored():
+    assert of_sequence("MOT20-01")[1] == (
+        "MOT20-01/000001", (10, 20, 40, 60), "pedestrian", True, 0.25
+    )  # fmt: skip
+
+
+def test_what_the_evaluation_forgives_is_an_ignored_pedestrian():
+    forgiven = of_sequence("MOT20-01")[2:6]  # static, on vehicle, reflection, distractor
+    assert [(row.label, row.ignore) for row in forgiven] == [("pedestrian", True)] * 4
+
+
+def test_vehicles_and_occluders_do_not_forgive_pedestrians():
+    assert [row.label for row in of_sequence("MOT20-01")[6:8]] == ["car", "occluder full"]
+
+
+def test_ten_columns_are_pedestrians_with_a_place_in_the_world():
+    assert of_sequence("TUD-Campus") == [
+        ("TUD-Campus/000001", (398, 181, 519, 410), "pedestrian", False, None),
+        ("TUD-Campus/000003", (-29, 182, 47, 417), "pedestrian", False, None),
+        # the last three are x, y, z and no class, no visibility
+        ("TUD-Campus/000003", pytest.approx((87, 98, 148.08, 316.56)), "pedestrian", True, None),
+    ]
+
+
+def test_each_mot17_sequence_is_read_once():
+    sequences = {image.image_id.split("/")[0] for image in read(str(FOLDER)).images}
+    assert sequences == {"MOT17-02-DPM", "MOT17-04-SDP", "MOT20-01", "TUD-Campus"}
+
+
+def test_other_lines_are_rejected_with_place_reason_and_text():
+    numbers = "not nine or ten numbers"
+    assert rejects(read(str(FOLDER / "MOT20-01")), size=(640, 480)) == [
+        ("gt.txt", "line 9", "unknown class", "3,9,1,1,9,9,1,99,1"),
+        ("gt.txt", "line 10", numbers, "3,9,1,1,9,9,1,1"),
+        ("gt.txt", "line 11", "frames count from 1", "0,9,1,1,9,9,1,1,1"),
+        ("gt.txt", "line 12", numbers, "1.5,9,1,1,9,9,1,1,1"),
+        ("gt.txt", "line 14", "bbox lies outside its image", "3,10,641,1,5,5,1,1,1"),
+    ]
+
+
+@pytest.mark.parametrize("length", ["", "seqLength=many", "seqLength=99999999999", "seqLength=-1"])
+def test_a_broken_seqinfo_is_named(tmp_path, length):
+    shutil.copytree(FOLDER / "MOT20-01", tmp_path / "MOT20-01")
+    path = tmp_path / "MOT20-01" / "seqinfo.ini"
+    path.write_text(f"[Sequence]\nimWidth=640\nimHeight=480\n{length}\n")
+    with pytest.raises(UserError, match=r"seqinfo\.ini: not a seqinfo\.ini with imWidth"):
+        read(str(tmp_path))
+
+
+def test_a_folder_without_ground_truth_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"no gt/gt\.txt in this folder"):
+        read(str(tmp_path))

@@ -1,0 +1,56 @@
+"""The VisDrone reader on annotation files written by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from dipr1.datasets.formats.visdrone import read
+from dipr1.datasets.reading import ANY_LABEL, Reading
+from dipr1.errors import UserError
+from tests.unit.readings import FIXTURES, found, image_ids, rejects
+
+NAME = "0000001_00000_d_0000001"
+
+
+@pytest.fixture
+def reading() -> Reading:
+    return read(str(FIXTURES / "visdrone"), "images")
+
+
+def test_an_empty_file_is_an_image_without_objects(reading):
+    assert image_ids(reading) == [NAME, "0000002_00000_d_0000001"]
+    assert reading.images[0].image == f"images/{NAME}.jpg"
+
+
+def test_boxes_are_turned_from_widths_to_corners(reading):
+    assert found(reading)[0] == (NAME, (10, 20, 40, 60), "pedestrian", False, None)
+
+
+def test_a_comma_at_the_end_is_allowed(reading):
+    assert found(reading)[1] == (NAME, (50, 60, 57, 68), "car", False, None)
+
+
+def test_category_0_is_ignored_whatever_is_asked(reading):
+    assert found(reading)[2] == (NAME, (0, 0, 300, 100), ANY_LABEL, True, None)
+
+
+def test_a_score_of_0_ignores_a_box_for_its_own_label(reading):
+    assert found(reading)[3:5] == [
+        (NAME, (70, 80, 79, 90), "others", True, None),
+        (NAME, (90, 90, 95, 95), "people", True, None),
+    ]
+
+
+def test_other_lines_are_rejected_with_place_reason_and_text(reading):
+    file = f"{NAME}.txt"
+    assert rejects(reading) == [
+        (file, "line 7", "unknown category", "1,2,3,4,1,12,0,0"),
+        (file, "line 8", "not eight numbers", "1,2,3,4,1,1,0"),
+        (file, "line 9", "not eight numbers", "1,2,3,4,1,one,0,0"),
+        (file, "line 10", "bbox has no area", "5,5,0,9,1,1,0,0"),
+    ]
+
+
+def test_a_folder_without_text_files_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"no \.txt file in this folder"):
+        read(str(tmp_path))

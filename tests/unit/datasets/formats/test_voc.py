@@ -1,0 +1,73 @@
+"""The PASCAL VOC reader on annotation files written by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dipr1.datasets.formats.voc import read
+from dipr1.datasets.reading import Reading
+from dipr1.errors import UserError
+from tests.unit.readings import FIXTURES, found, image_ids, rejects
+
+FOLDER = FIXTURES / "voc"
+
+
+@pytest.fixture
+def reading() -> Reading:
+    return read(str(FOLDER), "JPEGImages")
+
+
+def test_boxes_count_from_1_with_both_ends_inside(reading):
+    assert found(reading)[0] == ("2007_000001", (0, 0, 349, 351), "person", False, None)
+    one_pixel = found(reading)[2]
+    assert one_pixel.box == (4, 5, 5, 6)
+
+
+def test_sides_may_stand_in_any_order_and_have_decimals_and_difficult_is_ignored(reading):
+    assert found(reading)[1] == ("2007_000001", (99.5, 299, 200, 400.25), "chair", True, None)
+
+
+def test_parts_of_an_object_are_no_objects_and_lend_it_no_box(reading):
+    assert "head" not in reading.labels
+    assert [row[1] for row in rejects(reading)].count("object 4") == 1
+
+
+def test_names_are_taken_without_windows_folders_and_a_size_of_0_is_unknown(reading):
+    image = reading.images[reading.index["empty"]]
+    assert (image.image, image.size) == ("JPEGImages/empty.png", None)
+    assert reading.images[0].size == (486, 500)
+
+
+def test_a_bad_file_spoils_its_image_only_and_entities_are_not_expanded(reading):
+    assert image_ids(reading) == ["2007_000001", "empty"]
+    assert {(reject.record, reject.reason) for reject in reading.rejected_images} == {
+        ("bomb.xml", "its file declares XML entities"),
+        ("cut.xml", "its file is not XML"),
+        ("other.xml", "its file is no annotation"),
+        ("wrong_size.xml", "size is not two whole numbers"),
+    }
+
+
+def test_an_unknown_encoding_spoils_its_image_only(tmp_path: Path):
+    (tmp_path / "a.xml").write_text('<?xml version="1.0" encoding="no-such"?><annotation/>')
+    (reject,) = read(str(tmp_path)).rejected_images
+    assert reject.reason == "its file is not XML"
+
+
+def test_bad_objects_are_rejected_with_place_reason_and_text(reading):
+    rows = [row for row in rejects(reading, size=(486, 500)) if row[1].startswith("object")]
+    assert [row[:3] for row in rows] == [
+        ("2007_000001.xml", "object 4", "bndbox is not xmin, ymin, xmax, ymax"),
+        ("2007_000001.xml", "object 5", "no name"),
+        ("2007_000001.xml", "object 6", "difficult is neither 0 nor 1"),
+        ("2007_000001.xml", "object 7", "bbox lies outside its image"),
+    ]
+    assert "<difficult>maybe</difficult>" in rows[2][3]
+    assert "<xmin>900</xmin>" in rows[3][3]
+
+
+def test_a_folder_without_xml_files_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"no \.xml file in this folder"):
+        read(str(tmp_path))

@@ -1,0 +1,91 @@
+"""The WIDER Pedestrian reader on lists written by hand."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from dipr1.datasets.formats.wider import read
+from dipr1.datasets.reading import ANY_LABEL, Reading
+from dipr1.errors import UserError
+from tests.unit.readings import FIXTURES, found, image_ids, rejects
+
+FOLDER = FIXTURES / "wider"
+
+
+@pytest.fixture
+def reading() -> Reading:
+    return read(str(FOLDER / "train_annotations.txt"), "train")
+
+
+def test_a_name_alone_is_an_image_without_people(reading):
+    assert image_ids(reading) == ["img00001.jpg", "img00002.jpg", "img00003.jpg", "img00005.jpg"]
+    assert reading.images[1].image == "train/img00002.jpg"
+    assert not [row for row in found(reading) if row.image_id == "img00002.jpg" and not row.ignore]
+
+
+def test_boxes_come_with_their_class(reading):
+    assert found(reading)[:2] == [
+        ("img00001.jpg", (10, 20, 40, 60), "pedestrian", False, None),
+        ("img00001.jpg", (50, 60, 57, 68), "cyclist", False, None),
+    ]
+
+
+def test_the_ignore_file_of_the_same_split_is_read(reading):
+    assert [row for row in found(reading) if row.ignore] == [
+        ("img00001.jpg", (100, 200, 130, 240), ANY_LABEL, True, None),
+        ("img00001.jpg", (500, 0, 550, 60), ANY_LABEL, True, None),
+        ("img00002.jpg", (5, 6, 12, 14), ANY_LABEL, True, None),
+    ]
+
+
+def test_lines_and_boxes_of_no_use_are_rejected_with_place_reason_and_text(reading):
+    train, ignore = "train_annotations.txt", "pedestrian_ignore_part_train.txt"
+    assert sorted(rejects(reading)) == [
+        (ignore, "line 3", "not an image of the split", "img00099.jpg 1 2 3 4"),
+        (ignore, "line 4", "not four numbers per box", "img00003.jpg 1 2 3"),
+        (train, "line 3", "class is neither 1 nor 2", "3 5 6 7 8"),
+        (train, "line 3", "not four numbers", "9 9 x 9"),
+        (train, "line 4", "not a name and five numbers per box", "img00004.jpg 1 10 20 30"),
+        (train, "line 5", "its id is listed twice", "img00001.jpg"),
+        (train, "line 5", "its image is rejected", "img00001.jpg 1 1 2 3 4"),
+        (train, "line 7", "bbox has no area", "img00005.jpg 1 0 0 0 9"),
+    ]
+
+
+def test_a_folder_is_all_its_annotation_files_each_with_its_ignore_file():
+    reading = read(str(FOLDER))
+    assert image_ids(reading)[-1] == "img00006.jpg"
+    assert [row[1:4] for row in found(reading) if row.image_id == "img00006.jpg"] == [
+        ((1, 2, 4, 6), "cyclist", False),
+        ((7, 8, 16, 18), ANY_LABEL, True),
+    ]
+
+
+def test_names_of_2019_and_images_in_several_folders(tmp_path: Path):
+    (tmp_path / "train_bbox.txt").write_text("ad00001.jpg 1 1 2 3 4\nsur00001.jpg\n")
+    (tmp_path / "train_ignore.txt").write_text("sur00001.jpg 5 6 7 8\n")
+    for name in ("images/ad_train/ad_02/ad00001.jpg", "images/sur_train/sur00001.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    reading = read(str(tmp_path / "train_bbox.txt"), str(tmp_path / "images"))
+    assert [image.image for image in reading.images] == [
+        str(tmp_path / "images/ad_train/ad_02/ad00001.jpg"),
+        str(tmp_path / "images/sur_train/sur00001.jpg"),
+    ]
+    assert [row.ignore for row in found(reading)] == [False, True]
+
+
+def test_two_ignore_files_of_a_split_are_refused(tmp_path: Path):
+    shutil.copytree(FOLDER, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "train_ignore.txt").touch()
+    with pytest.raises(UserError, match="could both be its ignore file"):
+        read(str(tmp_path / "train_annotations.txt"))
+
+
+def test_a_folder_without_annotation_files_is_named(tmp_path: Path):
+    (tmp_path / "train.txt").write_text("img00001.jpg\n")
+    with pytest.raises(UserError, match=r"expected files such as train_annotations\.txt"):
+        read(str(tmp_path))

@@ -1,0 +1,356 @@
+"""The verb `convert`: nothing is lost, the same bytes, and what goes wrong is said in one line."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dipr1.artifacts import box_arrays, read_table
+from dipr1.cli import main
+from dipr1.datasets.converting import Count, file_digest
+from dipr1.datasets.formats import READERS
+from dipr1.datasets.options import Dataset
+
+
+@pytest.fixture
+def source(tmp_path: Path, monkeypatch) -> dict:
+    """A COCO document with images on disk; the working directory is beside them."""
+    monkeypatch.chdir(tmp_path)
+    Path("images").mkdir()
+    for name in ("one", "two", "ten"):
+        Image.new("RGB", (40, 30)).save(f"images/{name}.png")
+    return {
+        "categories": [{"id": 1, "name": "person"}, {"id": 2, "name": "car"}],
+        "images": [
+            {"id": 10, "file_name": "ten.png", "width": 40, "height": 30},
+            {"id": 2, "file_name": "two.png"},
+            {"id": 1, "file_name": "one.png", "width": 40, "height": 30},
+        ],
+        "annotations": [
+            {"image_id": 1, "category_id": 1, "bbox": [30, 20, 20, 20], "visibility": 0.5},
+            {"image_id": 10, "category_id": 1, "bbox": [1, 2, 3, 4]},
+            {"image_id": 1, "category_id": 2, "bbox": [0, 0, 5, 5]},
+            {"image_id": 1, "category_id": 1, "bbox": [0, 0, 8, 8], "iscrowd": 1},
+        ],
+    }
+
+
+def convert(document: dict, *flags: str) -> int:
+    Path("coco.json").write_text(json.dumps(document))
+    command = (
+        "convert --format coco --annotations coco.json --images images --labels person"
+        " --output out/a.parquet --rejects out/r.parquet"
+    )
+    return main([*shlex.split(command), *flags])
+
+
+def rejects() -> list[tuple[str, str]]:
+    rows = read_table("out/r.parquet", "rejects").to_pylist()
+    return [(row["record"], row["reason"]) for row in rows]
+
+
+def test_rows_are_sorted_clipped_and_complete(source, capsys):
+    assert convert(source) == 0
+    table = read_table("out/a.parquet", "annotations")
+    rows = {row["image_id"]: row for row in table.to_pylist()}
+    assert list(rows) == ["1", "10", "2"]  # as text
+    assert rows["1"]["image"] == "images/one.png"
+    assert (rows["1"]["width"], rows["1"]["height"]) == (40, 30)
+    boxes = box_arrays(table["boxes"])
+    assert boxes[0].tolist() == [[30, 20, 40, 30], [0, 0, 8, 8]]
+    assert boxes[1].tolist() == [[1, 2, 4, 6]]
+    assert boxes[2].shape == (0, 4)
+    assert rows["1"]["labels"] == ["person", "person"]
+    assert rows["1"]["ignore"] == [False, True]
+    assert rows["1"]["visibility"] == [0.5, None]
+    assert rejects() == []
+    assert capsys.readouterr().out.splitlines() == [
+        "rows in 7 = kept 6 + rejected 0 + other labels 1",
+        "  images in 3 = kept 3 + rejected 0",
+        "  boxes in 4 = kept 3 + rejected 0 + other labels 1",
+    ]
+
+
+def test_other_labels_can_be_asked_for_too(source):
+    assert convert(source, "--labels", "person", "car") == 0
+    table = read_table("out/a.parquet", "annotations")
+    assert table["labels"][0].as_py() == ["person", "car", "person"]
+
+
+def test_what_lies_outside_the_image_is_rejected(source, capsys):
+    source["annotations"] += [
+        {"image_id": 1, "category_id": 1, "bbox": [40, 0, 5, 5]},
+        {"image_id": 1, "category_id": 1, "bbox": [-9, -9, 9, 9]},
+        {"image_id": 1, "category_id": 1, "bbox": [39.9999999, 0, 5, 5]},  # nothing left in float32
+        {"image_id": 1, "category_id": 2, "bbox": [40, 0, 5, 5]},
+    ]
+    assert convert(source) == 0
+    outside = "bbox lies outside its image"
+    assert rejects() == [(f"annotations[{position}]", outside) for position in (4, 5, 6)]
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[2] == "  boxes in 8 = kept 3 + rejected 3 + other labels 2"
+    assert printed[3] == f"  rejected 3: {outside}"
+    boxes = np.concatenate(box_arrays(read_table("out/a.parquet", "annotations")["boxes"]))
+    assert (boxes[:, 2:] > boxes[:, :2]).all()
+
+
+def test_an_unusable_image_is_rejected_with_its_boxes(source, capsys):
+    Path("images/one.png").unlink()
+    Path("images/ten.png").write_bytes(b"broken")
+    assert convert(source) == 0
+    found = rejects()
+    assert found[0][0] == "images[0]" and found[0][1].startswith("image file is broken: ")
+    assert found[1:] == [
+        ("images[2]", "image file is missing"),
+        ("annotations[0]", "its image is rejected"),
+        ("annotations[1]", "its image is rejected"),
+        ("annotations[3]", "its image is rejected"),
+    ]
+    raws = [row["raw"] for row in read_table("out/r.parquet", "rejects").to_pylist()]
+    assert json.loads(raws[1]) == source["images"][2]
+    assert json.loads(raws[3]) == source["annotations"][1]
+    assert capsys.readouterr().out.startswith("rows in 7 = kept 1 + rejected 5 + other labels 1\n")
+
+
+@pytest.mark.parametrize("size", [(30, 40), (40, None), ("40", "30")])
+def test_a_declared_size_that_is_not_the_files_is_rejected(source, size):
+    source["images"][1] |= {"width": size[0], "height": size[1]}
+    assert convert(source) == 0
+    reason = f"declared size {size[0]} x {size[1]} is not the file's 40 x 30"
+    assert rejects() == [("images[1]", reason)]
+
+
+def test_strict_fails_after_the_rejects_are_written(source, capsys):
+    source["annotations"][1]["bbox"] = [0, 0, 0, 0]
+    assert convert(source, "--strict") == 1
+    assert rejects() == [("annotations[1]", "bbox has no area")]
+    assert not Path("out/a.parquet").exists()
+    assert capsys.readouterr().err == (
+        "dipr1 convert: coco.json: annotations[1]: bbox has no area;"
+        " 1 records rejected (--strict); see out/r.parquet\n"
+    )
+
+
+def test_strict_does_not_mind_other_labels(source):
+    assert convert(source, "--strict") == 0
+
+
+def test_no_image_left_is_an_error_with_the_first_reason(source, capsys):
+    source["images"] = [{"id": 1, "file_name": "missing.png"}]
+    assert convert(source) == 1
+    assert "no image is left of 1; first reason: image file is missing" in capsys.readouterr().err
+    assert len(rejects()) == 4
+    assert not Path("out/a.parquet").exists()
+
+
+def test_counts_as_json(source, capsys):
+    source["annotations"][1]["bbox"] = None
+    assert convert(source, "--json") == 0
+    counts = json.loads(capsys.readouterr().out)
+    assert counts["boxes"] == {"read": 4, "kept": 2, "rejected": 1, "other_labels": 1}
+    assert counts["rows"] == {"read": 7, "kept": 5, "rejected": 1, "other_labels": 1}
+    assert counts["reasons"] == {"bbox is not four numbers [x, y, width, height]": 1}
+
+
+def test_counts_that_do_not_add_up_are_a_fault_of_the_program():
+    with pytest.raises(AssertionError, match="do not add up"):
+        Count(read=3, kept=1, rejected=1)
+
+
+def test_prompts_are_in_the_frame_of_the_policy(source):
+    assert convert(source, "--prompts", "out/p.parquet") == 0
+    annotations = read_table("out/a.parquet", "annotations")
+    prompts = read_table("out/p.parquet", "prompts")
+    assert prompts["image_id"] == annotations["image_id"]
+    assert prompts["gt_boxes"][0].as_py() == [[96.0, pytest.approx(85.3333, abs=1e-4), 128, 128]]
+    assert len(prompts["ignore_boxes"][0].as_py()) == 1
+
+
+def test_the_same_input_gives_the_same_bytes_anywhere(source, tmp_path, monkeypatch):
+    assert convert(source, "--prompts", "out/p.parquet") == 0
+    first = {path.name: path.read_bytes() for path in Path("out").iterdir()}
+    assert len(first) == 3
+    other = tmp_path / "elsewhere"
+    other.mkdir()
+    (tmp_path / "images").rename(other / "images")
+    monkeypatch.chdir(other)
+    assert convert(source, "--prompts", "out/p.parquet") == 0
+    assert {path.name: path.read_bytes() for path in Path("out").iterdir()} == first
+
+
+def test_an_unknown_label_is_named_with_the_known_ones(source, capsys):
+    assert convert(source, "--labels", "persn") == 1
+    assert "--labels: no category 'persn'; there are person, car" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [[], ["--format", "coco"], ["--annotations", "a"], ["--source", "x", "--format", "coco"]],
+)
+def test_the_files_are_named_in_one_way(source, flags, capsys):
+    arguments = ["convert", "--labels", "person", "--output", "a", "--rejects", "r", *flags]
+    assert main(arguments) == 1
+    assert "--source" in capsys.readouterr().err
+
+
+def test_a_policy_that_is_not_there_is_found_out_first(source, capsys):
+    assert convert(source, "--prompts", "out/p.parquet", "--policy", "missing") == 1
+    assert "missing/config.json: no such file" in capsys.readouterr().err
+    assert not Path("out").exists()
+
+
+def test_one_file_alone_is_enough(source):
+    """No images, no labels, no rejects: sizes are declared, all labels kept."""
+    source["images"][1] |= {"width": 64, "height": 48}
+    Path("coco.json").write_text(json.dumps(source))
+    command = "convert --format coco --annotations coco.json --output out/a.parquet"
+    assert main(command.split()) == 0
+    rows = read_table("out/a.parquet", "annotations").to_pylist()
+    assert [(row["image"], row["width"]) for row in rows] == [
+        ("one.png", 40),
+        ("ten.png", 40),
+        ("two.png", 64),
+    ]
+    assert rows[0]["labels"] == ["person", "car", "person"]
+    assert read_table("out/a.rejects.parquet", "rejects").num_rows == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("sizes.json", '{"two": [1, 1], "2": [48, 64]}'),
+        ("sizes.json", '{"2": {"width": 64, "height": 48}}'),
+        ("sizes.csv", "image_id,width,height\n2,64,48\n"),
+    ],
+)
+def test_sizes_that_nothing_else_tells_come_from_a_table(source, name, text):
+    Path(name).write_text(text)
+    Path("coco.json").write_text(json.dumps(source))
+    command = f"convert --format coco --annotations coco.json --output a.parquet --sizes {name}"
+    assert main(command.split()) == 0
+    rows = read_table("a.parquet", "annotations").to_pylist()
+    assert [(row["width"], row["height"]) for row in rows] == [(40, 30), (40, 30), (64, 48)]
+
+
+def test_the_files_own_size_wins_over_the_tables(source):
+    Path("sizes.json").write_text('{"2": [48, 64]}')
+    assert convert(source, "--sizes", "sizes.json") == 0
+    rows = read_table("out/a.parquet", "annotations").to_pylist()
+    assert [(row["width"], row["height"]) for row in rows] == [(40, 30)] * 3
+
+
+def test_an_image_of_unknown_size_is_rejected(source):
+    source["images"][0] |= {"width": -40}
+    Path("coco.json").write_text(json.dumps(source))
+    command = "convert --format coco --annotations coco.json --output out/a --rejects out/r.parquet"
+    assert main(command.split()) == 0
+    assert rejects() == [
+        ("images[0]", "its declared size is not two positive whole numbers"),
+        ("images[1]", "its size is not known: give --images or --sizes"),
+        ("annotations[1]", "its image is rejected"),
+    ]
+
+
+def test_ignore_labels_become_ignore_regions_of_the_first_label(source, capsys):
+    assert convert(source, "--ignore-labels", "car", "--prompts", "out/p.parquet") == 0
+    row = read_table("out/a.parquet", "annotations").to_pylist()[0]
+    assert row["labels"] == ["person"] * 3
+    assert row["ignore"] == [False, True, True]
+    assert capsys.readouterr().out.splitlines()[2] == "  boxes in 4 = kept 4 + rejected 0"
+    assert len(read_table("out/p.parquet", "prompts")["ignore_boxes"][0].as_py()) == 2
+
+
+def test_a_box_mostly_outside_is_rejected_where_asked(source):
+    source["annotations"] = [
+        {"image_id": 1, "category_id": 1, "bbox": [30, 0, 20, 10]},  # half inside
+        {"image_id": 1, "category_id": 1, "bbox": [35, 0, 20, 10]},  # a quarter
+        {"image_id": 1, "category_id": 1, "bbox": [35, 25, 10, 10]},  # half by half
+    ]
+    assert convert(source, "--min-inside", "0.5") == 0
+    reason = "too little of bbox lies inside its image"
+    assert rejects() == [("annotations[1]", reason), ("annotations[2]", reason)]
+    assert convert(source, "--min-inside", "0.25") == 0
+    assert rejects() == []
+
+
+def test_small_boxes_are_ignored_where_asked(source):
+    source["annotations"] = [
+        {"image_id": 1, "category_id": 1, "bbox": [0, 0, 4, 12]},
+        {"image_id": 1, "category_id": 1, "bbox": [0, 0, 4, 11.9]},
+        {"image_id": 1, "category_id": 1, "bbox": [30, 0, 30, 5]},  # clipped to 10 x 5
+    ]
+    assert convert(source, "--min-size", "12") == 0
+    assert read_table("out/a.parquet", "annotations")["ignore"][0].as_py() == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ("--min-inside 1.5", "--min-inside: expected a share in 0..1 but got 1.5"),
+        ("--min-inside nan", "--min-inside: expected a share in 0..1 but got nan"),
+        ("--min-size -1", "--min-size: expected 0 or more pixels but got -1.0"),
+        ("--ignore-labels dog", "--ignore-labels: no category 'dog'; there are person, car"),
+        ("--ignore-labels person", "--ignore-labels: 'person' is among --labels"),
+        ("--box head", "--box: format coco has no head boxes; it has full"),
+        ("--images elsewhere", "--images: elsewhere: no such folder"),
+        ("--sizes missing.json", "missing.json: no such file; give the table of sizes"),
+    ],
+)
+def test_a_wrong_flag_is_answered_with_one_line(source, flags, message, capsys):
+    assert convert(source, *flags.split()) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"dipr1 convert: {message}") and error.count("\n") == 1
+    assert not Path("out/a.parquet").exists()
+
+
+def test_ignore_labels_need_labels(source, capsys):
+    Path("coco.json").write_text(json.dumps(source))
+    command = "convert --format coco --annotations coco.json --output a --ignore-labels car"
+    assert main(command.split()) == 1
+    assert "--ignore-labels: needs --labels" in capsys.readouterr().err
+
+
+def test_half_a_character_is_written_as_its_escape(source):
+    """JSON can name what UTF-8, and so Parquet, cannot."""
+    source["images"][0]["file_name"] = "\ud800.png"
+    source["annotations"][2] |= {"bbox": None, "note": "\udfff"}
+    assert convert(source) == 0
+    assert rejects()[0] == ("images[0]", "its id or file name is no valid text")
+    raws = read_table("out/r.parquet", "rejects")["raw"].to_pylist()
+    assert '"\\ud800.png"' in raws[0] and '"\\udfff"' in raws[1]
+
+
+def test_a_box_of_each_kind_is_asked_for_by_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    person = {"tag": "person", "fbox": [0, 0, 9, 9], "vbox": [1, 1, 8, 8], "hbox": [2, 2, 7, 7]}
+    Path("a.odgt").write_text(json.dumps({"ID": "x", "gtboxes": [person]}))
+    Path("sizes.json").write_text('{"x": [100, 200]}')
+    for box, corner in (("full", 0), ("visible", 1), ("head", 2)):
+        command = "convert --format crowdhuman --annotations a.odgt --sizes sizes.json --output a"
+        assert main([*command.split(), "--box", box]) == 0
+        row = read_table("a", "annotations").to_pylist()[0]
+        assert row["boxes"] == [[corner, corner, 9, 9]]
+        assert (row["width"], row["height"]) == (200, 100)
+
+
+def test_a_folders_digest_changes_with_any_file_or_name(tmp_path):
+    (tmp_path / "labels" / "a").mkdir(parents=True)
+    (tmp_path / "labels" / "a" / "1.txt").write_text("x")
+    digests = {file_digest(tmp_path / "labels")}
+    (tmp_path / "labels" / "a" / "1.txt").write_text("y")
+    digests.add(file_digest(tmp_path / "labels"))
+    (tmp_path / "labels" / "a" / "1.txt").rename(tmp_path / "labels" / "a" / "2.txt")
+    digests.add(file_digest(tmp_path / "labels"))
+    assert len(digests) == 3
+
+
+def test_the_configuration_knows_the_formats_and_their_boxes():
+    formats = Dataset.model_fields["format"].annotation.__args__
+    assert list(formats) == ["scenes", *sorted(READERS)]
+    boxes = Dataset.model_fields["box"].annotation.__args__
+    assert set(boxes) == {box for reader in READERS.values() for box in reader.boxes}

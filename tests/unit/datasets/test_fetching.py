@@ -1,0 +1,424 @@
+"""The verb `download`: whole folders, the same bytes, and the hand-over to `convert`."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import re
+import shlex
+import shutil
+import threading
+import zipfile
+from collections.abc import Iterator
+from http.server import HTTPServer, SimpleHTTPRequestHandler
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from dipr1.artifacts import box_arrays, read_table
+from dipr1.cli import main
+from dipr1.datasets.formats import READERS
+from dipr1.datasets.options import Dataset
+from dipr1.datasets.sources import SOURCES
+from dipr1.demo.scenes import scene
+
+SCENES = shlex.split("download --format scenes --style street --num-images 6 --seed 1 --output")
+CONVERT = shlex.split("convert --labels person --output a.parquet --rejects r.parquet --source")
+
+
+@pytest.fixture(autouse=True)
+def working_directory(tmp_path: Path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def contents(folder: str) -> dict[str, bytes]:
+    paths = [path for path in Path(folder).rglob("*") if path.is_file()]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+
+
+def test_scenes_are_generated_and_converted(capsys):
+    assert main([*SCENES, "data/train"]) == 0
+    assert len(list(Path("data/train/images").iterdir())) == 6
+    assert main([*CONVERT, "data/train"]) == 0
+    table = read_table("a.parquet", "annotations")
+    assert table["image"][2].as_py() == "data/train/images/000002.jpg"
+    drawn = [scene(index, seed=1) for index in range(6)]
+    for row, (boxes, expected) in enumerate(zip(box_arrays(table["boxes"]), drawn, strict=True)):
+        wanted = [*expected.boxes.tolist(), *expected.ignore_boxes.tolist()]
+        assert boxes.tolist() == wanted
+        assert table["ignore"][row].as_py() == [False] * len(expected.boxes) + [True] * len(
+            expected.ignore_boxes
+        )
+    assert "rejected 0" in capsys.readouterr().out
+
+
+def test_the_same_seed_gives_the_same_folder():
+    assert main([*SCENES, "a"]) == main([*SCENES, "b"]) == 0
+    assert contents("a") == contents("b")
+    assert main([*SCENES, "c", "--seed", "2"]) == 0
+    assert contents("a") != contents("c")
+
+
+def test_a_folder_that_exists_is_replaced_whole():
+    Path("a").mkdir()
+    Path("a/stale.txt").write_text("old")
+    assert main([*SCENES, "a"]) == 0
+    assert "stale.txt" not in contents("a")
+    assert sorted(path.name for path in Path().iterdir()) == ["a"]
+
+
+@pytest.mark.parametrize(("flag", "value"), [("--num-images", "0"), ("--seed", "-1")])
+def test_bounds_of_the_generator(flag, value, capsys):
+    assert main([*SCENES, "a", flag, value]) == 1
+    assert f"{flag}: expected" in capsys.readouterr().err
+    assert list(Path().iterdir()) == []
+
+
+@pytest.fixture
+def local() -> list[str]:
+    """A COCO file of two images and the arguments that name it."""
+    Path("pictures").mkdir()
+    images = []
+    for index in range(2):
+        Image.new("RGB", (20, 10)).save(f"pictures/{index}.png")
+        images.append({"id": index, "file_name": f"{index}.png"})
+    annotations = [{"image_id": 0, "category_id": 1, "bbox": [1, 1, 5, 5]}]
+    categories = [{"id": 1, "name": "person"}]
+    document = {"images": images, "annotations": annotations, "categories": categories}
+    Path("coco.json").write_text(json.dumps(document))
+    return shlex.split(
+        "download --format coco --annotations coco.json --images pictures --output data"
+    )
+
+
+def test_local_files_are_named_and_converted(local, capsys):
+    assert main(local) == 0
+    source = json.loads(Path("data/source.json").read_text())
+    assert source["num_images"] == 2
+    assert (source["annotations"], source["images"]) == ("coco.json", "pictures")
+    assert contents("data").keys() == {"source.json"}
+    assert main([*CONVERT, "data"]) == 0
+    table = read_table("a.parquet", "annotations")
+    assert table["image"].to_pylist() == ["pictures/0.png", "pictures/1.png"]
+    assert capsys.readouterr().out.startswith("data: 2 images\n")
+
+
+def test_missing_images_are_announced(local, capsys):
+    Path("pictures/1.png").unlink()
+    assert main(local) == 0
+    assert "1 of 2 image files are missing" in capsys.readouterr().out
+
+
+def test_a_folder_without_any_of_the_images_is_the_wrong_one(local, capsys):
+    shutil.rmtree("pictures")
+    Path("pictures").mkdir()
+    assert main(local) == 1
+    assert "none of the 2 images of coco.json is there" in capsys.readouterr().err
+    assert not Path("data").exists()
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "message"),
+    [
+        ("--annotations", "missing.json", "--annotations: missing.json: no such file or folder"),
+        ("--images", "missing", "--images: missing: no such folder"),
+    ],
+)
+def test_a_path_that_is_not_there(local, flag, value, message, capsys):
+    assert main([*local, flag, value]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_a_path_that_is_not_given(capsys):
+    assert main(["download", "--format", "coco", "--output", "data"]) == 1
+    assert "--annotations: needed for format coco" in capsys.readouterr().err
+
+
+def test_annotations_that_changed_since_are_refused(local, capsys):
+    assert main(local) == 0
+    Path("coco.json").write_text(Path("coco.json").read_text() + " ")
+    assert main([*CONVERT, "data"]) == 1
+    assert "coco.json: changed since `dipr1 download`" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [(None, "no such file"), ("{}", "not written by"), ("[]", "not written by"), ("", "not writ")],
+)
+def test_a_source_that_download_did_not_write(text, message, capsys):
+    Path("data").mkdir()
+    if text is not None:
+        Path("data/source.json").write_text(text)
+    assert main([*CONVERT, "data"]) == 1
+    assert f"data/source.json: {message}" in capsys.readouterr().err
+
+
+# --- the catalogue --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_the_catalogue_states_only_what_a_page_states(name):
+    source = SOURCES[name]
+    assert source.format in READERS
+    assert "http" in source.page
+    assert "http" in source.licence
+    for archive in source.archives:
+        assert archive.cited.startswith("http")
+        assert archive.url is None or archive.url.rsplit("/", 1)[1] == archive.name
+        assert archive.sha256 is None or re.fullmatch("[0-9a-f]{64}", archive.sha256)
+        assert archive.sha256 is None or archive.size is not None
+
+
+def test_every_data_set_of_the_paper_is_in_the_catalogue():
+    formats = {source.format for source in SOURCES.values()}
+    assert formats == set(READERS)
+
+
+def test_a_configured_source_must_exist_and_be_of_the_format():
+    Dataset(format="coco", splits={"train": {"source": "coco.val2017"}})
+    with pytest.raises(ValueError, match="no source 'coco.val'; there are .*coco.val2017"):
+        Dataset(format="coco", splits={"train": {"source": "coco.val"}})
+    for other in ("voc", "scenes"):
+        with pytest.raises(
+            ValueError, match=f"is of format 'coco' but the data set's is '{other}'"
+        ):
+            Dataset(format=other, splits={"train": {"source": "coco.val2017"}})
+
+
+# --- sets that are fetched ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def website(tmp_path: Path, monkeypatch) -> Iterator[str]:
+    """The address of a server of the folder `website`."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    Path("website").mkdir()
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *arguments) -> None:
+            pass
+
+    handler = functools.partial(Quiet, directory=str(tmp_path / "website"))
+    server = HTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def packed(path: str, **files: bytes | str) -> str:
+    """A zip; returns its SHA-256. Keys are names with `__` for `/`."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(name.replace("__", "/"), data)
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def picture() -> bytes:
+    Image.new("RGB", (20, 10)).save("picture.png")
+    data = Path("picture.png").read_bytes()
+    Path("picture.png").unlink()
+    return data
+
+
+COCO = json.dumps(
+    {
+        "images": [{"id": 1, "file_name": "1.png"}],
+        "annotations": [{"image_id": 1, "category_id": 1, "bbox": [1, 1, 5, 5]}],
+        "categories": [{"id": 1, "name": "person"}],
+    }
+)
+
+
+@pytest.fixture
+def own(website: str) -> list[str]:
+    """The flags that fetch an archive with a set one folder down and things nobody asked for."""
+    files = {"my-set__train__1.png": picture(), "my-set__train.json": COCO, "my-set__junk": b"x"}
+    digest = packed("website/my set.zip", **files)
+    return shlex.split(
+        f"download --url '{website}/my%20set.zip' --sha256 {digest} --format coco"
+        " --annotations train.json --images train --output data/train"
+    )
+
+
+def test_an_own_archive_is_fetched_unpacked_and_converted(own, capsys):
+    assert main(own) == 0
+    assert contents("data/train").keys() == {
+        "source.json",
+        "my-set/train.json",
+        "my-set/train/1.png",
+    }
+    assert main([*CONVERT, "data/train"]) == 0
+    table = read_table("a.parquet", "annotations")
+    assert table["image"].to_pylist() == ["data/train/my-set/train/1.png"]
+    assert capsys.readouterr().out.startswith("data/train: 1 images\n")
+
+
+def test_a_second_split_takes_the_archive_that_is_there(own, website):
+    assert main(own) == 0
+    Path("website/my set.zip").unlink()
+    assert main([*own, "--output", "data/again"]) == 0
+    assert contents("data/again") == contents("data/train")
+
+
+def test_what_was_fetched_is_written_down(own):
+    assert main(own) == 0
+    source = json.loads(Path("data/train/source.json").read_text())["source"]
+    archive = Path("data/archives/my set.zip")
+    assert source["files"] == [
+        {
+            "name": "my set.zip",
+            "size": archive.stat().st_size,
+            "sha256": own[own.index("--sha256") + 1],
+        }
+    ]
+
+
+def test_a_wrong_checksum_leaves_nothing(own, capsys):
+    own[own.index("--sha256") + 1] = "0" * 64
+    assert main(own) == 1
+    assert "expected SHA-256 0000" in capsys.readouterr().err
+    assert not Path("data/train").exists()
+    assert list(Path("data/archives").glob("[!.]*")) == []
+
+
+def test_an_archive_without_what_was_named(own, capsys):
+    own[own.index("--images") + 1] = "elsewhere"
+    assert main(own) == 1
+    assert "no elsewhere in it" in capsys.readouterr().err
+    assert not Path("data/train").exists()
+
+
+@pytest.mark.parametrize("flag", ["--format", "--annotations", "--images"])
+def test_an_own_archive_must_be_explained(own, flag, capsys):
+    at = own.index(flag)
+    assert main(own[:at] + own[at + 2 :]) == 1
+    assert f"{flag}: needed with --url" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://host/a.zip", "file:///etc/passwd", "http://host/", "http://host/%2e%2e"]
+)
+def test_an_address_that_is_none(url, capsys):
+    flags = "--format coco --annotations a --images b --output data"
+    assert main(["download", "--url", url, *shlex.split(flags)]) == 1
+    assert "--url: expected http(s)://host/.../file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ("--source coco", "--source: no 'coco'; there are "),
+        ("--source kitti --format coco", "--format: kitti is of format kitti but got coco"),
+        ("--source kitti --url http://a/b", "--url: give it or --source, not both"),
+    ],
+)
+def test_flags_that_contradict(flags, message, capsys):
+    assert main(["download", "--output", "data", *shlex.split(flags)]) == 1
+    assert message in capsys.readouterr().err
+
+
+# --- sets that are put there by hand --------------------------------------------------------------
+
+
+BY_HAND = [
+    name
+    for name, source in SOURCES.items()
+    if not all(archive.url for archive in source.archives) or not source.archives
+]
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+def test_one_message_says_where_to_get_what_and_where_to_put_it(name, capsys):
+    source = SOURCES[name]
+    wanted = [archive.name for archive in source.archives]
+    assert main(["download", "--source", name, "--output", "data"]) == 1
+    error = capsys.readouterr().err.splitlines()
+    assert len(error) == 2  # the licence, and what to do
+    assert "licence" in error[0]
+    for text in (*wanted, source.page, "data/archives", source.annotations, source.images):
+        assert text in error[1]
+    assert not Path("data").exists()
+
+
+def person(index: str) -> str:
+    boxes = {"fbox": [1, 1, 8, 8], "vbox": [1, 1, 8, 8], "hbox": [1, 1, 2, 2]}
+    return json.dumps({"ID": index, "gtboxes": [{"tag": "person", **boxes}]}) + "\n"
+
+
+def test_archives_put_by_hand(capsys):
+    Image.new("RGB", (20, 10)).save("1.jpg")
+    packed(
+        "data/archives/CrowdHuman_val.zip",
+        Images__1=b"",
+        **{"Images__a,1.jpg": Path("1.jpg").read_bytes()},
+    )
+    get = shlex.split("download --source crowdhuman.val --output out")
+    assert main(get) == 1
+    error = capsys.readouterr().err
+    assert "get annotation_val.odgt from https://www.crowdhuman.org" in error
+    assert "CrowdHuman_val.zip" not in error
+    Path("data/archives/annotation_val.odgt").write_text(person("a,1"))
+    assert main(get) == 0
+    assert main([*CONVERT, "out"]) == 0
+    table = read_table("a.parquet", "annotations")
+    assert table["image"].to_pylist() == ["out/Images/a,1.jpg"]
+    assert box_arrays(table["boxes"])[0].tolist() == [[1, 1, 9, 9]]
+
+
+def test_an_archive_put_by_hand_is_verified(capsys):
+    packed("data/archives/data_object_label_2.zip", a="not KITTI's")
+    packed("data/archives/data_object_image_2.zip", a="not KITTI's")
+    assert main(shlex.split("download --source kitti --output out")) == 1
+    error = capsys.readouterr().err
+    assert "data/archives/data_object_label_2.zip: expected 5601213 bytes but got" in error
+
+
+def test_a_web_page_saved_as_an_archive(capsys):
+    Path("data/archives").mkdir(parents=True)
+    Path("data/archives/annotation_val.odgt").write_text(person("a,1"))
+    Path("data/archives/CrowdHuman_val.zip").write_text("<!DOCTYPE html>")
+    assert main(shlex.split("download --source crowdhuman.val --output out")) == 1
+    assert "CrowdHuman_val.zip: cannot be unpacked" in capsys.readouterr().err
+
+
+def test_a_set_that_is_unpacked_already_is_used_where_it_lies(capsys):
+    folder = Path("data/archives/wider.val/val_set")
+    (folder / "val").mkdir(parents=True)
+    Image.new("RGB", (20, 10)).save(folder / "val" / "img00001.jpg")
+    (folder / "val_annotations.txt").write_text("img00001.jpg 1 2 2 5 5\n")
+    assert main(shlex.split("download --source wider.val --output out")) == 0
+    assert contents("out").keys() == {"source.json"}
+    assert main(["convert", "--source", "out", "--output", "a.parquet"]) == 0
+    image = read_table("a.parquet", "annotations")["image"][0].as_py()
+    assert image == "data/archives/wider.val/val_set/val/img00001.jpg"
+
+
+def test_an_unpacked_set_that_lacks_something(capsys):
+    Path("data/archives/crowdhuman.val/Images").mkdir(parents=True)
+    assert main(shlex.split("download --source crowdhuman.val --output out")) == 1
+    assert "data/archives/crowdhuman.val: no annotation_val.odgt in it" in capsys.readouterr().err
+
+
+def test_a_folder_of_annotations_is_local_data_too():
+    Path("set/Annotation").mkdir(parents=True)
+    Path("set/PNGImages").mkdir()
+    Image.new("RGB", (20, 10)).save("set/PNGImages/a.png")
+    Path("set/Annotation/a.txt").write_text(
+        'Image filename : "set/PNGImages/a.png"\nImage size (X x Y x C) : 20 x 10 x 3\n'
+        'Objects with ground truth : 1 { "PASpersonWalking" }\n'
+        'Bounding box for object 1 "PASpersonWalking" (Xmin, Ymin) - (Xmax, Ymax)'
+        " : (2, 2) - (5, 9)\n"
+    )
+    get = (
+        "download --format pennfudan --annotations set/Annotation --images set/PNGImages --output o"
+    )
+    assert main(shlex.split(get)) == 0
+    assert main([*CONVERT, "o"]) == 0
+    assert box_arrays(read_table("a.parquet", "annotations")["boxes"])[0].tolist() == [[1, 1, 5, 9]]

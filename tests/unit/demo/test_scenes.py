@@ -1,0 +1,206 @@
+"""Built-in scenes: reproducible, what was asked for, and with boxes that fit what is drawn."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dipr1.demo.drawing import BACKGROUND, Canvas, Dice, draw_person
+from dipr1.demo.scenes import (
+    STYLES,
+    Scene,
+    _draw_things,
+    _Placed,
+    contact_sheet,
+    scene,
+    write_scenes,
+)
+
+GREY = (128, 128, 128)
+
+
+@pytest.fixture(scope="module")
+def street() -> list[Scene]:
+    return [scene(index, seed=5) for index in range(300)]
+
+
+def as_bytes(drawn: Scene) -> tuple[bytes, ...]:
+    arrays = (drawn.boxes, drawn.visibility, drawn.ignore_boxes)
+    return (drawn.image.tobytes(), *(array.tobytes() for array in arrays))
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_same_arguments_give_the_same_bytes_in_any_order(style):
+    forwards = [as_bytes(scene(index, seed=3, style=style)) for index in (0, 1, 2)]
+    backwards = [as_bytes(scene(index, seed=3, style=style)) for index in (2, 1, 0)]
+    assert forwards == backwards[::-1]
+
+
+def test_every_argument_changes_the_scene():
+    arguments = {"index": 4, "seed": 3, "style": "street", "crowding": 1.0}
+    other = {"index": 5, "seed": 4, "style": "night", "crowding": 3.0}
+    plain = as_bytes(scene(**arguments))
+    for name, value in other.items():
+        assert as_bytes(scene(**arguments | {name: value})) != plain, name
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("size", [(192, 144), (97, 75), (640, 600)])
+def test_boxes_lie_in_the_image_and_have_an_area(style, size):
+    for index in range(15):
+        drawn = scene(index, seed=1, style=style, width=size[0], height=size[1])
+        assert drawn.image.size == size
+        assert drawn.image.mode == "RGB"
+        assert drawn.visibility.shape == (len(drawn.boxes),)
+        for boxes in (drawn.boxes, drawn.ignore_boxes):
+            assert boxes.dtype == np.float32
+            assert boxes.shape[1:] == (4,)
+            assert (boxes[:, :2] >= 0).all()
+            assert (boxes[:, 2:] <= size).all()
+            assert (boxes[:, 2:] > boxes[:, :2]).all()
+
+
+def test_a_street_is_as_crowded_as_described(street):
+    counts = np.array([len(drawn.boxes) for drawn in street])
+    visibility = np.concatenate([drawn.visibility for drawn in street])
+    boxes = np.concatenate([drawn.boxes for drawn in street])
+    assert 0.02 < (counts == 0).mean() < 0.10
+    assert 4.0 < counts.mean() < 5.0
+    assert counts.max() <= 9
+    assert visibility.min() >= 0.2 and visibility.max() <= 1.0
+    assert 0.3 < (visibility < 0.95).mean() < 0.6
+    assert (boxes[:, 3] - boxes[:, 1]).max() <= 118
+    assert 0.1 < np.mean([len(drawn.ignore_boxes) for drawn in street]) < 0.35
+
+
+def test_night_differs_in_light_and_scale(street):
+    night = [scene(index, seed=5, style="night") for index in range(60)]
+
+    def brightness(scenes: list[Scene]) -> float:
+        return np.mean([np.asarray(drawn.image).mean() for drawn in scenes])
+
+    def median_height(scenes: list[Scene]) -> float:
+        return np.median(np.concatenate([d.boxes[:, 3] - d.boxes[:, 1] for d in scenes]))
+
+    assert brightness(night) < 0.7 * brightness(street)
+    assert median_height(night) < 0.9 * median_height(street)
+
+
+def test_crowding_brings_people_together(street):
+    tight = [scene(index, seed=5, crowding=3.0) for index in range(60)]
+    loose = [scene(index, seed=5, crowding=0.3) for index in range(60)]
+
+    def hidden(scenes: list[Scene]) -> float:
+        return (np.concatenate([drawn.visibility for drawn in scenes]) < 0.95).mean()
+
+    assert hidden(tight) > hidden(street[:60]) > hidden(loose)
+
+
+def drawn_alone(dice: Dice, person: _Placed) -> np.ndarray:
+    """(H, W) bool: the canvas pixels of a person with nobody in front."""
+    canvas = Canvas(200, 200, GREY)
+    canvas.owner = 1
+    look = STYLES["street"]
+    draw_person(
+        canvas, dice, look.clothes, look.trousers,
+        x=person.x, foot=person.foot, height=person.height, light=1,
+    )  # fmt: skip
+    dice.roll()  # the one that decides on an umbrella
+    return np.asarray(canvas.image.getchannel("X")) == 1
+
+
+@pytest.mark.parametrize("distance", [0.0, 15.0, 30.0, 90.0])
+def test_visibility_is_the_share_that_the_nearer_person_leaves(distance):
+    far, near = _Placed(foot=150, x=60, height=100), _Placed(foot=170, x=60 + distance, height=120)
+    dice = Dice(np.random.default_rng(0))
+    far_pixels, near_pixels = drawn_alone(dice, far), drawn_alone(dice, near)
+    expected = 1 - (far_pixels & near_pixels).sum() / far_pixels.sum()
+
+    canvas = Canvas(200, 200, GREY)
+    dice = Dice(np.random.default_rng(0))
+    boxes, visibility, hidden = _draw_things(canvas, dice, STYLES["street"], [far, near], 1)
+
+    assert visibility[-1] == 1.0
+    if expected < 0.2:
+        assert len(boxes) == 1 and len(hidden) == 1
+    else:
+        assert visibility[0] == pytest.approx(expected, abs=1e-6)
+    if distance == 90.0:
+        assert visibility.tolist() == [1.0, 1.0]
+    ys, xs = near_pixels.nonzero()
+    full_body = np.array([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1]) / 2
+    np.testing.assert_array_equal(boxes[-1], full_body)
+
+
+def test_a_hidden_person_keeps_the_full_body_box():
+    far, near = _Placed(foot=150, x=60, height=100), _Placed(foot=170, x=75, height=120)
+    pixels = drawn_alone(Dice(np.random.default_rng(0)), far)
+    ys, xs = pixels.nonzero()
+    canvas, dice = Canvas(200, 200, GREY), Dice(np.random.default_rng(0))
+    boxes, visibility, _ = _draw_things(canvas, dice, STYLES["street"], [far, near], 1)
+    assert visibility[0] < 0.9
+    full_body = np.array([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1]) / 2
+    np.testing.assert_array_equal(boxes[0], full_body)
+
+
+def test_a_thing_in_front_hides_a_person():
+    person, car = _Placed(foot=150, x=100, height=100), _Placed(160, 100, 80, prop="car")
+    canvas, dice = Canvas(200, 200, GREY), Dice(np.random.default_rng(0))
+    _, visibility, hidden = _draw_things(canvas, dice, STYLES["street"], [person, car], 1)
+    assert len(hidden) == 1 or visibility[0] < 0.8
+
+
+def test_extent_of_an_owner_without_pixels_is_none():
+    canvas = Canvas(40, 40, GREY)
+    canvas.owner = 7
+    assert canvas.extent((0, 0, 40, 40)) == (None, 0)
+    canvas.rectangle(3, 4, 5, 9, (1, 2, 3))
+    assert canvas.extent((0, 0, 40, 40)) == ((3, 4, 6, 10), 18)
+    canvas.owner = BACKGROUND
+    assert canvas.extent((3, 4, 6, 10)) == (None, 0)
+
+
+def test_written_scenes_are_coco_and_the_same_each_time(tmp_path: Path):
+    done = []
+    for name in ("a", "b"):
+        write_scenes(tmp_path / name, num_images=12, seed=2, on_progress=done.append)
+    assert done == [*range(1, 13)] * 2
+    files = sorted(path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*.*"))
+    assert len(files) == 13
+    for file in files:
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+
+    document = json.loads((tmp_path / "a" / "annotations.json").read_text())
+    assert document["categories"] == [{"id": 1, "name": "person"}]
+    for index, image in enumerate(document["images"]):
+        drawn = scene(index, seed=2)
+        records = [a for a in document["annotations"] if a["image_id"] == image["id"]]
+        boxes = np.array([a["bbox"] for a in records], np.float32).reshape(-1, 4)
+        boxes[:, 2:] += boxes[:, :2]
+        expected = np.concatenate([drawn.boxes, drawn.ignore_boxes])
+        np.testing.assert_allclose(boxes, expected, atol=1e-4)
+        crowd = [a["iscrowd"] for a in records]
+        assert crowd == [0] * len(drawn.boxes) + [1] * len(drawn.ignore_boxes)
+        assert all(("visibility" in a) == (not a["iscrowd"]) for a in records)
+        with Image.open(tmp_path / "a" / "images" / image["file_name"]) as written:
+            assert written.size == (image["width"], image["height"]) == (192, 144)
+
+
+def test_a_broken_off_writing_leaves_nothing(tmp_path: Path):
+    def stop(done: int) -> None:
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_scenes(tmp_path / "a", num_images=5, seed=2, on_progress=stop)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_contact_sheet_has_a_row_per_style(tmp_path: Path):
+    contact_sheet(tmp_path / "sheet.png", columns=2, rows=1, zoom=1)
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.size == (2 * 192, len(STYLES) * 144)

@@ -1,0 +1,208 @@
+"""Comparing arms: paired, with intervals that cover, and never of boxes scored differently."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from dipr1.artifacts import COMPARISON, IMAGES, read_table, write_table
+from dipr1.errors import UserError
+from dipr1.evaluation.comparison import (
+    METRICS_COMPARED,
+    Compared,
+    Run,
+    compare,
+    compare_runs,
+    comparison_table,
+)
+from dipr1.evaluation.measuring import NAMES, measure, per_image
+from dipr1.evaluation.per_image import RANKED, Images
+from tests.unit.experiment import make_experiment
+
+
+def rewarded(rewards: np.ndarray, score: str = "confidence") -> pa.Table:
+    """An images artifact in which only the accuracy reward is not trivial."""
+    rows = [
+        {
+            "image_id": str(number),
+            "reward_accuracy": float(reward),
+            "num_objects": 1,
+            "score": score,
+            "labels": ["person"],
+            "label_objects": [1],
+            "label_jaccard": [[0.0] * 10],
+        }
+        | dict.fromkeys(("box_label", "box_score", "box_crowdhuman", "box_coco"), [])
+        for number, reward in enumerate(rewards)
+    ]
+    return pa.Table.from_pylist(rows, IMAGES)
+
+
+def write(folder: Path, arm: str, seed: int, rewards: np.ndarray, **more: str) -> str:
+    path = folder / arm / f"seed{seed}" / f"{more.pop('name', 'town.test')}.images.parquet"
+    write_table(rewarded(rewards, **more), path, "images")
+    return str(path)
+
+
+REWARD = {"names": ["reward_accuracy"]}
+
+
+def test_values_and_differences_by_hand(tmp_path):
+    easy = np.array([0.2, 0.4, 0.6, 0.8])
+    paths = [
+        write(tmp_path, "better", 0, easy + 0.1),
+        write(tmp_path, "better", 1, easy + 0.2),
+        write(tmp_path, "base", 0, easy),
+    ]
+    rows = compare(paths, **REWARD, trained_on="town.train")
+    assert [(row.arm, row.baseline) for row in rows] == [
+        ("base", None),
+        ("better", None),
+        ("better", "base"),
+    ]
+    base, better, effect = rows
+    assert (base.value, base.num_seeds, base.num_images) == (0.5, 1, 4)
+    assert (base.difference, base.p) == (None, None)
+    assert better.value == pytest.approx(0.65)
+    assert better.low < 0.65 < better.high
+    assert better.num_seeds == 2
+    # the images cancel: what is left is the difference between the two seeds
+    assert effect.difference == pytest.approx(0.15)
+    assert (effect.difference_low, effect.difference_high) == pytest.approx((0.1, 0.2))
+    assert all(row.in_domain for row in rows)
+
+
+def test_identical_arms_differ_by_exactly_nothing(tmp_path):
+    rng = np.random.default_rng(0)
+    paths = []
+    for seed in (0, 1, 2):
+        rewards = rng.random(40)
+        paths += [write(tmp_path, arm, seed, rewards) for arm in ("sft", "twin")]
+    effect = next(row for row in compare(paths, **REWARD) if row.baseline)
+    assert (effect.difference, effect.difference_low, effect.difference_high) == (0.0, 0.0, 0.0)
+    assert effect.p == 1.0
+
+
+def test_pairing_is_narrower_than_two_intervals(tmp_path):
+    rng = np.random.default_rng(1)
+    hard = rng.random(60)
+    paths = [
+        write(tmp_path, "base", 0, hard),
+        write(tmp_path, "better", 0, hard + 0.05 + rng.normal(0, 0.02, 60)),
+    ]
+    base, better, effect = compare(paths, **REWARD)
+    assert base.low < better.value < base.high  # taken apart, the two cannot be told
+    assert 0.04 < effect.difference_low < effect.difference_high < 0.06
+    assert effect.p == pytest.approx(2 / 1001)
+
+
+def test_intervals_of_a_difference_cover_it():
+    rng = np.random.default_rng(2)
+    covered = 0
+    for _ in range(100):
+        hard = rng.beta(2, 3, 50)
+        rewards = {"base": hard, "better": hard + rng.gamma(2, 0.05, 50)}
+        runs = [
+            Run(arm, 0, "town.test", arm, Images(rewarded(values)))
+            for arm, values in rewards.items()
+        ]
+        effect = compare_runs(runs, **REWARD, resamples=200)[-1]
+        covered += effect.difference_low <= 0.1 <= effect.difference_high
+    assert 86 <= covered <= 99
+
+
+def test_sets_are_told_apart(tmp_path):
+    rng = np.random.default_rng(3)
+    paths = [
+        write(tmp_path, arm, 0, rng.random(size), name=name)
+        for arm in ("base", "sft", "dipr1")
+        for name, size in (("town.test", 12), ("night.test", 7))
+    ]
+    rows = compare(paths, **REWARD, trained_on="town.train", resamples=20)
+    assert len(rows) == 2 * (3 + 1 + 1 + 2)
+    assert {(row.set, row.in_domain, row.num_images) for row in rows} == {
+        ("town.test", True, 12),
+        ("night.test", False, 7),
+    }
+    assert {row.in_domain for row in compare(paths, **REWARD, resamples=2)} == {None}
+    only_sft = compare(paths, **REWARD, baselines=["sft", "absent"], resamples=2)
+    assert {row.baseline for row in only_sft} == {None, "sft"}
+
+
+def test_boxes_scored_differently_are_not_compared(tmp_path):
+    paths = [
+        write(tmp_path, "base", 0, np.ones(2)),
+        write(tmp_path, "sft", 0, np.ones(2), score="order"),
+    ]
+    with pytest.raises(UserError, match=r"sft.*scored by order, but by confidence in .*base"):
+        compare(paths, **REWARD)
+
+
+def test_other_images_are_not_compared(tmp_path):
+    paths = [write(tmp_path, "base", 0, np.ones(2)), write(tmp_path, "sft", 0, np.ones(3))]
+    with pytest.raises(UserError, match=r"sft.*its images are not those of .*base"):
+        compare(paths, **REWARD)
+
+
+def test_a_path_without_a_run_is_named():
+    with pytest.raises(UserError, match="expected a path .*ARM/seedN/DATASET.SPLIT.images"):
+        compare(["results/metrics/base/seed0/town.test.parquet"])
+
+
+def test_nothing_to_compare():
+    assert compare([]) == []
+    assert comparison_table([]).schema == COMPARISON
+
+
+# --- a made-up experiment -----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def experiment(tmp_path_factory) -> tuple[list[str], dict[tuple[str, int], dict[str, float]]]:
+    """Paths of the images artifacts, and the metrics of each run."""
+    folder = tmp_path_factory.mktemp("experiment")
+    make_experiment(folder, arms=("dipr1", "sft", "base"), seeds=(0, 1), num_images=10)
+    results = folder / "results"
+    artifacts = [
+        read_table(results / f"{kind}/crowdscenes/validation.parquet", kind)
+        for kind in ("annotations", "prompts", "variance")
+    ]
+    paths, metrics = [], {}
+    for arm in ("dipr1", "sft", "base"):
+        for seed in (0,) if arm == "base" else (0, 1):
+            run = f"{arm}/seed{seed}/crowdscenes.validation"
+            samples = read_table(results / f"predictions/{run}.parquet", "samples")
+            images = per_image(*artifacts[:2], samples, artifacts[2])
+            paths.append(str(folder / f"metrics/{run}.images.parquet"))
+            write_table(images, paths[-1], "images")
+            metrics[arm, seed] = measure(images)
+    return paths, metrics
+
+
+def test_values_are_means_of_the_metrics_over_seeds(experiment):
+    paths, metrics = experiment
+    rows = [row for row in compare(paths, resamples=10) if row.baseline is None]
+    assert {row.metric for row in rows} == set(METRICS_COMPARED) <= set(NAMES)
+    assert list(dict.fromkeys(row.arm for row in rows)) == ["base", "dipr1", "sft"]
+    for row in rows:
+        over_seeds = [values[row.metric] for (arm, _), values in metrics.items() if arm == row.arm]
+        assert row.value == pytest.approx(np.mean(over_seeds)), row.metric
+        assert row.num_seeds == len(over_seeds)
+        assert (row.score == "confidence") == (row.metric in RANKED)
+
+
+def test_the_same_seed_gives_the_same_rows(experiment):
+    paths, _ = experiment
+    rows = compare(paths, resamples=10)
+    assert compare(paths, resamples=10) == rows
+    assert compare(paths, resamples=10, seed=1) != rows
+
+
+def test_rows_are_the_columns_of_the_artifact(experiment, tmp_path):
+    rows = compare(experiment[0], resamples=10)
+    write_table(comparison_table(rows), tmp_path / "comparison.parquet", "comparison")
+    read = read_table(tmp_path / "comparison.parquet", "comparison").to_pylist()
+    assert [Compared(**row) for row in read] == rows

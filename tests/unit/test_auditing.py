@@ -1,0 +1,286 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import polars
+import pyarrow as pa
+import pytest
+
+from dipr1.artifacts import SCHEMAS, read_table
+from dipr1.auditing import KINDS, Verdict, image_ranking, judge, suspects
+from dipr1.boxes import iou
+from dipr1.cli import main
+from dipr1.regions import Block, Regions, label_ious, measure
+from tests.unit.test_regions import write_annotations, write_samples
+
+SIDE = 1000
+
+
+def regions_of(samples: list[list], truth: list[list]) -> tuple[Regions, Verdict]:
+    """The regions of images, and the verdict; `samples` are one list of answers per image."""
+    turns = [
+        (turn, image, box)
+        for image, answers in enumerate(samples)
+        for turn, answer in enumerate(answers)
+        for box in answer
+    ]
+    turns.sort(key=lambda row: row[:2])
+    people = [(image, box) for image, boxes in enumerate(truth) for box in boxes]
+    block = Block(
+        boxes=np.array([box for _, _, box in turns], dtype=float).reshape(-1, 4),
+        image=np.array([image for _, image, _ in turns], dtype=int),
+        turn=np.array([turn for turn, _, _ in turns], dtype=int),
+        gt_boxes=np.array([box for _, box in people], dtype=float).reshape(-1, 4),
+        gt_image=np.array([image for image, _ in people], dtype=int),
+        ignore_boxes=np.empty((0, 4)),
+        ignore_image=np.empty(0, dtype=int),
+        num_samples=np.array([len(answers) for answers in samples]),
+    )
+    regions = measure(block, 0.5, 0.01)
+    sizes = np.full((len(samples), 2), SIDE)
+    return regions, judge(regions, label_ious(regions, block), sizes, match_iou=0.5, v0=0.01)
+
+
+def judged(samples: list[list], truth: list[list]) -> list[tuple[str, float]]:
+    """Kind and score of each region."""
+    _, verdict = regions_of(samples, truth)
+    return [(KINDS[k], s) for k, s in zip(verdict.kind, verdict.score.tolist(), strict=True)]
+
+
+def person(x: float, y: float = 0.0, width: float = 20.0, height: float = 40.0) -> list[float]:
+    return [x, y, x + width, y + height]
+
+
+A, B, C, D = (person(x) for x in (0, 100, 200, 300))
+CERTAIN = ("uncertain", pytest.approx(4 * (8.5 / 9) * (0.5 / 9) / 2))
+
+
+# --- the scores ----------------------------------------------------------------------------------
+
+
+def test_nothing_to_judge():
+    assert judged([], []) == []
+    assert judged([[[], []]], [[]]) == []
+
+
+def test_a_place_always_found_and_never_labelled():
+    # Of the four places that are always found three are labelled.
+    found = judged([[[A, B, C, D]] * 8], [[A, B, C]])
+    assert found == [CERTAIN] * 3 + [("missing_label", 0.75)]
+
+
+def test_a_place_found_now_and_then_is_only_uncertain():
+    # Found as often or more: A, B, and the place itself, which is not labelled.
+    found = judged([[[A, B, D]] * 4 + [[A, B]] * 4], [[A, B]])
+    assert found[2] == ("uncertain", 0.5)
+
+
+def test_a_second_box_on_a_labelled_person_is_no_missing_label():
+    double = person(2)
+    found = judged([[[A, B, double]] * 8], [[A, B]])
+    assert found[2] == ("missing_label", pytest.approx(2 / 3 * (1 - iou([A], [double])[0, 0])))
+    assert found[2][1] < 0.2
+
+
+def test_a_label_never_found_among_labels_that_are():
+    # Two of three labels of this size are found more often; the image's others as is usual:
+    # 2 found where 4 / 3 are usual.
+    found = judged([[[A, B]] * 8], [[A, B, C]])
+    assert found == [CERTAIN] * 2 + [("unsupported_label", pytest.approx(2 / 3))]
+
+
+def test_a_label_on_an_image_where_nothing_is_found_is_trusted():
+    truth = [[A, B, C]] * 4
+    found = judged([[[A, B, C]] * 8] * 3 + [[[]] * 8], truth)
+    assert {kind for kind, _ in found[9:]} == {"unsupported_label"}
+    # 3 of 4 labels are found more often, and of the two others none where 1.5 are usual.
+    assert found[9][1] == pytest.approx(0.75 * 0.5 / (1.5 + 0.5))
+    assert found[9][1] < 0.2
+
+
+def test_small_people_that_are_never_found_are_not_suspected():
+    rng = np.random.default_rng(0)
+    truth, samples = [], []
+    for _ in range(60):
+        large = [person(200 * k, 0, 90 + rng.random(), 200) for k in range(4)]
+        small = [person(200 * k, 500, 5 + rng.random(), 10) for k in range(4)]
+        truth.append(large + small)
+        samples.append([large] * 8)
+    samples[7] = [truth[7][1:4]] * 8
+    found = judged(samples, truth)
+    best = max(range(len(found)), key=lambda row: found[row][1])
+    assert (best, found[best][0]) == (7 * 8, "unsupported_label")
+    assert found[best][1] > 0.9
+    # One class of sizes holds small and large people; in no other a small one is suspected.
+    others = [score for row, (_, score) in enumerate(found) if row != best]
+    assert max(others) < 0.5
+    assert np.mean(np.array(others) >= 0.3) < 0.1
+
+
+def test_a_label_at_other_borders_than_those_found():
+    # Three labels are met exactly, so the usual IoU is 1; the fourth is met by IoU 0.6.
+    loose = person(300, 0, 20, 24)
+    found = judged([[[A, B, C, loose]] * 8], [[A, B, C, D]])
+    assert found[3] == ("loose_label", pytest.approx((1 - 0.6) / (1 - 0.5)))
+    # Where the found borders do not agree with each other, they say nothing about the label.
+    moved = [person(300 + shift, 0, 20, 24) for shift in (-1, 1)] * 4
+    variance = 2 * np.var([-1, 1] * 4, ddof=1) / 20**2 / 4
+    kind, score = judged([[[A, B, C, box] for box in moved]], [[A, B, C, D]])[3]
+    assert kind == "loose_label"
+    assert score == pytest.approx(math.exp(-variance / 0.01) * (1 - 0.6) / (1 - 0.5))
+
+
+def test_a_set_without_labels_has_uncertain_places_only():
+    assert judged([[[A]] * 4 + [[]] * 4], [[]]) == [("uncertain", 0.5)]
+
+
+def test_scores_lie_between_0_and_1():
+    samples, truth, _, _ = planted_crowds(1, num_images=40, found=0.5)
+    scores = [score for _, score in judged(samples, truth)]
+    assert min(scores) >= 0.0
+    assert max(scores) <= 1.0
+
+
+# --- the tables ----------------------------------------------------------------------------------
+
+
+def tables(samples: list[list], truth: list[list], ids: list[str], max_rows: int = 100):
+    regions, verdict = regions_of(samples, truth)
+    sampled = np.ones(len(samples), dtype=bool)
+    names, paths = pa.array(ids), pa.array([f"{name}.png" for name in ids])
+    found = suspects(regions, verdict, names, paths, max_rows)
+    ranking = image_ranking(regions, verdict, names, paths, sampled)
+    return (
+        found.cast(SCHEMAS["audit"]).to_pylist(),
+        ranking.cast(SCHEMAS["audit_images"]).to_pylist(),
+    )
+
+
+def test_the_suspects_by_hand():
+    [unsupported, missing], _ = tables([[[A, B, D]] * 8], [[A, B, C]], ["x"])
+    # Of the three places that are always found two are labelled; of three labels two are found.
+    assert missing["kind"] == "missing_label"
+    assert unsupported["kind"] == "unsupported_label"
+    assert missing["score"] == unsupported["score"] == pytest.approx(2 / 3)
+    assert (unsupported["rank"], unsupported["region"]) == (0, 2)
+    assert (missing["rank"], missing["region"]) == (1, 3)
+    assert missing["box"] == missing["hull"] == missing["suggested_box"] == D
+    assert (unsupported["box"], unsupported["suggested_box"]) == (C, None)
+    assert (missing["image_id"], missing["image"]) == ("x", "x.png")
+    assert (missing["support"], unsupported["support"]) == (1.0, 0.0)
+
+
+def test_equal_suspects_come_in_order_and_as_many_as_wanted():
+    samples, truth = [[[A, B]] * 8] * 3, [[A, B, C]] * 3
+    found, _ = tables(samples, truth, ["a", "b", "c"])
+    assert [row["image_id"] for row in found] == ["a", "b", "c"]
+    assert [row["rank"] for row in found] == [0, 1, 2]
+    assert tables(samples, truth, ["a", "b", "c"], max_rows=2)[0] == found[:2]
+
+
+def test_images_with_more_to_correct_come_first():
+    samples = [[[A, B]] * 8, [[A, B, C, D]] * 8, [[]] * 8, [[A, B, C]] * 4 + [[A, B]] * 4]
+    truth = [[A, B, C], [A, B], [], [A, B]]
+    _, images = tables(samples, truth, ["a", "b", "c", "d"])
+    assert [row["image_id"] for row in images] == ["b", "a", "d", "c"]
+    b, a, d, c = images
+    assert (b["num_objects"], b["num_phantoms"], b["num_suspects"]) == (2, 2, 2)
+    assert (d["num_suspects"], d["max_uncertainty"], d["score"]) == (1, 1.0, 0.0)
+    assert a["score"] == pytest.approx((6 / 7) / (1 + 6 / 7))
+    assert d["mean_uncertainty"] == pytest.approx((2 * 4 * (8.5 / 9) * (0.5 / 9) + 1) / 3)
+    assert (c["num_objects"], c["mean_uncertainty"], c["max_uncertainty"]) == (0, None, None)
+
+
+# --- planted errors ------------------------------------------------------------------------------
+
+
+def planted_crowds(seed: int, num_images: int, found: float):
+    """Samples of a detector, labels with 5 % removed and 5 % added, and which those are."""
+    rng = np.random.default_rng(seed)
+    samples, labels, removed, added = [], [], [], []
+    for _ in range(num_images):
+        heights = rng.uniform(60, 300, rng.integers(8, 25))
+        sizes = np.stack([heights * 0.4, heights], axis=1)
+        corners = rng.uniform(0, 1, sizes.shape) * (SIDE - sizes)
+        people = np.hstack([corners, corners + sizes])
+        answers = []
+        for _ in range(8):
+            boxes = people[rng.random(len(people)) < found]
+            boxes = boxes + rng.normal(0, 0.03, boxes.shape) * np.tile(
+                boxes[:, 2:] - boxes[:, :2], 2
+            )
+            corner = rng.uniform(0, SIDE - 100, (rng.integers(0, 3), 2))
+            answers.append(np.vstack([boxes, np.hstack([corner, corner + 60])]).clip(0, SIDE))
+        gone = rng.random(len(people)) < 0.05
+        corner = rng.uniform(0, SIDE - 300, (rng.binomial(len(people), 0.05), 2))
+        new = np.hstack([corner, corner + rng.uniform(60, 300, (len(corner), 1)) * [0.4, 1.0]])
+        samples.append(answers)
+        labels.append(np.vstack([people[~gone], new]))
+        removed.append(people[gone])
+        added.append(range(int((~gone).sum()), len(labels[-1])))
+    return samples, labels, removed, added
+
+
+def test_planted_errors_are_ranked_first(tmp_path):
+    samples, labels, removed, added = planted_crowds(0, num_images=300, found=0.92)
+    images = {f"{k:03d}": (boxes.tolist(), [False] * len(boxes)) for k, boxes in enumerate(labels)}
+    annotations = write_annotations(tmp_path / "annotations.parquet", images, SIDE, SIDE)
+    rows = [
+        (f"{image:03d}", turn, answer.tolist())
+        for image, answers in enumerate(samples)
+        for turn, answer in enumerate(answers)
+    ]
+    shard = write_samples(tmp_path / "samples.parquet", rows)
+    paths = {
+        name: str(tmp_path / f"{name}.parquet") for name in ("output", "audit", "audit-images")
+    }
+    words = ["variance", shard, "--annotations", annotations]
+    words += [word for name, path in paths.items() for word in (f"--{name}", path)]
+    assert main(words) == 0
+    assert read_table(paths["audit"], "audit").schema == SCHEMAS["audit"]
+    assert read_table(paths["audit-images"], "audit_images").schema == SCHEMAS["audit_images"]
+
+    def is_planted(image_id: str, kind: str, region: int, box: list[float]) -> bool:
+        if kind == "missing_label":
+            return iou([box], removed[int(image_id)]).max(initial=0.0) >= 0.5
+        return kind == "unsupported_label" and region in added[int(image_id)]
+
+    table = polars.read_parquet(paths["audit"])
+    assert table["score"].is_sorted(descending=True)
+    columns = (table[name].to_list() for name in ("image_id", "kind", "region", "box"))
+    right = np.array([is_planted(*row) for row in zip(*columns, strict=True)])
+    num_removed, num_added = sum(map(len, removed)), sum(map(len, added))
+    assert right[: num_removed + num_added].mean() >= 0.8
+    kinds = table["kind"].to_numpy()
+    assert right[kinds == "missing_label"][:num_removed].mean() >= 0.8
+    assert right[kinds == "unsupported_label"][:num_added].mean() >= 0.8
+    ranked = polars.read_parquet(paths["audit-images"])["image_id"].to_list()
+    faulty = [len(removed[int(name)]) + len(added[int(name)]) for name in ranked]
+    assert np.mean(faulty[:30]) > 2 * np.mean(faulty)
+    assert len(ranked) == 300
+
+
+def test_the_cap_and_the_allowed_images(tmp_path):
+    images = {name: ([A, C], [False, False]) for name in ("a", "b", "c")}
+    annotations = write_annotations(tmp_path / "annotations.parquet", images, SIDE, SIDE)
+    shard = write_samples(tmp_path / "0.parquet", [(n, t, [A]) for n in "ab" for t in range(8)])
+    words = ["variance", shard, "--annotations", annotations, "--allow-missing"]
+    words += ["--output", str(tmp_path / "variance.parquet")]
+    words += ["--audit", str(tmp_path / "audit.parquet"), "--audit-rows", "1"]
+    words += ["--audit-images", str(tmp_path / "images.parquet")]
+    assert main(words) == 0
+    table = polars.read_parquet(tmp_path / "audit.parquet")
+    assert table["image"].to_list() == ["a.png"]
+    assert polars.read_parquet(tmp_path / "images.parquet")["image_id"].to_list() == ["a", "b"]
+
+
+def test_no_images(tmp_path):
+    annotations = write_annotations(tmp_path / "annotations.parquet", {})
+    shard = write_samples(tmp_path / "0.parquet", [])
+    words = ["variance", shard, "--annotations", annotations]
+    words += ["--output", str(tmp_path / "variance.parquet")]
+    words += ["--audit", str(tmp_path / "a.parquet"), "--audit-images", str(tmp_path / "i.parquet")]
+    assert main(words) == 0
+    assert read_table(tmp_path / "a.parquet", "audit").num_rows == 0
+    assert read_table(tmp_path / "i.parquet", "audit_images").num_rows == 0
