@@ -25,7 +25,9 @@ import polars
 import pyarrow as pa
 from variance import write_split
 
-from dipr1.artifacts import SCHEMAS, box_arrays, read_table, write_table
+from dipr1.artifacts import artifact_named
+from dipr1.artifacts.annotations import ANNOTATIONS
+from dipr1.artifacts.columns import box_arrays
 from dipr1.boxes import iou
 from dipr1.cli import main as dipr1
 
@@ -70,10 +72,10 @@ COLUMNS = ("planted", "precision", "top", "chance")
 
 def _figures(args: argparse.Namespace, seed: int, folder: Path) -> dict[str, float]:
     """Plant errors, rank suspects and compare."""
-    original = read_table(args.annotations, "annotations")
+    original = ANNOTATIONS.read(args.annotations)
     changed, removed, added = plant(original, np.random.default_rng(seed), args.share)
     paths = {name: str(folder / f"{name}.parquet") for name in ("labels", "regions", "audit", "i")}
-    write_table(changed, paths["labels"], "annotations")
+    ANNOTATIONS.write(changed, paths["labels"])
     words = ["variance", *args.samples, "--annotations", paths["labels"], "--allow-missing"]
     words += ["--output", paths["regions"], "--audit", paths["audit"], "--audit-images", paths["i"]]
     with contextlib.redirect_stderr(io.StringIO()):
@@ -131,7 +133,7 @@ def plant(
         added[name] = set(range(len(kept), len(kept) + len(new)))
         columns["boxes"].append([*kept.tolist(), *new, *every[ignored].tolist()])
         columns["ignore"].append([False] * (len(kept) + len(new)) + [True] * int(ignored.sum()))
-    schema = SCHEMAS["annotations"]
+    schema = artifact_named("annotations").schema
     for name, values in columns.items():
         at = schema.get_field_index(name)
         table = table.set_column(at, name, pa.array(values, schema.field(name).type))

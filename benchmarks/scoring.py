@@ -20,7 +20,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from dipr1.artifacts import read_table
+from dipr1.artifacts import artifact_named
+from dipr1.artifacts.samples import SAMPLES
 from dipr1.errors import UserError
 from dipr1.evaluation.intervals import copies, percentile_interval
 from dipr1.evaluation.measuring import in_order, per_image
@@ -69,14 +70,15 @@ def _samples(results: Path, name: str, arm: str, given: dict[str, list[str]]) ->
         files = sorted((results / "samples").joinpath(*name.split(".")).glob("*.parquet"))
     if not files:
         return None
-    return pa.concat_tables(read_table(file, "samples", ["image_id", "boxes"]) for file in files)
+    return pa.concat_tables(SAMPLES.read(file, ["image_id", "boxes"]) for file in files)
 
 
 def _lines(results: Path, path: Path, samples: pa.Table | None, resamples: int) -> list[str]:
     """One row per score that the files allow."""
     where = "/".join(path.stem.split("."))
     annotations, prompts = (
-        read_table(results / kind / f"{where}.parquet", kind) for kind in ("annotations", "prompts")
+        artifact_named(kind).read(results / kind / f"{where}.parquet")
+        for kind in ("annotations", "prompts")
     )
     names = annotations["image_id"].to_pylist()
     prompts = in_order(prompts, names, "prompts", "annotations")
@@ -87,7 +89,7 @@ def _lines(results: Path, path: Path, samples: pa.Table | None, resamples: int) 
             continue
         columns = COLUMNS_READ + [COLUMNS[score]] if score in COLUMNS else COLUMNS_READ
         try:
-            predictions = read_table(path, "samples", columns)
+            predictions = SAMPLES.read(path, columns)
         except UserError:  # of an earlier version, without the column of this score
             continue
         predictions = in_order(predictions, names, str(path), "annotations")

@@ -27,7 +27,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from dipr1.artifacts import BOXES, SCHEMAS, box_arrays, box_column, read_table, write_table
+from dipr1.artifacts import artifact_named
+from dipr1.artifacts.annotations import ANNOTATIONS
+from dipr1.artifacts.columns import BOXES, box_arrays, box_column
+from dipr1.artifacts.samples import SAMPLES
+from dipr1.artifacts.variance import VARIANCE
 from dipr1.boxes import area
 from dipr1.regions import Block, box_variance, measure
 
@@ -74,8 +78,8 @@ def _command_row(folder: Path, num_images: int) -> str:
     )
     elapsed = time.perf_counter() - start
     seconds, kibibytes = map(float, done.stdout.split())
-    num_boxes = sum(len(boxes) for boxes in box_arrays(read_table(samples, "samples")["boxes"]))
-    num_regions = read_table(outputs[0], "variance", ["region"]).num_rows
+    num_boxes = sum(len(boxes) for boxes in box_arrays(SAMPLES.read(samples)["boxes"]))
+    num_regions = VARIANCE.read(outputs[0], ["region"]).num_rows
     return (
         f"| {num_images} | {num_images * NUM_SAMPLES} | {num_boxes} | {num_regions} "
         f"| {seconds:.1f} | {1000 * seconds / num_images:.2f} | {elapsed:.1f} "
@@ -97,8 +101,8 @@ sys.exit(code)
 def _comparison(folder: Path, wbf_python: str | None) -> str:
     """Milliseconds per image of the regions and of weighted boxes fusion, on the same boxes."""
     annotations, samples = write_split(folder, NUM_COMPARED)
-    truth = box_arrays(read_table(annotations, "annotations")["boxes"])
-    answers = box_arrays(read_table(samples, "samples")["boxes"])
+    truth = box_arrays(ANNOTATIONS.read(annotations)["boxes"])
+    answers = box_arrays(SAMPLES.read(samples)["boxes"])
     images = [answers[k : k + NUM_SAMPLES] for k in range(0, len(answers), NUM_SAMPLES)]
     block = _block(images, truth)
     together = min(_seconds(measure, block, 0.5, 0.01) for _ in range(ROUNDS)) / NUM_COMPARED
@@ -242,7 +246,7 @@ def write_split(folder: Path, num_images: int) -> tuple[Path, Path]:
         "ignore": [[False] * n for n in counts],
     }
     annotations, samples = folder / "annotations.parquet", folder / "samples.parquet"
-    write_table(_filled(columns, "annotations"), annotations, "annotations")
+    ANNOTATIONS.write(_filled(columns, "annotations"), annotations)
     answers = [sampled(rng, boxes, image, num_images) for _ in range(NUM_SAMPLES)]
     # by image, then by sample, as `dipr1 sample` writes them
     num_rows = num_images * NUM_SAMPLES
@@ -257,7 +261,7 @@ def write_split(folder: Path, num_images: int) -> tuple[Path, Path]:
         "text": pa.DictionaryArray.from_arrays(np.zeros(num_rows, np.int8), [text]).cast("string"),
         "boxes": found,
     }
-    write_table(_filled(columns, "samples"), samples, "samples")
+    SAMPLES.write(_filled(columns, "samples"), samples)
     return annotations, samples
 
 
@@ -269,9 +273,9 @@ def _filled(columns: dict, schema_name: str) -> pa.Table:
             pa.array(columns[field.name], field.type)
             if field.name in columns
             else pa.nulls(rows, field.type)
-            for field in SCHEMAS[schema_name]
+            for field in artifact_named(schema_name).schema
         ],
-        schema=SCHEMAS[schema_name],
+        schema=artifact_named(schema_name).schema,
     )
 
 

@@ -130,7 +130,7 @@ def suspects(
     """
     import pyarrow as pa
 
-    from dipr1.artifacts import box_column
+    from dipr1.artifacts.columns import box_column
 
     rows = np.flatnonzero(verdict.score >= MIN_SCORE)
     rows = rows[np.argsort(-verdict.score[rows], kind="stable")][:max_rows]

@@ -138,3 +138,59 @@ def smart_resize(
         resized_height = math.ceil(height * grow / factor) * factor
         resized_width = math.ceil(width * grow / factor) * factor
     return resized_height, resized_width
+
+
+PATCH_SIZE, MERGE_SIZE = 14, 2  # of Qwen2-VL's processor where the checkpoint does not say
+MIN_PIXELS, MAX_PIXELS = 56 * 56, 28 * 28 * 1280  # likewise
+
+
+@dataclass(frozen=True)
+class PolicyFrames:
+    """How a checkpoint sees images.
+
+    Attributes:
+        kind: `absolute` or `thousandths`.
+        fixed: (width, height) of the model frame where it is the same for every image.
+        factor: sides are multiples of this many pixels (`absolute` without `fixed`).
+        min_pixels, max_pixels: bounds of the resized area (`absolute` without `fixed`).
+    """
+
+    kind: Literal["absolute", "thousandths"]
+    fixed: tuple[int, int] | None = None
+    factor: int = PATCH_SIZE * MERGE_SIZE
+    min_pixels: int = MIN_PIXELS
+    max_pixels: int = MAX_PIXELS
+
+
+def policy_frame(policy: PolicyFrames, width: int, height: int) -> Frame:
+    """The frame of one image of `width` x `height` pixels.
+
+    Raises:
+        ValueError: a side is not positive, or the processor refuses the aspect ratio.
+
+    >>> policy_frame(PolicyFrames("absolute"), 640, 480).model_width
+    644
+    """
+    if policy.kind == "thousandths":
+        return Frame.thousandths(width, height)
+    if policy.fixed is not None:
+        return Frame.absolute(width, height, *policy.fixed, fixed=True)
+    return Frame.absolute(width, height, *_settled_size(policy, width, height))
+
+
+def _settled_size(policy: PolicyFrames, width: int, height: int) -> tuple[int, int]:
+    """The (width, height) that the processor leaves alone once an image was resized to it.
+
+    One resize is not always enough. A strip whose short side was raised to `factor` can have more
+    than `max_pixels`, and is shrunk again when the policy's processor is handed it.
+    """
+    size = (height, width)
+    for _ in range(8):
+        resized = smart_resize(*size, policy.factor, policy.min_pixels, policy.max_pixels)
+        if resized == size:
+            return size[1], size[0]
+        size = resized
+    raise ValueError(
+        f"no size that the processor leaves alone has {policy.min_pixels} to {policy.max_pixels}"
+        f" pixels and the shape of {width} x {height}"
+    )

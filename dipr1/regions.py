@@ -492,10 +492,11 @@ class _Annotations:
 
 
 def _read_annotations(path: str) -> _Annotations:
-    from dipr1.artifacts import ragged, read_table
+    from dipr1.artifacts.annotations import ANNOTATIONS
+    from dipr1.artifacts.columns import ragged
 
     names = ["image_id", "image", "width", "height", "boxes", "ignore"]
-    table = read_table(path, "annotations", names)
+    table = ANNOTATIONS.read(path, names)
     boxes, offsets = ragged(table["boxes"])
     ignored, _ = ragged(table["ignore"])
     image = np.repeat(np.arange(table.num_rows), np.diff(offsets))
@@ -537,9 +538,9 @@ def _read_index(paths: Sequence[str], ids: pa.Array, annotations: str) -> _Answe
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    from dipr1.artifacts import read_table
+    from dipr1.artifacts.samples import SAMPLES
 
-    shards = [read_table(path, "samples", ["image_id", "sample"]) for path in paths]
+    shards = [SAMPLES.read(path, ["image_id", "sample"]) for path in paths]
     rows = pa.concat_tables(shards)
     found = pc.index_in(rows["image_id"], value_set=ids)
     if found.null_count:
@@ -586,7 +587,7 @@ def _measured(
     found: _Columns,
 ) -> Iterator[int]:
     """Add the regions of each block to `found`; gives each image's number of malformed samples."""
-    from dipr1.artifacts import ragged
+    from dipr1.artifacts.columns import ragged
 
     for rows, boxes in _complete_images(paths, answers):
         images, image = np.unique(answers.image[rows], return_inverse=True)
@@ -627,7 +628,7 @@ def _complete_images(
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from dipr1.artifacts import BOXES
+    from dipr1.artifacts.columns import BOXES
 
     end = 0
     rows, boxes = np.empty(0, dtype=np.intp), pa.chunked_array([], BOXES)
@@ -675,7 +676,7 @@ def _table(regions: Regions, ids: pa.Array) -> pa.Table:
     """The artifact, one row per region."""
     import pyarrow as pa
 
-    from dipr1.artifacts import box_column
+    from dipr1.artifacts.columns import box_column
 
     is_object = regions.gt_index >= 0
     kind = pa.DictionaryArray.from_arrays(is_object.astype(np.int8), ["phantom", "object"])

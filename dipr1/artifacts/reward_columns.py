@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from dipr1.artifacts import box_arrays
+from dipr1.artifacts.columns import box_arrays
 from dipr1.errors import UserError
 from dipr1.frames import Frame
 

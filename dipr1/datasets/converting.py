@@ -27,7 +27,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dipr1.artifacts import ANNOTATIONS, BOXES, REJECTS
+from dipr1.artifacts.annotations import ANNOTATIONS
+from dipr1.artifacts.columns import BOXES
+from dipr1.artifacts.rejects import REJECTS
 from dipr1.datasets.formats import READERS
 from dipr1.datasets.images import image_sizes, whole_size
 from dipr1.datasets.reading import ANY_LABEL, Boxes, ImageRecord, Reading, Reject
@@ -366,7 +368,7 @@ def _annotation_table(
             "ignore": listed(pa.array(ignore[order])),
             "visibility": listed(pa.array(visibility, mask=np.isnan(visibility))),
         },
-        schema=ANNOTATIONS,
+        schema=ANNOTATIONS.schema,
     )
 
 
@@ -396,8 +398,8 @@ def _rejected_boxes(reading: Reading, boxes: Boxes, fates: np.ndarray) -> Iterat
 
 
 def _reject_table(rejects: Sequence[Reject]) -> pa.Table:
-    columns = zip(*rejects, strict=True) if rejects else [[]] * len(REJECTS)
-    return pa.table([_strings(column) for column in columns], schema=REJECTS)
+    columns = zip(*rejects, strict=True) if rejects else [[]] * len(REJECTS.schema)
+    return pa.table([_strings(column) for column in columns], schema=REJECTS.schema)
 
 
 def _strings(texts: Sequence[str]) -> pa.Array:

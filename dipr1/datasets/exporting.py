@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dipr1.artifacts import ragged
+from dipr1.artifacts.columns import ragged
 from dipr1.errors import UserError
 
 
@@ -36,10 +36,10 @@ def coco_document(
     Raises:
         UserError: an image lies outside `images`.
 
-    >>> from dipr1.artifacts import ANNOTATIONS
+    >>> from dipr1.artifacts.annotations import ANNOTATIONS
     >>> row = {"image_id": "7", "image": "a.jpg", "width": 9, "height": 9, "boxes": [[1, 2, 3, 5]]}
     >>> row |= {"labels": ["person"], "ignore": [False], "visibility": [0.5]}
-    >>> document = coco_document(pa.Table.from_pylist([row], ANNOTATIONS))
+    >>> document = coco_document(pa.Table.from_pylist([row], ANNOTATIONS.schema))
     >>> document["images"][0]["id"], document["annotations"][0]["bbox"]
     (7, [1.0, 2.0, 2.0, 3.0])
     """

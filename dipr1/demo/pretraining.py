@@ -20,12 +20,13 @@ import time
 
 import numpy as np
 
-from dipr1.artifacts import whole
+from dipr1.artifacts.writing import whole
 from dipr1.demo import tiny
 from dipr1.demo.scenes import Scene, scene
-from dipr1.frames import Frame
+from dipr1.frames import Frame, policy_frame
+from dipr1.policies.families import read_policy_frames
 from dipr1.progress import say
-from dipr1.prompts import build_prompt, policy_frame, read_policy_frames, render_response
+from dipr1.prompts import build_prompt, render_response
 
 WHY = "overlap"
 THOUGHTS = (

@@ -22,7 +22,7 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageDraw
 
-from dipr1.artifacts import whole
+from dipr1.artifacts.writing import whole
 from dipr1.demo.drawing import (
     BACKGROUND,
     PROPS,

@@ -14,7 +14,9 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dipr1.prompts import build_prompt, policy_frame, read_policy_frames, render_response
+from dipr1.frames import policy_frame
+from dipr1.policies.families import read_policy_frames
+from dipr1.prompts import build_prompt, render_response
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, ProcessorMixin

@@ -1,8 +1,8 @@
 """Compare arms: every metric with its interval, and every difference to the baselines with its own.
 
 All runs of a set are resampled together (:mod:`dipr1.evaluation.intervals`): a resample holds the
-same images, and the same seeds, for every arm. A difference is therefore judged by how it varies itself,
-not by whether two intervals overlap.
+same images, and the same seeds, for every arm. A difference is therefore judged by how it varies
+itself, not by whether two intervals overlap.
 
 Nothing is corrected for the number of comparisons: one p of twenty below 0.05 is what chance gives.
 """
@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from dipr1.artifacts import COMPARISON, read_table
+from dipr1.artifacts.comparison import COMPARISON
+from dipr1.artifacts.images import IMAGES
 from dipr1.errors import UserError
 from dipr1.evaluation.intervals import (
     copies,
@@ -173,7 +174,7 @@ def read_run(path: str) -> Run:
     found = RUN_PATH.search(Path(path).as_posix())
     if found is None:
         raise UserError(f"{path}: expected a path .../ARM/seedN/DATASET.SPLIT.images.parquet")
-    images = Images(read_table(path, "images"))
+    images = Images(IMAGES.read(path))
     return Run(found["arm"], int(found["seed"]), found["set"], str(path), images)
 
 
@@ -287,4 +288,4 @@ def _or_none(value: float) -> float | None:
 
 def comparison_table(rows: Sequence[Compared]) -> pa.Table:
     """The comparison artifact."""
-    return pa.Table.from_pylist([asdict(row) for row in rows], COMPARISON)
+    return pa.Table.from_pylist([asdict(row) for row in rows], COMPARISON.schema)

@@ -7,8 +7,8 @@ undefined (recall where there is nobody to find). Everything is measured in the 
 the rewards, which read the text as they do in training.
 
 Average precision needs a score per box, and an MLLM prints none: :mod:`dipr1.evaluation.scoring`
-has the ones that stand in, and each ranked metric (AP ... JI) says which one it was measured with. With
-several labels, the ranked metrics are means over the labels that occur.
+has the ones that stand in, and each ranked metric (AP ... JI) says which one it was measured with.
+With several labels, the ranked metrics are means over the labels that occur.
 
 With ``--protocol`` the figures are those of a benchmark's official evaluation instead, of
 ground truth and detections in its own files (:mod:`dipr1.evaluation.protocols`).
@@ -26,8 +26,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dipr1.artifacts import IMAGES, box_arrays, ragged, read_table
+from dipr1.artifacts.columns import box_arrays, ragged
+from dipr1.artifacts.images import IMAGES
 from dipr1.artifacts.reward_columns import reward_columns
+from dipr1.artifacts.samples import SAMPLES
 from dipr1.boxes import area
 from dipr1.errors import UserError
 from dipr1.evaluation.answers import Judged, judge_at
@@ -89,7 +91,7 @@ def _columns_read(score: str) -> list[str]:
 
 
 def _read_samples(paths: Sequence[str]) -> pa.Table:
-    return pa.concat_tables(read_table(path, "samples", ["image_id", "boxes"]) for path in paths)
+    return pa.concat_tables(SAMPLES.read(path, ["image_id", "boxes"]) for path in paths)
 
 
 def in_order(table: pa.Table, names: Sequence[str], path: str, annotations: str) -> pa.Table:
@@ -195,7 +197,7 @@ def per_image(
         UserError: the predictions have no such score, or the variance is about other boxes.
     """
     if not annotations.num_rows:
-        return IMAGES.empty_table()
+        return IMAGES.schema.empty_table()
     asked = prompts["labels"].to_pylist()
     columns = reward_columns(prompts, variance)
     scores = box_scores(score, predictions, samples)
@@ -221,11 +223,11 @@ def per_image(
         "labels": prompts["labels"],
         "score": pa.array([score] * len(images), pa.string()),
     } | _by_rule(images)
-    computed = pa.schema([field for field in IMAGES if field.name not in given])
+    computed = pa.schema([field for field in IMAGES.schema if field.name not in given])
     table = pa.Table.from_pylist(figures, computed)
     for name, column in given.items():
         table = table.append_column(name, column)
-    return table.select(IMAGES.names).cast(IMAGES)
+    return table.select(IMAGES.schema.names).cast(IMAGES.schema)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from dipr1.artifacts import ragged
+from dipr1.artifacts.columns import ragged
 from dipr1.evaluation.ranked import Ranked, coco_ap, crowdhuman_ap, log_average_miss_rate_of
 
 RANKED = ("AP", "AP50", "AP75", "AR", "AP_crowdhuman", "MR", "JI")

@@ -22,7 +22,7 @@ from typing import Literal, get_args
 import numpy as np
 import pyarrow as pa
 
-from dipr1.artifacts import box_arrays, ragged
+from dipr1.artifacts.columns import box_arrays, ragged
 from dipr1.boxes import match
 from dipr1.errors import UserError
 

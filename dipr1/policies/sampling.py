@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from dipr1.artifacts import SAMPLES, read_table, whole, write_table
+from dipr1.artifacts.prompts import PROMPTS
+from dipr1.artifacts.samples import SAMPLES
+from dipr1.artifacts.writing import whole
 from dipr1.errors import UserError
 from dipr1.policies.options import Sample
 from dipr1.progress import progress, say
@@ -48,7 +50,7 @@ def sample_to_file(
     """
     from dipr1.policies.load import fingerprint, load_policy, policy_folder
 
-    rows = read_table(args.prompts, "prompts").to_pylist()
+    rows = PROMPTS.read(args.prompts).to_pylist()
     part, parts = shard
     rows = rows[len(rows) * part // parts : len(rows) * (part + 1) // parts]
     images = max(1, options.batch_size // options.num_samples)
@@ -64,10 +66,10 @@ def sample_to_file(
         if path.exists():
             continue
         policy = policy or load_policy(args.policy, args.dtype, args.threads)
-        write_table(_answer(policy, batch, options, seed, part, number), path, "samples")
-    tables = [read_table(folder / f"{k:06d}.parquet", "samples") for k in range(len(batches))]
-    table = pa.concat_tables(tables) if tables else SAMPLES.empty_table()
-    write_table(table, args.output, "samples")
+        SAMPLES.write(_answer(policy, batch, options, seed, part, number), path)
+    tables = [SAMPLES.read(folder / f"{k:06d}.parquet") for k in range(len(batches))]
+    table = pa.concat_tables(tables) if tables else SAMPLES.schema.empty_table()
+    SAMPLES.write(table, args.output)
     shutil.rmtree(folder)
     failed = table["boxes"].null_count
     say(f"{len(rows)} images in, {len(table)} responses out, {failed} with no readable answer")
@@ -107,7 +109,7 @@ def _answer(policy, batch: list[dict], options: Sample, seed: int, shard: int, n
         for row, answers in zip(batch, responses, strict=True)
         for sample, response in enumerate(answers)
     ]
-    return pa.Table.from_pylist(records, SAMPLES)
+    return pa.Table.from_pylist(records, SAMPLES.schema)
 
 
 def record(row: dict, sample: int, response) -> dict:

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dipr1.artifacts import ragged
+from dipr1.artifacts.columns import ragged
 from dipr1.errors import UserError
 
 NUM_PICTURES = 12
@@ -123,10 +123,11 @@ def describe(annotations: pa.Table, rejects: pa.Table | None = None) -> Descript
     Returns:
         A :class:`Description`; `as_dict()` gives it as plain dictionaries.
 
-    >>> from dipr1.artifacts import ANNOTATIONS, REJECTS
+    >>> from dipr1.artifacts.annotations import ANNOTATIONS
+    >>> from dipr1.artifacts.rejects import REJECTS
     >>> row = {"image_id": "a", "width": 40, "height": 20, "boxes": [[0, 0, 5, 10]]}
     >>> row |= {"labels": ["person"], "ignore": [False], "visibility": [None]}
-    >>> card = describe(pa.Table.from_pylist([row], ANNOTATIONS), REJECTS.empty_table())
+    >>> card = describe(pa.Table.from_pylist([row], ANNOTATIONS.schema), REJECTS.schema.empty_table())
     >>> card.labels, card.box_height["50%"], card.height_share["max"], card.rejects
     ({'person': 1}, 10.0, 0.5, {})
     """
@@ -203,8 +204,8 @@ def _density(counts: np.ndarray) -> list[Bin]:
 def as_text(description: Description) -> str:
     """The numbers as lines for a terminal.
 
-    >>> from dipr1.artifacts import ANNOTATIONS
-    >>> print(as_text(describe(ANNOTATIONS.empty_table())))
+    >>> from dipr1.artifacts.annotations import ANNOTATIONS
+    >>> print(as_text(describe(ANNOTATIONS.schema.empty_table())))
     images      0
     objects     0 (0.0 per image; 0 images have none)
     ignored     0 boxes (0.0 %)

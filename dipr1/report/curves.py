@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import escape
 
-from dipr1.artifacts import ragged
+from dipr1.artifacts.columns import ragged
 from dipr1.evaluation.looks import Reliability, reliability
 from dipr1.report.results import Results
 

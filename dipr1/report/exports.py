@@ -13,7 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from dipr1.artifacts import whole, write_table
+from dipr1.artifacts.comparison import COMPARISON
+from dipr1.artifacts.writing import whole
 from dipr1.evaluation.comparison import Compared, comparison_table
 from dipr1.report.catalogue import METRICS, Metric
 
@@ -239,7 +240,7 @@ def write_exports(rows: Sequence[Compared], folder: Path) -> list[Path]:
         The four paths.
     """
     paths = [Path(folder) / f"{STEM}{suffix}" for suffix in (".parquet", ".md", ".csv", ".tex")]
-    write_table(comparison_table(rows), paths[0], "comparison")
+    COMPARISON.write(comparison_table(rows), paths[0])
     for path, text in zip(paths[1:], (markdown(rows), csv_text(rows), latex(rows)), strict=True):
         with whole(path) as part:
             part.write_text(text, encoding="utf-8")

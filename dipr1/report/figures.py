@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from dipr1.artifacts import ragged, whole
+from dipr1.artifacts.columns import ragged
+from dipr1.artifacts.writing import whole
 from dipr1.report.catalogue import METRICS
 from dipr1.report.curves import QUANTITIES, mean_over_seeds, runs_of, smooth
 from dipr1.report.results import Results

@@ -18,7 +18,8 @@ import pyarrow as pa
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from dipr1.artifacts import read_table
+from dipr1.artifacts.samples import SAMPLES
+from dipr1.artifacts.variance import VARIANCE
 from dipr1.errors import UserError
 from dipr1.report.cards import Description
 from dipr1.report.catalogue import GROUPS, LOOKING, METRICS, Metric, interval, number, show
@@ -92,8 +93,8 @@ def _viewer(
                     f"--predictions: those of arm {arm!r}, seed {key[1]} on {dataset!r} are"
                     " missing; give their file too"
                 )
-            tables[arm] = read_table(predictions[key], "samples", ANSWER_COLUMNS)
-        regions = read_table(variance[dataset], "variance") if dataset in variance else None
+            tables[arm] = SAMPLES.read(predictions[key], ANSWER_COLUMNS)
+        regions = VARIANCE.read(variance[dataset]) if dataset in variance else None
         sets.append(
             EvaluationSet(dataset, annotations[dataset], tables, regions, audits.get(dataset))
         )

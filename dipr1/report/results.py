@@ -14,7 +14,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from dipr1.artifacts import read_table
+from dipr1.artifacts.images import IMAGES
+from dipr1.artifacts.metrics import METRICS
+from dipr1.artifacts.training_log import TRAINING_LOG
 from dipr1.errors import UserError
 from dipr1.evaluation.comparison import Compared, compare
 
@@ -145,7 +147,7 @@ def read_results(metrics: Sequence[str], training_logs: Sequence[str]) -> Result
     measured = {}
     for path in metrics:
         arm, seed, dataset = run_of(path)
-        table = read_table(path, "metrics", ["name", "value"]).to_pydict()
+        table = METRICS.read(path, ["name", "value"]).to_pydict()
         measured[arm, seed, dataset] = dict(zip(table["name"], table["value"], strict=True))
     arms = list(dict.fromkeys(arm for arm, _, _ in measured))
     arms.sort(key=lambda arm: arm != BASE)  # stable: only `base` moves
@@ -178,7 +180,7 @@ def with_intervals(
         compared=compare(
             images, baselines=results.baselines, trained_on=trained_on, resamples=resamples
         ),
-        images={run_of(path): read_table(path, "images", CURVE_COLUMNS) for path in images},
+        images={run_of(path): IMAGES.read(path, CURVE_COLUMNS) for path in images},
         resamples=resamples,
     )
 
@@ -189,7 +191,7 @@ def _read_log(path: str) -> tuple[tuple[str, int], dict[str, tuple[np.ndarray, n
         raise UserError(
             f"--training-logs: expected .../ARM/seedN/training_log.parquet but got {path}"
         )
-    table = read_table(path, "training_log")
+    table = TRAINING_LOG.read(path)
     steps, values = table["step"].to_numpy(), table["value"].to_numpy()
     names = np.array(table["name"].to_pylist(), dtype=object)
     log = {

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dipr1.artifacts import box_arrays
+from dipr1.artifacts.columns import box_arrays
 from dipr1.boxes import iou
 from dipr1.errors import UserError
 from dipr1.evaluation.answers import Judged, judge

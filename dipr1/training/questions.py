@@ -18,7 +18,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dipr1.artifacts import BOXES, PROMPTS, STRINGS, ragged
+from dipr1.artifacts.columns import BOXES, STRINGS, ragged
+from dipr1.artifacts.prompts import PROMPTS
 from dipr1.errors import UserError
 from dipr1.frames import Frame
 from dipr1.prompts import REQUESTS, TINY_PROMPT, build_prompt
@@ -136,7 +137,7 @@ def _reworded(prompts: pa.Table, asked: list[list[str]], wordings: np.ndarray) -
     ]
     columns = {
         "labels": pa.array(asked, STRINGS),
-        "prompt": pa.array(texts, PROMPTS.field("prompt").type),
+        "prompt": pa.array(texts, PROMPTS.schema.field("prompt").type),
     }
     return _replaced(prompts, columns)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from dipr1.artifacts import TRAINING_LOG
+from dipr1.artifacts.training_log import TRAINING_LOG
 from dipr1.errors import UserError
 from dipr1.progress import say
 from dipr1.training.options import Arm, Training
@@ -129,4 +129,4 @@ def log_table(history: list[dict]) -> pa.Table:
         and isinstance(value, int | float)
         and not any(part in name for part in LEFT_OUT)
     ]
-    return pa.Table.from_pylist(rows, TRAINING_LOG)
+    return pa.Table.from_pylist(rows, TRAINING_LOG.schema)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from dipr1.artifacts import write_table
+from dipr1.artifacts.annotations import ANNOTATIONS
+from dipr1.artifacts.prompts import PROMPTS, prompt_rows
+from dipr1.artifacts.rejects import REJECTS
 from dipr1.datasets.converting import (
     _box_rules,
     _check_labels,
@@ -20,7 +22,7 @@ from dipr1.datasets.converting import (
 from dipr1.datasets.formats import READERS
 from dipr1.datasets.images import read_size_table
 from dipr1.errors import UserError
-from dipr1.prompts import prompt_rows, read_policy_frames
+from dipr1.policies.families import read_policy_frames
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -89,7 +91,7 @@ def run(args: argparse.Namespace) -> None:
         sizes, faults = found_sizes(reading, table, has_files=source["images"] is not None)
         annotations, rejects, counts = annotation_rows(reading, sizes, faults, rules)
     rejects_path = args.rejects or str(Path(args.output).with_suffix(".rejects.parquet"))
-    write_table(rejects, rejects_path, "rejects")
+    REJECTS.write(rejects, rejects_path)
     print(_summary(counts, rejects, as_json=args.json), flush=True)
     if args.strict and rejects.num_rows:
         raise UserError(
@@ -98,9 +100,9 @@ def run(args: argparse.Namespace) -> None:
     if not annotations.num_rows:
         reason = f"; first reason: {rejects['reason'][0].as_py()}" if rejects.num_rows else ""
         raise UserError(f"no image is left of {counts['images'].read}{reason}")
-    write_table(annotations, args.output, "annotations")
+    ANNOTATIONS.write(annotations, args.output)
     if frames is not None:
         labels = rules.labels or reading.categories
         if not labels:
             raise UserError("--labels: needed for --prompts, since the annotations name none")
-        write_table(prompt_rows(annotations, labels, frames), args.prompts, "prompts")
+        PROMPTS.write(prompt_rows(annotations, labels, frames), args.prompts)

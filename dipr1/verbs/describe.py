@@ -6,7 +6,9 @@ import argparse
 import json
 from pathlib import Path
 
-from dipr1.artifacts import read_table, whole
+from dipr1.artifacts.annotations import ANNOTATIONS
+from dipr1.artifacts.rejects import REJECTS
+from dipr1.artifacts.writing import whole
 from dipr1.report.cards import as_text, describe, page, sample_pictures
 
 
@@ -26,10 +28,10 @@ def run(args: argparse.Namespace) -> None:
     Raises:
         UserError: a file is missing or not the artifact.
     """
-    annotations = read_table(args.annotations, "annotations")
+    annotations = ANNOTATIONS.read(args.annotations)
     beside = Path(args.annotations).with_suffix(".rejects.parquet")
     path = args.rejects or (beside if beside.is_file() else None)
-    rejects = None if path is None else read_table(path, "rejects")
+    rejects = None if path is None else REJECTS.read(path)
     description = describe(annotations, rejects)
     if args.html:
         name = Path(args.annotations).name.removesuffix(".parquet")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from dipr1.artifacts import whole
+from dipr1.artifacts.writing import whole
 from dipr1.datasets.fetching import ARCHIVES, _check_local, _fetch, _generate
 from dipr1.datasets.formats import READERS
 from dipr1.datasets.sources import SOURCES

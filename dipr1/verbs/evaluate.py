@@ -5,7 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 
-from dipr1.artifacts import read_table, write_table
+from dipr1.artifacts.annotations import ANNOTATIONS
+from dipr1.artifacts.images import IMAGES
+from dipr1.artifacts.metrics import METRICS
+from dipr1.artifacts.prompts import PROMPTS
+from dipr1.artifacts.samples import SAMPLES
+from dipr1.artifacts.variance import VARIANCE
 from dipr1.evaluation.measuring import (
     _columns_read,
     _or_none,
@@ -64,25 +69,25 @@ def run(args: argparse.Namespace) -> None:
     missing = [f"--{name.replace('_', '-')}" for name in needed if not getattr(args, name)]
     if missing:
         args.usage_error(f"the following arguments are required: {', '.join(missing)}")
-    annotations = read_table(args.annotations, "annotations")
+    annotations = ANNOTATIONS.read(args.annotations)
     names = annotations["image_id"].to_pylist()
     images = per_image(
         annotations,
-        in_order(read_table(args.prompts, "prompts"), names, args.prompts, args.annotations),
+        in_order(PROMPTS.read(args.prompts), names, args.prompts, args.annotations),
         in_order(
-            read_table(args.predictions, "samples", _columns_read(args.score)),
+            SAMPLES.read(args.predictions, _columns_read(args.score)),
             names,
             args.predictions,
             args.annotations,
         ),
-        read_table(args.variance, "variance") if args.variance else None,
+        VARIANCE.read(args.variance) if args.variance else None,
         score=args.score,
         samples=_read_samples(args.consistency_samples) if args.score == "consistency" else None,
     )
     values = measure(images)
     if args.images_output:
-        write_table(images, args.images_output, "images")
-    write_table(metrics_table(values, args.score), args.output, "metrics")
+        IMAGES.write(images, args.images_output)
+    METRICS.write(metrics_table(values, args.score), args.output)
     if args.json:
         print(json.dumps({name: _or_none(value) for name, value in values.items()}, indent=2))
     else:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 
-from dipr1.artifacts import read_table, whole
+from dipr1.artifacts.annotations import ANNOTATIONS
+from dipr1.artifacts.writing import whole
 from dipr1.datasets.exporting import coco_document
 
 
@@ -31,7 +32,7 @@ def run(args: argparse.Namespace) -> None:
         UserError: no artifact, or an image that does not lie in ``--images``.
     """
     document = coco_document(
-        read_table(args.annotations, "annotations"), args.images, number_ids=args.number_ids
+        ANNOTATIONS.read(args.annotations), args.images, number_ids=args.number_ids
     )
     with whole(args.output) as part, part.open("w", encoding="utf-8") as file:
         json.dump(document, file, ensure_ascii=False)

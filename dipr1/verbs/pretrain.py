@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from dipr1.artifacts import whole
+from dipr1.artifacts.writing import whole
 from dipr1.demo import tiny
 from dipr1.demo.pretraining import STEPS, _run_stage
 from dipr1.progress import say

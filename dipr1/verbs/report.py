@@ -5,7 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from dipr1.artifacts import read_table, whole
+from dipr1.artifacts.annotations import ANNOTATIONS
+from dipr1.artifacts.audit import AUDIT
+from dipr1.artifacts.rejects import REJECTS
+from dipr1.artifacts.writing import whole
 from dipr1.options import add_options, options
 from dipr1.progress import say
 from dipr1.report.cards import describe
@@ -81,11 +84,11 @@ def run(args: argparse.Namespace) -> None:
     """
     chosen = options(args, Report)
     results = read_results(args.metrics, args.training_logs)
-    every = {set_of(path): read_table(path, "annotations") for path in args.annotations}
+    every = {set_of(path): ANNOTATIONS.read(path) for path in args.annotations}
     annotations = _annotations(results, every)
-    rejects = {set_of(path): read_table(path, "rejects") for path in args.rejects}
+    rejects = {set_of(path): REJECTS.read(path) for path in args.rejects}
     described = {name: describe(table, rejects.get(name)) for name, table in every.items()}
-    audits = {set_of(path): read_table(path, "audit") for path in args.audit}
+    audits = {set_of(path): AUDIT.read(path) for path in args.audit}
     viewer = _viewer(results, args, annotations, audits, chosen.num_images)
     suspicious = suspects(audits, chosen.num_suspects) if chosen.num_suspects else {}
     # last, since it takes longest: by now every file is known to be there

@@ -8,7 +8,10 @@ import shutil
 import warnings
 from pathlib import Path
 
-from dipr1.artifacts import read_table, whole, write_table
+from dipr1.artifacts.prompts import PROMPTS
+from dipr1.artifacts.training_log import TRAINING_LOG
+from dipr1.artifacts.variance import VARIANCE
+from dipr1.artifacts.writing import whole
 from dipr1.errors import UserError
 from dipr1.progress import say
 from dipr1.training.options import Arm, Training
@@ -70,8 +73,8 @@ def run(args: argparse.Namespace) -> None:
     sources += [args.variance] if args.variance else []
     folder = args.checkpoints or args.output.with_suffix(".parts")
     claim(folder, fingerprint(settings, sources))
-    prompts = read_table(args.prompts, "prompts")
-    variance = read_table(args.variance, "variance") if args.variance else None
+    prompts = PROMPTS.read(args.prompts)
+    variance = VARIANCE.read(args.variance) if args.variance else None
     policy = load_policy(args.policy, args.dtype, args.threads)
     if training.freeze_vision:
         freeze_vision(policy.model)
@@ -86,9 +89,7 @@ def run(args: argparse.Namespace) -> None:
         trainer.model.config.use_cache = True
         trainer.model.save_pretrained(part)
         policy.processor.save_pretrained(part)
-        write_table(
-            log_table(trainer.state.log_history), part / "training_log.parquet", "training_log"
-        )
+        TRAINING_LOG.write(log_table(trainer.state.log_history), part / "training_log.parquet")
         shutil.copytree(folder / "tensorboard", part / "tensorboard", dirs_exist_ok=True)
     shutil.rmtree(folder)
     say(f"{args.arm}: {trainer.state.global_step} updates, saved in {args.output}")

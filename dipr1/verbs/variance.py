@@ -46,7 +46,9 @@ def run(args: argparse.Namespace) -> None:
         UserError: an image without samples (unless allowed), samples of an image that is not
             annotated, or the same sample twice.
     """
-    from dipr1.artifacts import write_table
+    from dipr1.artifacts.audit import AUDIT
+    from dipr1.artifacts.audit_images import AUDIT_IMAGES
+    from dipr1.artifacts.variance import VARIANCE
     from dipr1.auditing import image_ranking, judge, suspects
     from dipr1.config import Variance
     from dipr1.options import options
@@ -63,7 +65,7 @@ def run(args: argparse.Namespace) -> None:
     measured = _measured(args.samples, answers, annotated, chosen, found)
     num_malformed = sum(progress(measured, total=num_images, desc="variance"))
     regions, label_iou = _sorted_by_id(found, annotated.ids)
-    write_table(_table(regions, annotated.ids), args.output, "variance")
+    VARIANCE.write(_table(regions, annotated.ids), args.output)
     num_phantoms = int(np.count_nonzero(regions.gt_index < 0))
     say(
         f"{args.output}: {num_images} images, {len(answers.image)} samples, "
@@ -77,7 +79,7 @@ def run(args: argparse.Namespace) -> None:
         images = (annotated.ids, annotated.paths)
         if args.audit:
             table = suspects(regions, verdict, *images, max_rows=chosen.audit_rows)
-            write_table(table, args.audit, "audit")
+            AUDIT.write(table, args.audit)
         if args.audit_images:
             table = image_ranking(regions, verdict, *images, sampled=num_samples > 0)
-            write_table(table, args.audit_images, "audit_images")
+            AUDIT_IMAGES.write(table, args.audit_images)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from dipr1.artifacts import read_table
+from dipr1.artifacts.annotations import ANNOTATIONS
+from dipr1.artifacts.rejects import REJECTS
 from dipr1.cli import main
 from dipr1.report.cards import describe, sample_pictures
 
@@ -35,13 +36,13 @@ def test_there_and_back(converted, tmp_path):
     assert main(["export", str(artifact), "--output", coco]) == 0
     convert = ["convert", "--format", "coco", "--annotations", coco, "--output", str(back)]
     assert main([*convert, "--strict"]) == 0
-    assert read_table(back, "annotations").equals(read_table(artifact, "annotations"))
+    assert ANNOTATIONS.read(back).equals(ANNOTATIONS.read(artifact))
 
 
 def test_the_card_counts_everything(converted):
     name, artifact, _ = converted
-    table = read_table(artifact, "annotations")
-    card = describe(table, read_table(artifact.with_suffix(".rejects.parquet"), "rejects"))
+    table = ANNOTATIONS.read(artifact)
+    card = describe(table, REJECTS.read(artifact.with_suffix(".rejects.parquet")))
     boxes = sum(map(len, table["boxes"].to_pylist()))
     assert (card.num_images, card.num_objects + card.num_ignored) == (table.num_rows, boxes)
     assert sum(card.labels.values()) == card.num_objects > 0

@@ -15,7 +15,10 @@ import pytest
 import yaml
 from PIL import Image
 
-from dipr1.artifacts import box_arrays, read_table
+from dipr1.artifacts.annotations import ANNOTATIONS
+from dipr1.artifacts.columns import box_arrays
+from dipr1.artifacts.prompts import PROMPTS
+from dipr1.artifacts.samples import SAMPLES
 from dipr1.frames import Frame
 
 ARMS = ("base", "sft", "dipr1")
@@ -81,7 +84,7 @@ def test_every_image_and_every_person_arrives(finished, people):
 
 
 def test_boxes_are_the_files_and_inside_the_image(finished, people):
-    annotations = read_table(finished / "results/annotations/coco/train.parquet", "annotations")
+    annotations = ANNOTATIONS.read(finished / "results/annotations/coco/train.parquet")
     boxes = box_arrays(annotations["boxes"])
     for row, found in zip(annotations.to_pylist(), boxes, strict=True):
         with Image.open(finished / row["image"]) as image:
@@ -96,8 +99,8 @@ def test_boxes_are_the_files_and_inside_the_image(finished, people):
 
 
 def test_prompts_are_in_the_models_frame_and_lead_back(finished):
-    annotations = read_table(finished / "results/annotations/coco/train.parquet", "annotations")
-    prompts = read_table(finished / "results/prompts/coco/train.parquet", "prompts")
+    annotations = ANNOTATIONS.read(finished / "results/annotations/coco/train.parquet")
+    prompts = PROMPTS.read(finished / "results/prompts/coco/train.parquet")
     image_boxes = box_arrays(annotations["boxes"])
     for row, boxes, original in zip(
         prompts.to_pylist(), box_arrays(prompts["gt_boxes"]), image_boxes, strict=True
@@ -125,7 +128,7 @@ def test_statistics_cover_every_person_that_counts(finished):
 @pytest.mark.parametrize("arm", ARMS)
 def test_every_arm_answers_for_every_image_and_is_scored(finished, arm):
     folder = f"{arm}/seed0/coco.train.parquet"
-    predictions = read_table(finished / "results/predictions" / folder, "samples")
+    predictions = SAMPLES.read(finished / "results/predictions" / folder)
     assert predictions.num_rows == 19
     for boxes in box_arrays(predictions["boxes"]):
         assert boxes is None or boxes.shape[1] == 4

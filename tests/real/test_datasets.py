@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dipr1.artifacts import box_arrays, read_table
+from dipr1.artifacts.annotations import ANNOTATIONS
+from dipr1.artifacts.columns import box_arrays
 from dipr1.cli import main
 from dipr1.datasets.formats import crowdhuman
 
@@ -37,7 +38,7 @@ def test_coco128_is_read_to_the_last_box(coco128, tmp_path, capsys):
     assert counts["boxes"]["kept"] == len(people)
     assert counts["boxes"]["other_labels"] == len(document["annotations"]) - len(people)
 
-    table = read_table(output, "annotations")
+    table = ANNOTATIONS.read(output)
     for row, boxes in zip(table.to_pylist(), box_arrays(table["boxes"]), strict=True):
         own = [a["bbox"] for a in people if str(a["image_id"]) == row["image_id"]]
         expected = np.array(own, np.float64).reshape(-1, 4)
@@ -59,7 +60,7 @@ def converted(shared_data: Path, tmp_path: Path, capsys):
         files = ["--annotations", str(path), "--output", str(output)]
         assert main(["convert", "--format", kind, *files, *flags, "--json"]) == 0
         counts = json.loads(capsys.readouterr().out)
-        return counts, read_table(output, "annotations").to_pylist()
+        return counts, ANNOTATIONS.read(output).to_pylist()
 
     return run
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dipr1.artifacts import box_arrays, read_table
+from dipr1.artifacts.annotations import ANNOTATIONS
+from dipr1.artifacts.columns import box_arrays
 from dipr1.cli import main
 from dipr1.datasets.formats import READERS
 from dipr1.datasets.reading import ANY_LABEL, Reading
@@ -71,7 +72,7 @@ def test_uavdt(folder, tmp_path, capsys):
 
     assert counts["images"]["kept"] == len(frames)
     assert counts["boxes"]["kept"] == lines + regions == 2117
-    table = read_table(output, "annotations").to_pylist()
+    table = ANNOTATIONS.read(output).to_pylist()
     assert sum(flag for row in table for flag in row["ignore"]) == regions == 265
     kept = Counter(
         label
@@ -95,7 +96,7 @@ def test_mot15(folder, tmp_path, capsys):
 
     assert counts["images"]["kept"] == len(frames) == 71 + 179
     assert counts["boxes"]["kept"] == 359 + 1156
-    annotations = read_table(output, "annotations")
+    annotations = ANNOTATIONS.read(output)
     boxes = dict(
         zip(annotations["image_id"].to_pylist(), box_arrays(annotations["boxes"]), strict=True)
     )
@@ -117,7 +118,7 @@ def test_kitti(folder, tmp_path, capsys):
     assert counts["images"]["kept"] == len(rows)
     assert counts["boxes"]["kept"] == asked + types["DontCare"] == 6
     assert counts["boxes"]["other_labels"] == types.total() - 6
-    table = read_table(output, "annotations").to_pylist()
+    table = ANNOTATIONS.read(output).to_pylist()
     assert [row["ignore"] for row in table] == [[False], [False] + [True] * 4, []]
 
 
@@ -151,7 +152,7 @@ def test_pennfudan(folder, tmp_path, capsys):
 
     assert counts["images"]["kept"] == len(texts) == 8
     assert counts["boxes"]["kept"] == sum(announced.values()) == 17
-    annotations = read_table(output, "annotations")
+    annotations = ANNOTATIONS.read(output)
     for name, boxes in zip(
         annotations["image_id"].to_pylist(), box_arrays(annotations["boxes"]), strict=True
     ):

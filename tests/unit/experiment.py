@@ -12,10 +12,14 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from dipr1.artifacts import ANNOTATIONS, SAMPLES, VARIANCE, write_table
+from dipr1.artifacts.annotations import ANNOTATIONS
+from dipr1.artifacts.prompts import PROMPTS, prompt_rows
+from dipr1.artifacts.samples import SAMPLES
+from dipr1.artifacts.training_log import TRAINING_LOG
+from dipr1.artifacts.variance import VARIANCE
 from dipr1.demo.scenes import Scene, scene
-from dipr1.frames import Frame
-from dipr1.prompts import PolicyFrames, prompt_rows, render_response
+from dipr1.frames import Frame, PolicyFrames
+from dipr1.prompts import render_response
 from dipr1.regions import box_variance
 from dipr1.responses import parse_response
 
@@ -79,22 +83,18 @@ def _write_set(folder: Path, name: str, scenes: list[Scene]) -> None:
         rng = np.random.default_rng([7, index])
         samples = [_found(drawn, RECIPES["base"], rng) for _ in range(8)]
         for number, region in enumerate(box_variance(samples, drawn.boxes, drawn.ignore_boxes)):
-            columns = {name: getattr(region, name, None) for name in VARIANCE.names}
+            columns = {name: getattr(region, name, None) for name in VARIANCE.schema.names}
             boxes = {name: getattr(region, name).tolist() for name in ("box", "hull")}
             regions.append(columns | boxes | {"image_id": str(index), "region": number})
-    annotations = pa.Table.from_pylist(rows, ANNOTATIONS)
-    write_table(
-        annotations, folder / f"results/annotations/{dataset}/{split}.parquet", "annotations"
-    )
-    write_table(
+    annotations = pa.Table.from_pylist(rows, ANNOTATIONS.schema)
+    ANNOTATIONS.write(annotations, folder / f"results/annotations/{dataset}/{split}.parquet")
+    PROMPTS.write(
         prompt_rows(annotations, ["person"], FRAME),
         folder / f"results/prompts/{dataset}/{split}.parquet",
-        "prompts",
     )
-    write_table(
-        pa.Table.from_pylist(regions, VARIANCE),
+    VARIANCE.write(
+        pa.Table.from_pylist(regions, VARIANCE.schema),
         folder / f"results/variance/{dataset}/{split}.parquet",
-        "variance",
     )
 
 
@@ -150,8 +150,8 @@ def answer(drawn: Scene, recipe: Recipe, rng: np.random.Generator) -> str:
 
 def write_predictions(path: Path, texts: list[str]) -> None:
     """Write the responses to images "0", "1", ... as a samples artifact."""
-    write_table(
-        pa.Table.from_pylist([*map(_sample, range(len(texts)), texts)], SAMPLES), path, "samples"
+    SAMPLES.write(
+        pa.Table.from_pylist([*map(_sample, range(len(texts)), texts)], SAMPLES.schema), path
     )
 
 
@@ -190,7 +190,7 @@ def _write_log(folder: Path, arm: str, seed: int, updates: int) -> None:
             values["entropy"] = 0.4 - 0.3 * rise + 0.01 * rng.standard_normal()
         rows += [{"step": step, "name": name, "value": value} for name, value in values.items()]
     path = folder / f"results/policies/{arm}/seed{seed}/training_log.parquet"
-    write_table(pa.Table.from_pylist(rows), path, "training_log")
+    TRAINING_LOG.write(pa.Table.from_pylist(rows), path)
 
 
 def files(folder: Path, kind: str) -> list[str]:

@@ -7,7 +7,9 @@ import polars
 import pyarrow as pa
 import pytest
 
-from dipr1.artifacts import SCHEMAS, read_table
+from dipr1.artifacts import artifact_named
+from dipr1.artifacts.audit import AUDIT
+from dipr1.artifacts.audit_images import AUDIT_IMAGES
 from dipr1.auditing import KINDS, Verdict, image_ranking, judge, suspects
 from dipr1.boxes import iou
 from dipr1.cli import main
@@ -152,8 +154,8 @@ def tables(samples: list[list], truth: list[list], ids: list[str], max_rows: int
     found = suspects(regions, verdict, names, paths, max_rows)
     ranking = image_ranking(regions, verdict, names, paths, sampled)
     return (
-        found.cast(SCHEMAS["audit"]).to_pylist(),
-        ranking.cast(SCHEMAS["audit_images"]).to_pylist(),
+        found.cast(artifact_named("audit").schema).to_pylist(),
+        ranking.cast(artifact_named("audit_images").schema).to_pylist(),
     )
 
 
@@ -238,8 +240,8 @@ def test_planted_errors_are_ranked_first(tmp_path):
     words = ["variance", shard, "--annotations", annotations]
     words += [word for name, path in paths.items() for word in (f"--{name}", path)]
     assert main(words) == 0
-    assert read_table(paths["audit"], "audit").schema == SCHEMAS["audit"]
-    assert read_table(paths["audit-images"], "audit_images").schema == SCHEMAS["audit_images"]
+    assert AUDIT.read(paths["audit"]).schema == artifact_named("audit").schema
+    assert AUDIT_IMAGES.read(paths["audit-images"]).schema == artifact_named("audit_images").schema
 
     def is_planted(image_id: str, kind: str, region: int, box: list[float]) -> bool:
         if kind == "missing_label":
@@ -282,5 +284,5 @@ def test_no_images(tmp_path):
     words += ["--output", str(tmp_path / "variance.parquet")]
     words += ["--audit", str(tmp_path / "a.parquet"), "--audit-images", str(tmp_path / "i.parquet")]
     assert main(words) == 0
-    assert read_table(tmp_path / "a.parquet", "audit").num_rows == 0
-    assert read_table(tmp_path / "i.parquet", "audit_images").num_rows == 0
+    assert AUDIT.read(tmp_path / "a.parquet").num_rows == 0
+    assert AUDIT_IMAGES.read(tmp_path / "i.parquet").num_rows == 0

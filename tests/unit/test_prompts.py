@@ -9,18 +9,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from dipr1.artifacts import ANNOTATIONS, PROMPTS, box_arrays
+from dipr1.artifacts.annotations import ANNOTATIONS
+from dipr1.artifacts.columns import box_arrays
+from dipr1.artifacts.prompts import PROMPTS, prompt_rows
 from dipr1.errors import UserError
-from dipr1.frames import Frame
-from dipr1.prompts import (
-    FAMILIES,
-    PolicyFrames,
-    build_prompt,
-    policy_frame,
-    prompt_rows,
-    read_policy_frames,
-    render_response,
-)
+from dipr1.frames import Frame, PolicyFrames, policy_frame
+from dipr1.policies.families import FAMILIES, read_policy_frames
+from dipr1.prompts import build_prompt, render_response
 from dipr1.responses import parse_response
 
 TINY = read_policy_frames("tiny")
@@ -226,7 +221,7 @@ def annotations(num_images: int, seed: int = 0) -> pa.Table:
                 "visibility": [None] * count,
             }
         )
-    return pa.Table.from_pylist(rows, schema=ANNOTATIONS)
+    return pa.Table.from_pylist(rows, schema=ANNOTATIONS.schema)
 
 
 @pytest.mark.parametrize("policy", [TINY, PolicyFrames("absolute"), PolicyFrames("thousandths")])
@@ -235,7 +230,7 @@ def test_rows_equal_a_loop_over_the_images(policy):
     # Slices and several chunks are what a reader of a large file is given.
     table = pa.concat_tables([source.slice(0, 7), source.slice(11, 20), source.slice(35)])
     rows = prompt_rows(table, ["person", "rider"], policy)
-    assert rows.schema == PROMPTS
+    assert rows.schema == PROMPTS.schema
     assert rows.num_rows == table.num_rows
     ground_truth, ignored = box_arrays(rows["gt_boxes"]), box_arrays(rows["ignore_boxes"])
     for index, (image, row) in enumerate(zip(table.to_pylist(), rows.to_pylist(), strict=True)):
@@ -258,12 +253,12 @@ def test_rows_equal_a_loop_over_the_images(policy):
 
 def test_no_images_give_no_rows():
     rows = prompt_rows(annotations(0), ["person"], TINY)
-    assert rows.num_rows == 0 and rows.schema == PROMPTS
+    assert rows.num_rows == 0 and rows.schema == PROMPTS.schema
 
 
 def test_an_image_that_the_processor_refuses_is_named():
     rows = annotations(2).to_pylist()
     rows[1] |= {"width": 4000, "height": 10, "image": "images/thin.jpg"}
-    table = pa.Table.from_pylist(rows, schema=ANNOTATIONS)
+    table = pa.Table.from_pylist(rows, schema=ANNOTATIONS.schema)
     with pytest.raises(UserError, match="images/thin.jpg: .*4000 x 10"):
         prompt_rows(table, ["person"], PolicyFrames("absolute"))

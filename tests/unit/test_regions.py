@@ -9,7 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dipr1.artifacts import SCHEMAS, read_table, write_table
+from dipr1.artifacts import artifact_named
+from dipr1.artifacts.annotations import ANNOTATIONS
+from dipr1.artifacts.samples import SAMPLES
+from dipr1.artifacts.variance import VARIANCE
 from dipr1.boxes import area, clip
 from dipr1.cli import main
 from dipr1.regions import Region, box_variance, look_targets
@@ -215,8 +218,11 @@ def test_look_targets_in_order():
 def filled(columns: dict, schema_name: str) -> pa.Table:
     """A table of the artifact, null where nothing is given."""
     num_rows = len(columns["image_id"])
-    values = {name: columns.get(name, [None] * num_rows) for name in SCHEMAS[schema_name].names}
-    return pa.table(values, schema=SCHEMAS[schema_name])
+    values = {
+        name: columns.get(name, [None] * num_rows)
+        for name in artifact_named(schema_name).schema.names
+    }
+    return pa.table(values, schema=artifact_named(schema_name).schema)
 
 
 def write_annotations(path, images: dict[str, tuple[list, list]], width=100, height=80) -> str:
@@ -228,7 +234,7 @@ def write_annotations(path, images: dict[str, tuple[list, list]], width=100, hei
         "boxes": [boxes for boxes, _ in images.values()],
         "ignore": [ignore for _, ignore in images.values()],
     }
-    write_table(filled(table, "annotations"), path, "annotations")
+    ANNOTATIONS.write(filled(table, "annotations"), path)
     return str(path)
 
 
@@ -238,7 +244,7 @@ def write_samples(path, samples: list[tuple[str, int, list | None]]) -> str:
         "sample": [number for _, number, _ in samples],
         "boxes": [boxes for _, _, boxes in samples],
     }
-    write_table(filled(table, "samples"), path, "samples")
+    SAMPLES.write(filled(table, "samples"), path)
     return str(path)
 
 
@@ -248,7 +254,7 @@ IMAGES = {
     "a": ([], []),
     "c,1": ([BOX, [50.0, 0.0, 70.0, 30.0]], [False, False]),
 }
-SAMPLES = [
+SAMPLED = [
     ("c,1", 1, [[50.0, 0.0, 72.0, 30.0]]),
     ("c,1", 0, [BOX, [50.0, -9.0, 70.0, 30.0], [120.0, 10.0, 140.0, 30.0]]),
     ("b", 0, [BOX, [1.0, 1.0, 5.0, 5.0]]),
@@ -269,11 +275,11 @@ def variance(shards, annotations, output, *more) -> int:
 
 
 def test_the_artifact(tmp_path, annotations, capsys):
-    shard = write_samples(tmp_path / "0.parquet", SAMPLES)
+    shard = write_samples(tmp_path / "0.parquet", SAMPLED)
     output = tmp_path / "out" / "variance.parquet"
     assert variance([shard], annotations, output) == 0
     table = polars.read_parquet(output)
-    assert read_table(output, "variance").schema == SCHEMAS["variance"]
+    assert VARIANCE.read(output).schema == artifact_named("variance").schema
     assert table["image_id"].to_list() == ["a", "b", "c,1", "c,1"]
     assert table["region"].to_list() == [0, 0, 0, 1]
     assert table["kind"].to_list() == ["phantom", "object", "object", "object"]
@@ -291,7 +297,7 @@ def test_the_artifact(tmp_path, annotations, capsys):
 
 
 def test_the_artifact_equals_the_function(tmp_path, annotations):
-    shard = write_samples(tmp_path / "0.parquet", SAMPLES)
+    shard = write_samples(tmp_path / "0.parquet", SAMPLED)
     options = ["--match-iou", "0.4", "--v0", "0.02"]
     assert variance([shard], annotations, tmp_path / "v.parquet", *options) == 0
     table = polars.read_parquet(tmp_path / "v.parquet").filter(polars.col("image_id") == "c,1")
@@ -301,9 +307,9 @@ def test_the_artifact_equals_the_function(tmp_path, annotations):
 
 
 def test_shards_and_their_order_do_not_matter(tmp_path, annotations):
-    whole = write_samples(tmp_path / "whole.parquet", SAMPLES)
+    whole = write_samples(tmp_path / "whole.parquet", SAMPLED)
     # An image's samples lie in both.
-    parts = [write_samples(tmp_path / f"{k}.parquet", SAMPLES[k::2]) for k in range(2)]
+    parts = [write_samples(tmp_path / f"{k}.parquet", SAMPLED[k::2]) for k in range(2)]
     contents = set()
     for number, shards in enumerate([[whole], parts, parts[::-1], [whole]]):
         output = tmp_path / f"variance{number}.parquet"
@@ -313,7 +319,7 @@ def test_shards_and_their_order_do_not_matter(tmp_path, annotations):
 
 
 def test_an_image_without_samples_is_an_error(tmp_path, annotations, capsys):
-    shard = write_samples(tmp_path / "0.parquet", SAMPLES[:4])
+    shard = write_samples(tmp_path / "0.parquet", SAMPLED[:4])
     output = tmp_path / "variance.parquet"
     assert variance([shard], annotations, output) == 1
     error = capsys.readouterr().err
@@ -324,13 +330,13 @@ def test_an_image_without_samples_is_an_error(tmp_path, annotations, capsys):
 
 
 def test_samples_of_an_unknown_image_are_an_error(tmp_path, annotations, capsys):
-    shard = write_samples(tmp_path / "0.parquet", [*SAMPLES, ("d", 0, [])])
+    shard = write_samples(tmp_path / "0.parquet", [*SAMPLED, ("d", 0, [])])
     assert variance([shard], annotations, tmp_path / "variance.parquet") == 1
     assert "image 'd' has samples but no annotation" in capsys.readouterr().err
 
 
 def test_a_shard_given_twice_is_an_error(tmp_path, annotations, capsys):
-    shard = write_samples(tmp_path / "0.parquet", SAMPLES)
+    shard = write_samples(tmp_path / "0.parquet", SAMPLED)
     assert variance([shard, shard], annotations, tmp_path / "variance.parquet") == 1
     assert "sample 1 of image 'c,1' is given twice" in capsys.readouterr().err
 
@@ -339,7 +345,7 @@ def test_no_images(tmp_path):
     annotations = write_annotations(tmp_path / "annotations.parquet", {})
     shard = write_samples(tmp_path / "0.parquet", [])
     assert variance([shard], annotations, tmp_path / "variance.parquet") == 0
-    assert read_table(tmp_path / "variance.parquet", "variance").num_rows == 0
+    assert VARIANCE.read(tmp_path / "variance.parquet").num_rows == 0
 
 
 def test_many_images_are_read_in_pieces(tmp_path):

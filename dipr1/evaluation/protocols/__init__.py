@@ -28,7 +28,7 @@ from typing import Any
 
 import numpy as np
 
-from dipr1.artifacts import whole
+from dipr1.artifacts.writing import whole
 from dipr1.errors import UserError
 from dipr1.evaluation.coco_ap import Objects, coco_summary
 from dipr1.evaluation.jaccard import jaccard_index

@@ -10,15 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dipr1.artifacts import (
-    BOXES,
-    ROW_GROUP_ROWS,
-    SCHEMAS,
-    box_arrays,
-    read_table,
-    whole,
-    write_table,
-)
+from dipr1.artifacts import ROW_GROUP_ROWS, artifact_named, artifact_names
+from dipr1.artifacts.columns import BOXES, box_arrays
+from dipr1.artifacts.metrics import METRICS
+from dipr1.artifacts.samples import SAMPLES
+from dipr1.artifacts.writing import whole
 from dipr1.errors import UserError
 
 
@@ -67,16 +63,16 @@ def test_whole_replaces_a_folder(tmp_path):
 
 
 def test_the_same_table_is_the_same_bytes(tmp_path):
-    write_table(metrics(), tmp_path / "a.parquet", "metrics")
+    METRICS.write(metrics(), tmp_path / "a.parquet")
     # built in two chunks, with columns in another order and a narrower type
     other = pa.concat_tables([metrics().slice(0, 1), metrics().slice(1)])
     other = other.select(["value", "name", "score"])
-    write_table(other, tmp_path / "b.parquet", "metrics")
+    METRICS.write(other, tmp_path / "b.parquet")
     assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
 
 
 def test_row_groups_do_not_depend_on_how_the_table_was_built(tmp_path):
-    write_table(metrics(ROW_GROUP_ROWS + 1), tmp_path / "a.parquet", "metrics")
+    METRICS.write(metrics(ROW_GROUP_ROWS + 1), tmp_path / "a.parquet")
     file = pq.ParquetFile(tmp_path / "a.parquet")
     assert [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)] == [
         ROW_GROUP_ROWS,
@@ -84,37 +80,38 @@ def test_row_groups_do_not_depend_on_how_the_table_was_built(tmp_path):
     ]
 
 
-@pytest.mark.parametrize("name", SCHEMAS)
+@pytest.mark.parametrize("name", artifact_names())
 def test_an_empty_artifact_of_every_kind_opens(tmp_path, name):
     file = tmp_path / "empty.parquet"
-    write_table(SCHEMAS[name].empty_table(), file, name)
-    assert read_table(file, name).schema == SCHEMAS[name]
+    artifact = artifact_named(name)
+    artifact.write(artifact.schema.empty_table(), file)
+    assert artifact.read(file).schema == artifact.schema
     assert pl.read_parquet(file).height == 0
 
 
 def test_what_does_not_fit_the_schema_is_not_written(tmp_path):
     wrong = pa.table({"name": ["a"], "value": ["not a number"], "score": ["order"]})
     with pytest.raises(pa.ArrowInvalid):
-        write_table(wrong, tmp_path / "a.parquet", "metrics")
+        METRICS.write(wrong, tmp_path / "a.parquet")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_reading_what_is_no_artifact_is_one_line(tmp_path):
     with pytest.raises(UserError, match="no such file; it should be a metrics artifact"):
-        read_table(tmp_path / "absent.parquet", "metrics")
+        METRICS.read(tmp_path / "absent.parquet")
     text = tmp_path / "text.parquet"
     text.write_text("hello, this is not Parquet at all")
     with pytest.raises(UserError, match="not a Parquet file") as raised:
-        read_table(text, "metrics")
+        METRICS.read(text)
     assert "\n" not in str(raised.value)
-    write_table(metrics(), tmp_path / "m.parquet", "metrics")
+    METRICS.write(metrics(), tmp_path / "m.parquet")
     with pytest.raises(UserError, match="column 'image_id' is missing; found name, value"):
-        read_table(tmp_path / "m.parquet", "samples")
+        SAMPLES.read(tmp_path / "m.parquet")
 
 
 def test_only_the_wanted_columns_are_read(tmp_path):
-    write_table(metrics(), tmp_path / "m.parquet", "metrics")
-    assert read_table(tmp_path / "m.parquet", "metrics", ["value"]).column_names == ["value"]
+    METRICS.write(metrics(), tmp_path / "m.parquet")
+    assert METRICS.read(tmp_path / "m.parquet", ["value"]).column_names == ["value"]
 
 
 def test_boxes_of_no_rows():

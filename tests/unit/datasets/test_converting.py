@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dipr1.artifacts import box_arrays, read_table
+from dipr1.artifacts.annotations import ANNOTATIONS
+from dipr1.artifacts.columns import box_arrays
+from dipr1.artifacts.prompts import PROMPTS
+from dipr1.artifacts.rejects import REJECTS
 from dipr1.cli import main
 from dipr1.datasets.converting import Count, file_digest
 from dipr1.datasets.formats import READERS
@@ -50,13 +53,13 @@ def convert(document: dict, *flags: str) -> int:
 
 
 def rejects() -> list[tuple[str, str]]:
-    rows = read_table("out/r.parquet", "rejects").to_pylist()
+    rows = REJECTS.read("out/r.parquet").to_pylist()
     return [(row["record"], row["reason"]) for row in rows]
 
 
 def test_rows_are_sorted_clipped_and_complete(source, capsys):
     assert convert(source) == 0
-    table = read_table("out/a.parquet", "annotations")
+    table = ANNOTATIONS.read("out/a.parquet")
     rows = {row["image_id"]: row for row in table.to_pylist()}
     assert list(rows) == ["1", "10", "2"]  # as text
     assert rows["1"]["image"] == "images/one.png"
@@ -78,7 +81,7 @@ def test_rows_are_sorted_clipped_and_complete(source, capsys):
 
 def test_other_labels_can_be_asked_for_too(source):
     assert convert(source, "--labels", "person", "car") == 0
-    table = read_table("out/a.parquet", "annotations")
+    table = ANNOTATIONS.read("out/a.parquet")
     assert table["labels"][0].as_py() == ["person", "car", "person"]
 
 
@@ -95,7 +98,7 @@ def test_what_lies_outside_the_image_is_rejected(source, capsys):
     printed = capsys.readouterr().out.splitlines()
     assert printed[2] == "  boxes in 8 = kept 3 + rejected 3 + other labels 2"
     assert printed[3] == f"  rejected 3: {outside}"
-    boxes = np.concatenate(box_arrays(read_table("out/a.parquet", "annotations")["boxes"]))
+    boxes = np.concatenate(box_arrays(ANNOTATIONS.read("out/a.parquet")["boxes"]))
     assert (boxes[:, 2:] > boxes[:, :2]).all()
 
 
@@ -111,7 +114,7 @@ def test_an_unusable_image_is_rejected_with_its_boxes(source, capsys):
         ("annotations[1]", "its image is rejected"),
         ("annotations[3]", "its image is rejected"),
     ]
-    raws = [row["raw"] for row in read_table("out/r.parquet", "rejects").to_pylist()]
+    raws = [row["raw"] for row in REJECTS.read("out/r.parquet").to_pylist()]
     assert json.loads(raws[1]) == source["images"][2]
     assert json.loads(raws[3]) == source["annotations"][1]
     assert capsys.readouterr().out.startswith("rows in 7 = kept 1 + rejected 5 + other labels 1\n")
@@ -164,8 +167,8 @@ def test_counts_that_do_not_add_up_are_a_fault_of_the_program():
 
 def test_prompts_are_in_the_frame_of_the_policy(source):
     assert convert(source, "--prompts", "out/p.parquet") == 0
-    annotations = read_table("out/a.parquet", "annotations")
-    prompts = read_table("out/p.parquet", "prompts")
+    annotations = ANNOTATIONS.read("out/a.parquet")
+    prompts = PROMPTS.read("out/p.parquet")
     assert prompts["image_id"] == annotations["image_id"]
     assert prompts["gt_boxes"][0].as_py() == [[96.0, pytest.approx(85.3333, abs=1e-4), 128, 128]]
     assert len(prompts["ignore_boxes"][0].as_py()) == 1
@@ -210,14 +213,14 @@ def test_one_file_alone_is_enough(source):
     Path("coco.json").write_text(json.dumps(source))
     command = "convert --format coco --annotations coco.json --output out/a.parquet"
     assert main(command.split()) == 0
-    rows = read_table("out/a.parquet", "annotations").to_pylist()
+    rows = ANNOTATIONS.read("out/a.parquet").to_pylist()
     assert [(row["image"], row["width"]) for row in rows] == [
         ("one.png", 40),
         ("ten.png", 40),
         ("two.png", 64),
     ]
     assert rows[0]["labels"] == ["person", "car", "person"]
-    assert read_table("out/a.rejects.parquet", "rejects").num_rows == 0
+    assert REJECTS.read("out/a.rejects.parquet").num_rows == 0
 
 
 @pytest.mark.parametrize(
@@ -233,14 +236,14 @@ def test_sizes_that_nothing_else_tells_come_from_a_table(source, name, text):
     Path("coco.json").write_text(json.dumps(source))
     command = f"convert --format coco --annotations coco.json --output a.parquet --sizes {name}"
     assert main(command.split()) == 0
-    rows = read_table("a.parquet", "annotations").to_pylist()
+    rows = ANNOTATIONS.read("a.parquet").to_pylist()
     assert [(row["width"], row["height"]) for row in rows] == [(40, 30), (40, 30), (64, 48)]
 
 
 def test_the_files_own_size_wins_over_the_tables(source):
     Path("sizes.json").write_text('{"2": [48, 64]}')
     assert convert(source, "--sizes", "sizes.json") == 0
-    rows = read_table("out/a.parquet", "annotations").to_pylist()
+    rows = ANNOTATIONS.read("out/a.parquet").to_pylist()
     assert [(row["width"], row["height"]) for row in rows] == [(40, 30)] * 3
 
 
@@ -258,11 +261,11 @@ def test_an_image_of_unknown_size_is_rejected(source):
 
 def test_ignore_labels_become_ignore_regions_of_the_first_label(source, capsys):
     assert convert(source, "--ignore-labels", "car", "--prompts", "out/p.parquet") == 0
-    row = read_table("out/a.parquet", "annotations").to_pylist()[0]
+    row = ANNOTATIONS.read("out/a.parquet").to_pylist()[0]
     assert row["labels"] == ["person"] * 3
     assert row["ignore"] == [False, True, True]
     assert capsys.readouterr().out.splitlines()[2] == "  boxes in 4 = kept 4 + rejected 0"
-    assert len(read_table("out/p.parquet", "prompts")["ignore_boxes"][0].as_py()) == 2
+    assert len(PROMPTS.read("out/p.parquet")["ignore_boxes"][0].as_py()) == 2
 
 
 def test_a_box_mostly_outside_is_rejected_where_asked(source):
@@ -285,7 +288,7 @@ def test_small_boxes_are_ignored_where_asked(source):
         {"image_id": 1, "category_id": 1, "bbox": [30, 0, 30, 5]},  # clipped to 10 x 5
     ]
     assert convert(source, "--min-size", "12") == 0
-    assert read_table("out/a.parquet", "annotations")["ignore"][0].as_py() == [False, True, True]
+    assert ANNOTATIONS.read("out/a.parquet")["ignore"][0].as_py() == [False, True, True]
 
 
 @pytest.mark.parametrize(
@@ -321,7 +324,7 @@ def test_half_a_character_is_written_as_its_escape(source):
     source["annotations"][2] |= {"bbox": None, "note": "\udfff"}
     assert convert(source) == 0
     assert rejects()[0] == ("images[0]", "its id or file name is no valid text")
-    raws = read_table("out/r.parquet", "rejects")["raw"].to_pylist()
+    raws = REJECTS.read("out/r.parquet")["raw"].to_pylist()
     assert '"\\ud800.png"' in raws[0] and '"\\udfff"' in raws[1]
 
 
@@ -333,7 +336,7 @@ def test_a_box_of_each_kind_is_asked_for_by_name(tmp_path, monkeypatch):
     for box, corner in (("full", 0), ("visible", 1), ("head", 2)):
         command = "convert --format crowdhuman --annotations a.odgt --sizes sizes.json --output a"
         assert main([*command.split(), "--box", box]) == 0
-        row = read_table("a", "annotations").to_pylist()[0]
+        row = ANNOTATIONS.read("a").to_pylist()[0]
         assert row["boxes"] == [[corner, corner, 9, 9]]
         assert (row["width"], row["height"]) == (200, 100)
 

@@ -13,11 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dipr1.artifacts import ANNOTATIONS, read_table, write_table
+from dipr1.artifacts import artifact_named
+from dipr1.artifacts.annotations import ANNOTATIONS
+from dipr1.artifacts.prompts import prompt_rows
 from dipr1.cli import main
 from dipr1.datasets.exporting import coco_document
 from dipr1.errors import UserError
-from dipr1.prompts import PolicyFrames, prompt_rows
+from dipr1.frames import PolicyFrames
 
 TEXT = st.text(string.ascii_letters + string.digits + ",/ é人", min_size=1, max_size=8)
 LABELS = ["person", "rider", "Auto ü"]
@@ -58,16 +60,16 @@ def artifacts(draw) -> pa.Table:
     identifier = draw(st.sampled_from([TEXT, st.integers(0, 10**12).map(str)]))
     ids = sorted(draw(st.sets(identifier, min_size=1, max_size=4)))
     found = [draw(rows(image_id)) for image_id in ids]
-    return pa.Table.from_pylist(found, ANNOTATIONS)
+    return pa.Table.from_pylist(found, ANNOTATIONS.schema)
 
 
 def there_and_back(table: pa.Table, folder: Path, *flags: str) -> pa.Table:
     first, second, coco = (str(folder / name) for name in ("a.parquet", "b.parquet", "coco.json"))
-    write_table(table, first, "annotations")
+    ANNOTATIONS.write(table, first)
     assert main(["export", first, "--output", coco, *flags]) == 0
     convert = ["convert", "--format", "coco", "--annotations", coco, "--output", second, "--strict"]
     assert main(convert) == 0
-    return read_table(second, "annotations")
+    return ANNOTATIONS.read(second)
 
 
 @given(table=artifacts().filter(lambda table: any(table["labels"].to_pylist())))
@@ -88,7 +90,7 @@ def one(**changes) -> pa.Table:
         "ignore": [False, True],
         "visibility": [0.3, None],
     }
-    return pa.Table.from_pylist([row | changes], ANNOTATIONS)
+    return pa.Table.from_pylist([row | changes], ANNOTATIONS.schema)
 
 
 def test_numbers_and_order_that_float32_makes_awkward():
@@ -145,13 +147,13 @@ def test_file_names_relative_to_a_folder():
 
 
 def test_no_images_and_no_boxes():
-    assert coco_document(ANNOTATIONS.empty_table())["images"] == []
+    assert coco_document(ANNOTATIONS.schema.empty_table())["images"] == []
     empty = one(boxes=[], labels=[], ignore=[], visibility=[])
     assert coco_document(empty)["annotations"] == []
 
 
 def test_the_same_artifact_is_the_same_file(tmp_path):
-    write_table(one(), tmp_path / "a.parquet", "annotations")
+    ANNOTATIONS.write(one(), tmp_path / "a.parquet")
     for name in ("a.json", "b.json"):
         assert main(["export", str(tmp_path / "a.parquet"), "--output", str(tmp_path / name)]) == 0
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
@@ -176,7 +178,7 @@ def artifact(request, tmp_path) -> tuple[str, list[dict]]:
     if request.param == "prompts":
         table = prompt_rows(annotations, ["person", "rider"], PolicyFrames("thousandths"))
     path = str(tmp_path / "artifact.parquet")
-    write_table(table, path, request.param)
+    artifact_named(request.param).write(table, path)
     return path, table.to_pylist()
 
 

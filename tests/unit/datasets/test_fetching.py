@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from dipr1.artifacts import box_arrays, read_table
+from dipr1.artifacts.annotations import ANNOTATIONS
+from dipr1.artifacts.columns import box_arrays
 from dipr1.cli import main
 from dipr1.datasets.formats import READERS
 from dipr1.datasets.options import Dataset
@@ -43,7 +44,7 @@ def test_scenes_are_generated_and_converted(capsys):
     assert main([*SCENES, "data/train"]) == 0
     assert len(list(Path("data/train/images").iterdir())) == 6
     assert main([*CONVERT, "data/train"]) == 0
-    table = read_table("a.parquet", "annotations")
+    table = ANNOTATIONS.read("a.parquet")
     assert table["image"][2].as_py() == "data/train/images/000002.jpg"
     drawn = [scene(index, seed=1) for index in range(6)]
     for row, (boxes, expected) in enumerate(zip(box_arrays(table["boxes"]), drawn, strict=True)):
@@ -101,7 +102,7 @@ def test_local_files_are_named_and_converted(local, capsys):
     assert (source["annotations"], source["images"]) == ("coco.json", "pictures")
     assert contents("data").keys() == {"source.json"}
     assert main([*CONVERT, "data"]) == 0
-    table = read_table("a.parquet", "annotations")
+    table = ANNOTATIONS.read("a.parquet")
     assert table["image"].to_pylist() == ["pictures/0.png", "pictures/1.png"]
     assert capsys.readouterr().out.startswith("data: 2 images\n")
 
@@ -255,7 +256,7 @@ def test_an_own_archive_is_fetched_unpacked_and_converted(own, capsys):
         "my-set/train/1.png",
     }
     assert main([*CONVERT, "data/train"]) == 0
-    table = read_table("a.parquet", "annotations")
+    table = ANNOTATIONS.read("a.parquet")
     assert table["image"].to_pylist() == ["data/train/my-set/train/1.png"]
     assert capsys.readouterr().out.startswith("data/train: 1 images\n")
 
@@ -367,7 +368,7 @@ def test_archives_put_by_hand(capsys):
     Path("data/archives/annotation_val.odgt").write_text(person("a,1"))
     assert main(get) == 0
     assert main([*CONVERT, "out"]) == 0
-    table = read_table("a.parquet", "annotations")
+    table = ANNOTATIONS.read("a.parquet")
     assert table["image"].to_pylist() == ["out/Images/a,1.jpg"]
     assert box_arrays(table["boxes"])[0].tolist() == [[1, 1, 9, 9]]
 
@@ -396,7 +397,7 @@ def test_a_set_that_is_unpacked_already_is_used_where_it_lies(capsys):
     assert main(shlex.split("download --source wider.val --output out")) == 0
     assert contents("out").keys() == {"source.json"}
     assert main(["convert", "--source", "out", "--output", "a.parquet"]) == 0
-    image = read_table("a.parquet", "annotations")["image"][0].as_py()
+    image = ANNOTATIONS.read("a.parquet")["image"][0].as_py()
     assert image == "data/archives/wider.val/val_set/val/img00001.jpg"
 
 
@@ -421,4 +422,4 @@ def test_a_folder_of_annotations_is_local_data_too():
     )
     assert main(shlex.split(get)) == 0
     assert main([*CONVERT, "o"]) == 0
-    assert box_arrays(read_table("a.parquet", "annotations")["boxes"])[0].tolist() == [[1, 1, 5, 9]]
+    assert box_arrays(ANNOTATIONS.read("a.parquet")["boxes"])[0].tolist() == [[1, 1, 5, 9]]

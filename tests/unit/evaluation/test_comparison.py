@@ -8,7 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from dipr1.artifacts import COMPARISON, IMAGES, read_table, write_table
+from dipr1.artifacts import artifact_named
+from dipr1.artifacts.comparison import COMPARISON
+from dipr1.artifacts.images import IMAGES
+from dipr1.artifacts.samples import SAMPLES
 from dipr1.errors import UserError
 from dipr1.evaluation.comparison import (
     METRICS_COMPARED,
@@ -38,12 +41,12 @@ def rewarded(rewards: np.ndarray, score: str = "confidence") -> pa.Table:
         | dict.fromkeys(("box_label", "box_score", "box_crowdhuman", "box_coco"), [])
         for number, reward in enumerate(rewards)
     ]
-    return pa.Table.from_pylist(rows, IMAGES)
+    return pa.Table.from_pylist(rows, IMAGES.schema)
 
 
 def write(folder: Path, arm: str, seed: int, rewards: np.ndarray, **more: str) -> str:
     path = folder / arm / f"seed{seed}" / f"{more.pop('name', 'town.test')}.images.parquet"
-    write_table(rewarded(rewards, **more), path, "images")
+    IMAGES.write(rewarded(rewards, **more), path)
     return str(path)
 
 
@@ -154,7 +157,7 @@ def test_a_path_without_a_run_is_named():
 
 def test_nothing_to_compare():
     assert compare([]) == []
-    assert comparison_table([]).schema == COMPARISON
+    assert comparison_table([]).schema == COMPARISON.schema
 
 
 # --- a made-up experiment -----------------------------------------------------------------------
@@ -167,17 +170,17 @@ def experiment(tmp_path_factory) -> tuple[list[str], dict[tuple[str, int], dict[
     make_experiment(folder, arms=("dipr1", "sft", "base"), seeds=(0, 1), num_images=10)
     results = folder / "results"
     artifacts = [
-        read_table(results / f"{kind}/crowdscenes/validation.parquet", kind)
+        artifact_named(kind).read(results / f"{kind}/crowdscenes/validation.parquet")
         for kind in ("annotations", "prompts", "variance")
     ]
     paths, metrics = [], {}
     for arm in ("dipr1", "sft", "base"):
         for seed in (0,) if arm == "base" else (0, 1):
             run = f"{arm}/seed{seed}/crowdscenes.validation"
-            samples = read_table(results / f"predictions/{run}.parquet", "samples")
+            samples = SAMPLES.read(results / f"predictions/{run}.parquet")
             images = per_image(*artifacts[:2], samples, artifacts[2])
             paths.append(str(folder / f"metrics/{run}.images.parquet"))
-            write_table(images, paths[-1], "images")
+            IMAGES.write(images, paths[-1])
             metrics[arm, seed] = measure(images)
     return paths, metrics
 
@@ -203,6 +206,6 @@ def test_the_same_seed_gives_the_same_rows(experiment):
 
 def test_rows_are_the_columns_of_the_artifact(experiment, tmp_path):
     rows = compare(experiment[0], resamples=10)
-    write_table(comparison_table(rows), tmp_path / "comparison.parquet", "comparison")
-    read = read_table(tmp_path / "comparison.parquet", "comparison").to_pylist()
+    COMPARISON.write(comparison_table(rows), tmp_path / "comparison.parquet")
+    read = COMPARISON.read(tmp_path / "comparison.parquet").to_pylist()
     assert [Compared(**row) for row in read] == rows

@@ -12,8 +12,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dipr1.artifacts import ANNOTATIONS, SAMPLES, VARIANCE, box_arrays, read_table, write_table
+from dipr1.artifacts import artifact_named
+from dipr1.artifacts.annotations import ANNOTATIONS
+from dipr1.artifacts.columns import box_arrays
+from dipr1.artifacts.images import IMAGES
+from dipr1.artifacts.metrics import METRICS
+from dipr1.artifacts.prompts import PROMPTS, prompt_rows
 from dipr1.artifacts.reward_columns import reward_columns
+from dipr1.artifacts.samples import SAMPLES
+from dipr1.artifacts.variance import VARIANCE
 from dipr1.cli import main
 from dipr1.evaluation.measuring import (
     CALIBRATION,
@@ -30,7 +37,7 @@ from dipr1.metrics import (
     jaccard_index,
     log_average_miss_rate,
 )
-from dipr1.prompts import prompt_rows, render_response
+from dipr1.prompts import render_response
 from dipr1.responses import _remembered
 from dipr1.rewards import accuracy_reward, looking_reward, reasoning_reward
 from tests.unit.experiment import FRAME, annotation, make_experiment, write_predictions
@@ -54,9 +61,9 @@ class Split:
     def __init__(self, folder: Path, labels: tuple[str, ...] = ("person",)) -> None:
         self.folder = folder
         rows = [annotation(str(index), boxes) for index, boxes in enumerate(PEOPLE)]
-        annotations = pa.Table.from_pylist(rows, ANNOTATIONS)
-        write_table(annotations, folder / "annotations.parquet", "annotations")
-        write_table(prompt_rows(annotations, labels, FRAME), folder / "prompts.parquet", "prompts")
+        annotations = pa.Table.from_pylist(rows, ANNOTATIONS.schema)
+        ANNOTATIONS.write(annotations, folder / "annotations.parquet")
+        PROMPTS.write(prompt_rows(annotations, labels, FRAME), folder / "prompts.parquet")
         regions = [
             {
                 "image_id": str(image_id),
@@ -73,25 +80,24 @@ class Split:
             for image_id, boxes in enumerate(PEOPLE)
             for region, box in enumerate(boxes)
         ]
-        write_table(
-            pa.Table.from_pylist(regions, VARIANCE.remove(9)).append_column(
-                VARIANCE.field("box_variance"), pa.nulls(len(regions), pa.float64())
+        VARIANCE.write(
+            pa.Table.from_pylist(regions, VARIANCE.schema.remove(9)).append_column(
+                VARIANCE.schema.field("box_variance"), pa.nulls(len(regions), pa.float64())
             ),
             folder / "variance.parquet",
-            "variance",
         )
 
     def evaluate(self, texts: list[str], *flags: str) -> dict[str, float | None]:
         write_predictions(self.folder / "predictions.parquet", texts)
         assert self.run(*flags) == 0
-        table = read_table(self.folder / "metrics.parquet", "metrics").to_pydict()
+        table = METRICS.read(self.folder / "metrics.parquet").to_pydict()
         return dict(zip(table["name"], table["value"], strict=True))
 
     def images(self, texts: list[str], *flags: str) -> dict[str, list]:
         """The images artifact as columns."""
         path = str(self.folder / "images.parquet")
         self.evaluate(texts, "--images-output", path, *flags)
-        return read_table(path, "images").to_pydict()
+        return IMAGES.read(path).to_pydict()
 
     def run(self, *flags: str) -> int:
         names = ("predictions", "annotations", "prompts")
@@ -151,7 +157,7 @@ def test_the_accuracy_reward_is_weighted_only_with_variance(split):
 
 def test_the_reward_is_that_of_training(split):
     texts = [perfect(PEOPLE[0]), perfect(PEOPLE[1][1:]), perfect([])]
-    prompts = read_table(split.folder / "prompts.parquet", "prompts")
+    prompts = PROMPTS.read(split.folder / "prompts.parquet")
     columns = {name: prompts[name].to_pylist() for name in ("gt_boxes", "gt_labels")}
     expected = np.mean(accuracy_reward(texts, **columns))
     assert split.evaluate(texts)["reward_accuracy"] == pytest.approx(expected, abs=1e-12)
@@ -184,9 +190,9 @@ def test_the_order_of_the_predictions_does_not_matter(split):
     texts = [perfect(PEOPLE[0]), perfect(PEOPLE[1][1:]), response(np.array([[1, 2, 30, 40]]))]
     values = split.evaluate(texts, *split.with_variance)
     path = split.folder / "predictions.parquet"
-    write_table(read_table(path, "samples").take([2, 0, 1]), path, "samples")
+    SAMPLES.write(SAMPLES.read(path).take([2, 0, 1]), path)
     assert split.run(*split.with_variance) == 0
-    again = read_table(split.folder / "metrics.parquet", "metrics").to_pydict()
+    again = METRICS.read(split.folder / "metrics.parquet").to_pydict()
     assert dict(zip(again["name"], again["value"], strict=True)) == values
 
 
@@ -284,16 +290,16 @@ def tables(tmp_path_factory) -> dict[str, pa.Table]:
         "variance": "variance/crowdscenes/validation.parquet",
         "samples": "predictions/base/seed0/crowdscenes.validation.parquet",
     }
-    found = {name: read_table(where / path, name) for name, path in paths.items()}
+    found = {name: artifact_named(name).read(where / path) for name, path in paths.items()}
     # scores that are often equal, within an image and between images
     confidence = pa.array(
         [
             None if row is None else np.round(row, 1)
             for row in found["samples"]["confidence"].to_pylist()
         ],
-        SAMPLES.field("confidence").type,
+        SAMPLES.schema.field("confidence").type,
     )
-    at = SAMPLES.get_field_index("confidence")
+    at = SAMPLES.schema.get_field_index("confidence")
     found["samples"] = found["samples"].set_column(at, "confidence", confidence)
     return found
 
@@ -367,7 +373,7 @@ def test_ranked_metrics_of_several_labels_are_means_over_them(tmp_path):
         annotation("0", [[30, 36, 60, 108]]),
         annotation("1", [[75, 36, 105, 108], [120, 36, 150, 108]], label="car"),
     ]
-    annotations = pa.Table.from_pylist(rows, ANNOTATIONS)
+    annotations = pa.Table.from_pylist(rows, ANNOTATIONS.schema)
     prompts = prompt_rows(annotations, ["person", "car"], FRAME)
     texts = [
         response(np.array([[30, 36, 60, 108]]) * SCALE),
@@ -385,13 +391,13 @@ def test_ranked_metrics_of_several_labels_are_means_over_them(tmp_path):
 
 def samples(folder: Path, texts: list[str]) -> pa.Table:
     write_predictions(folder / "samples.parquet", texts)
-    return read_table(folder / "samples.parquet", "samples")
+    return SAMPLES.read(folder / "samples.parquet")
 
 
 def test_no_images_at_all():
-    empty = ANNOTATIONS.empty_table()
+    empty = ANNOTATIONS.schema.empty_table()
     prompts = prompt_rows(empty, ["person"], FRAME)
-    values = measure(per_image(empty, prompts, SAMPLES.empty_table()))
+    values = measure(per_image(empty, prompts, SAMPLES.schema.empty_table()))
     assert (values["num_images"], values["num_objects"]) == (0.0, 0.0)
     assert np.isnan(values["AP"])
 
@@ -399,22 +405,24 @@ def test_no_images_at_all():
 def test_every_text_is_parsed_once(tmp_path):
     """Several rewards read each text, and the parser remembers the last 1,024 only."""
     num = 1100
-    annotations = pa.Table.from_pylist([annotation(str(k), []) for k in range(num)], ANNOTATIONS)
+    annotations = pa.Table.from_pylist(
+        [annotation(str(k), []) for k in range(num)], ANNOTATIONS.schema
+    )
     prompts = prompt_rows(annotations, ["person"], FRAME)
     predictions = samples(tmp_path, [f"<think> {k} </think>" for k in range(num)])
     _remembered.cache_clear()
-    per_image(annotations, prompts, predictions, VARIANCE.empty_table())
+    per_image(annotations, prompts, predictions, VARIANCE.schema.empty_table())
     assert _remembered.cache_info().misses == num
 
 
 def test_regions_that_lie_outside_the_image_are_not_to_be_looked_at():
-    annotations = pa.Table.from_pylist([annotation(name, []) for name in "ab"], ANNOTATIONS)
+    annotations = pa.Table.from_pylist([annotation(name, []) for name in "ab"], ANNOTATIONS.schema)
     boxes = {"b": [200.0, 0, 210, 10], "a": [180.0, 0, 210, 10], "other": [0.0, 0, 9, 9]}
     rows = [
         {"image_id": name, "kind": "phantom", "box": box, "hull": box, "uncertainty": 0.9}
         for name, box in boxes.items()
     ]
-    regions = Regions.of(annotations, pa.Table.from_pylist(rows, VARIANCE))
+    regions = Regions.of(annotations, pa.Table.from_pylist(rows, VARIANCE.schema))
     assert regions.to_look_at.tolist() == [True, False]
     assert regions.boxes.tolist() == [boxes["a"], boxes["b"]]
     assert regions.bounds.tolist() == [0, 1, 2]
@@ -426,7 +434,7 @@ def test_regions_that_lie_outside_the_image_are_not_to_be_looked_at():
 def test_ranked_metrics_say_what_ranked_the_boxes(split):
     texts = [perfect(boxes) for boxes in PEOPLE]
     split.evaluate(texts, "--score", "order")
-    table = read_table(split.folder / "metrics.parquet", "metrics").to_pydict()
+    table = METRICS.read(split.folder / "metrics.parquet").to_pydict()
     score = dict(zip(table["name"], table["score"], strict=True))
     assert {name for name, found in score.items() if found == "order"} == set(RANKED)
     assert {found for name, found in score.items() if name not in RANKED} == {None}
@@ -440,7 +448,7 @@ def test_consistency_reads_the_samples(split):
     for number, part in enumerate(([0, 1], [2, 1])):
         shards.append(str(split.folder / f"{number}.parquet"))
         write_predictions(Path(shards[-1]), [perfect(boxes) for boxes in PEOPLE])
-        write_table(read_table(shards[-1], "samples").take(part), shards[-1], "samples")
+        SAMPLES.write(SAMPLES.read(shards[-1]).take(part), shards[-1])
     rows = split.images(texts, "--score", "consistency", "--consistency-samples", *shards)
     # the second image has two samples: the first box is in both, the other in none
     assert rows["box_score"] == [[0.75], [2.5 / 3, 0.5 / 3], []]
@@ -481,7 +489,7 @@ def fault(split: Split, capsys, change) -> str:
     split.evaluate([perfect(boxes) for boxes in PEOPLE])
     capsys.readouterr()
     path = split.folder / "predictions.parquet"
-    write_table(change(read_table(path, "samples")), path, "samples")
+    SAMPLES.write(change(SAMPLES.read(path)), path)
     assert split.run() == 1
     message = capsys.readouterr().err
     assert message.count("\n") == 1

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from dipr1.artifacts import SAMPLES
+from dipr1.artifacts.samples import SAMPLES
 from dipr1.errors import UserError
 from dipr1.evaluation.scoring import SCORES, box_scores, support
 
@@ -15,13 +15,14 @@ LEFT, RIGHT = [0.0, 0, 10, 10], [50.0, 0, 60, 10]
 
 def predictions(*rows: dict) -> pa.Table:
     return pa.Table.from_pylist(
-        [{"image_id": str(number), "sample": 0} | row for number, row in enumerate(rows)], SAMPLES
+        [{"image_id": str(number), "sample": 0} | row for number, row in enumerate(rows)],
+        SAMPLES.schema,
     )
 
 
 def sampled(*boxes: tuple[str, list | None]) -> pa.Table:
     return pa.Table.from_pylist(
-        [{"image_id": name, "boxes": found} for name, found in boxes], SAMPLES
+        [{"image_id": name, "boxes": found} for name, found in boxes], SAMPLES.schema
     )
 
 

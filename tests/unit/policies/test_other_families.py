@@ -7,12 +7,13 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from dipr1.artifacts import ANNOTATIONS
+from dipr1.artifacts.annotations import ANNOTATIONS
+from dipr1.artifacts.prompts import prompt_rows
 from dipr1.demo import tiny
 from dipr1.policies.engines.transformers import respond
+from dipr1.policies.families import read_policy_frames
 from dipr1.policies.load import load_image, load_policy
 from dipr1.policies.sampling import record
-from dipr1.prompts import prompt_rows, read_policy_frames
 
 pytest.importorskip("torch")
 
@@ -89,7 +90,7 @@ def rows(folder, tmp_path_factory):
                 "visibility": [None],
             }
         )
-    table = pa.Table.from_pylist(annotations, ANNOTATIONS)
+    table = pa.Table.from_pylist(annotations, ANNOTATIONS.schema)
     return prompt_rows(table, ["person"], read_policy_frames(str(folder))).to_pylist()
 
 
@@ -116,11 +117,12 @@ def test_it_is_trained(folder, rows, tmp_path):
     pytest.importorskip("trl")
     import json
 
-    from dipr1.artifacts import PROMPTS, read_table, write_table
+    from dipr1.artifacts.prompts import PROMPTS
+    from dipr1.artifacts.training_log import TRAINING_LOG
     from dipr1.cli import main
 
     prompts = tmp_path / "prompts.parquet"
-    write_table(pa.Table.from_pylist(rows[:2], PROMPTS), prompts, "prompts")
+    PROMPTS.write(pa.Table.from_pylist(rows[:2], PROMPTS.schema), prompts)
     arguments = [
         *("train", "--arm", "trained", "--method", "grpo", "--looking-source", "group"),
         *("--rewards", json.dumps({"reasoning": 1, "looking": 1, "accuracy": 1})),
@@ -129,6 +131,6 @@ def test_it_is_trained(folder, rows, tmp_path):
         *("--max-completion-length", 4, "--output", tmp_path / "policy"),
     ]
     assert main([str(argument) for argument in arguments]) == 0
-    log = read_table(tmp_path / "policy" / "training_log.parquet", "training_log")
+    log = TRAINING_LOG.read(tmp_path / "policy" / "training_log.parquet")
     names = set(log["name"].to_pylist())
     assert {"loss", "rewards/looking_reward/mean", "problems/no_tags", "grad_norm"} <= names

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dipr1.frames import Frame, smart_resize
+from dipr1.frames import Frame, PolicyFrames, policy_frame, smart_resize
+from dipr1.policies.families import read_policy_frames
 from dipr1.policies.load import load_image
-from dipr1.prompts import PolicyFrames, policy_frame, read_policy_frames
 
 transformers = pytest.importorskip("transformers")
 torch = pytest.importorskip("torch")

@@ -11,7 +11,9 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from dipr1.artifacts import ANNOTATIONS, BOXES, REJECTS, write_table
+from dipr1.artifacts.annotations import ANNOTATIONS
+from dipr1.artifacts.columns import BOXES
+from dipr1.artifacts.rejects import REJECTS
 from dipr1.cli import main
 from dipr1.report.cards import (
     NUM_PICTURES,
@@ -51,7 +53,7 @@ def annotations(num_images: int, seed: int = 0) -> list[dict]:
 
 def table(rows: list[dict]) -> pa.Table:
     # slices and several chunks are what a reader of a large file is given
-    whole = pa.Table.from_pylist([rows[0], *rows], ANNOTATIONS).slice(1)
+    whole = pa.Table.from_pylist([rows[0], *rows], ANNOTATIONS.schema).slice(1)
     half = len(rows) // 2
     return pa.concat_tables([whole.slice(0, half), whole.slice(half)])
 
@@ -62,7 +64,7 @@ REJECTED = pa.Table.from_pylist(
         {"source": "a", "record": str(index), "reason": reason, "raw": ""}
         for index, reason in enumerate(["broken", "missing", "broken"])
     ],
-    REJECTS,
+    REJECTS.schema,
 )
 
 
@@ -123,13 +125,13 @@ def test_density_bins_double(counts, bins):
         }
         for count in counts
     ]
-    card = describe(pa.Table.from_pylist(rows, ANNOTATIONS))
+    card = describe(pa.Table.from_pylist(rows, ANNOTATIONS.schema))
     assert [(found.low, found.high, found.count) for found in card.density] == bins
     assert card.rejects is None
 
 
 def test_nothing_at_all():
-    card = describe(ANNOTATIONS.empty_table(), REJECTS.empty_table())
+    card = describe(ANNOTATIONS.schema.empty_table(), REJECTS.schema.empty_table())
     assert (card.num_images, card.labels, card.density, card.box_height) == (0, {}, [], {})
     assert card.rejects == {}
     assert "images      0" in as_text(card)
@@ -158,7 +160,7 @@ def test_20000_images_and_half_a_million_boxes_take_no_time():
             "height": pa.array([800] * num_images, pa.int32()),
         }
         | {name: pa.ListArray.from_arrays(offsets, column) for name, column in columns.items()}
-    ).cast(ANNOTATIONS)
+    ).cast(ANNOTATIONS.schema)
     assert large["boxes"].type == BOXES
     start = time.process_time()
     card = describe(large)
@@ -174,8 +176,8 @@ def written(tmp_path, monkeypatch) -> str:
     monkeypatch.chdir(tmp_path)
     for row in ROWS:
         Image.new("RGB", (row["width"], row["height"]), (90, 120, 60)).save(row["image"])
-    write_table(table(ROWS), "crowd.parquet", "annotations")
-    write_table(REJECTED, "crowd.rejects.parquet", "rejects")
+    ANNOTATIONS.write(table(ROWS), "crowd.parquet")
+    REJECTS.write(REJECTED, "crowd.rejects.parquet")
     return "crowd.parquet"
 
 

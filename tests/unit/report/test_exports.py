@@ -7,7 +7,7 @@ import io
 
 import pytest
 
-from dipr1.artifacts import read_table
+from dipr1.artifacts.comparison import COMPARISON
 from dipr1.evaluation.comparison import Compared
 from dipr1.report.exports import csv_text, latex, markdown, write_exports
 
@@ -100,7 +100,7 @@ def test_the_same_rows_give_the_same_files(tmp_path):
     ]
     first = [path.read_bytes() for path in paths]
     assert [path.read_bytes() for path in write_exports(ROWS, tmp_path)] == first
-    table = read_table(paths[0], "comparison")
+    table = COMPARISON.read(paths[0])
     assert [Compared(**row) for row in table.to_pylist()] == ROWS
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from dipr1.artifacts import read_table, write_table
+from dipr1.artifacts.samples import SAMPLES
 from tests.unit.experiment import files, make_experiment
 from tests.unit.report.test_report import KINDS, SETS, evaluate_all, report, write_audit
 
@@ -61,9 +61,9 @@ def built(browser, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("page")
     make_experiment(folder, sets=SETS, arms=("base", "dipr1"), num_images=NUM_IMAGES)
     predictions = next(name for name in files(folder, "predictions") if "base/seed0" in name)
-    table = read_table(predictions, "samples")
+    table = SAMPLES.read(predictions)
     texts = [HOSTILE, *table["text"].to_pylist()[1:]]
-    write_table(table.set_column(2, "text", pa.array(texts)), predictions, "samples")
+    SAMPLES.write(table.set_column(2, "text", pa.array(texts)), predictions)
     evaluate_all(folder)
     write_audit(folder, KINDS)
     flags = ("--trained-on", "crowdscenes.train", "--resamples", "100", "--num-images", "16")

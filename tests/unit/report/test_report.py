@@ -16,7 +16,10 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from dipr1.artifacts import ANNOTATIONS, AUDIT, REJECTS, SAMPLES, read_table, write_table
+from dipr1.artifacts.annotations import ANNOTATIONS
+from dipr1.artifacts.audit import AUDIT
+from dipr1.artifacts.rejects import REJECTS
+from dipr1.artifacts.samples import SAMPLES
 from dipr1.cli import main
 from dipr1.errors import UserError
 from dipr1.evaluation.comparison import Compared
@@ -105,7 +108,7 @@ def evaluate_all(folder: Path) -> None:
 def write_audit(folder: Path, kinds: dict[int, str]) -> None:
     """Call the first object of some images suspicious, by row of the annotations."""
     for dataset, name in set_files(folder, "annotations").items():
-        table = read_table(name, "annotations").to_pylist()
+        table = ANNOTATIONS.read(name).to_pylist()
         rows = []
         for rank, (row, kind) in enumerate(kinds.items()):
             x1, y1, x2, y2 = box = next(iter(table[row]["boxes"]), [5, 5, 40, 60])
@@ -125,7 +128,7 @@ def write_audit(folder: Path, kinds: dict[int, str]) -> None:
                 }
             )
         path = folder / f"results/audit/{dataset.replace('.', '/')}.parquet"
-        write_table(pa.Table.from_pylist(rows, AUDIT), path, "audit")
+        AUDIT.write(pa.Table.from_pylist(rows, AUDIT.schema), path)
 
 
 def report(folder: Path, *flags: str, **other: list[str]) -> int:
@@ -163,8 +166,8 @@ def experiment(tmp_path_factory) -> Path:
         {"source": "a.json", "record": str(number), "reason": "no area <0>", "raw": ""}
         for number in range(3)
     ]
-    table = pa.Table.from_pylist(rejects, REJECTS)
-    write_table(table, annotations / "validation.rejects.parquet", "rejects")
+    table = pa.Table.from_pylist(rejects, REJECTS.schema)
+    REJECTS.write(table, annotations / "validation.rejects.parquet")
     return folder
 
 
@@ -305,7 +308,7 @@ def test_the_numbers_in_the_viewer_add_up(experiment, shown):
         (name, row["image_id"]): row["ignore"].count(False)
         for name, path in set_files(experiment, "annotations").items()
         if not name.endswith(".rejects")
-        for row in read_table(path, "annotations").to_pylist()
+        for row in ANNOTATIONS.read(path).to_pylist()
     }
     for image in shown:
         assert len(image["people"]) == objects[image["set"], image["id"]]
@@ -318,7 +321,7 @@ def test_the_numbers_in_the_viewer_add_up(experiment, shown):
 
 def test_the_data_are_described(experiment, page):
     text = Page(page).text
-    table = read_table(set_files(experiment, "annotations")["crowdscenes.train"], "annotations")
+    table = ANNOTATIONS.read(set_files(experiment, "annotations")["crowdscenes.train"])
     ignored = [flag for flags in table["ignore"].to_pylist() for flag in flags]
     assert "the trained ones learnt from 8 images of crowdscenes.train" in text
     assert f"People {ignored.count(False)} " in text
@@ -343,9 +346,9 @@ def test_suspects_are_shown_with_crop_and_words(page):
 def test_names_and_responses_are_escaped(tmp_path):
     make_experiment(tmp_path, arms=("base",), num_images=2)
     predictions = files(tmp_path, "predictions")[0]
-    table = read_table(predictions, "samples")
+    table = SAMPLES.read(predictions)
     texts = pa.array(["</script><script>alert(1)</script>"] * 2)
-    write_table(table.set_column(2, "text", texts), predictions, "samples")
+    SAMPLES.write(table.set_column(2, "text", texts), predictions)
     evaluate_all(tmp_path)
     flags = ("--title", "<b>bold</b> & more", "--resamples", "100")
     assert report(tmp_path, *flags, training_logs=[]) == 0
@@ -535,13 +538,13 @@ def table_of(texts_boxes: list) -> pa.Table:
         }
         for boxes in texts_boxes
     ]
-    return pa.Table.from_pylist(rows, SAMPLES)
+    return pa.Table.from_pylist(rows, SAMPLES.schema)
 
 
 def one_image(tmp_path: Path, row: dict, answers: dict[str, list | None]) -> dict:
     """The viewer's record of one image with answers by arm."""
     tables = {arm: table_of([boxes]) for arm, boxes in answers.items()}
-    one = EvaluationSet("d.s", pa.Table.from_pylist([row], ANNOTATIONS), tables)
+    one = EvaluationSet("d.s", pa.Table.from_pylist([row], ANNOTATIONS.schema), tables)
     [record] = view([one], list(answers)[-1:], 5).images
     return record
 
@@ -581,14 +584,16 @@ def test_with_several_labels_the_label_must_be_right(tmp_path, blank):
     )
     table = table_of([[[0, 0, 10, 10], [50, 50, 60, 60]]])
     table = table.set_column(2, "text", pa.array([text]))
-    one = EvaluationSet("d.s", pa.Table.from_pylist([row], ANNOTATIONS), {"a": table})
+    one = EvaluationSet("d.s", pa.Table.from_pylist([row], ANNOTATIONS.schema), {"a": table})
     [record] = view([one], ["a"], 5).images
     assert [box[4] for box in record["answers"][0]["boxes"]] == [FALSE, HIT]
 
 
 def test_a_missing_answer_is_named(tmp_path, blank):
     rows = [annotation(name, [], image=blank) for name in "01"]
-    one = EvaluationSet("d.s", pa.Table.from_pylist(rows, ANNOTATIONS), {"a": table_of([[]])})
+    one = EvaluationSet(
+        "d.s", pa.Table.from_pylist(rows, ANNOTATIONS.schema), {"a": table_of([[]])}
+    )
     with pytest.raises(UserError, match="arm 'a' has no answer to image '1'"):
         view([one], ["a"], 5)
 
@@ -599,7 +604,7 @@ def test_all_sets_together_stay_within_the_bound(tmp_path, blank, monkeypatch):
     answers = pa.concat_tables(
         table_of([[]]).set_column(0, "image_id", pa.array([str(number)])) for number in range(9)
     )
-    table = pa.Table.from_pylist(rows, ANNOTATIONS)
+    table = pa.Table.from_pylist(rows, ANNOTATIONS.schema)
     sets = [EvaluationSet(name, table, {"a": answers}) for name in ("d.s", "e.s")]
     assert [image["set"] for image in view(sets, ["a"], 60).images] == ["d.s"] * 2 + ["e.s"] * 2
 
@@ -651,9 +656,9 @@ def test_suspects_are_shared_between_the_sets(tmp_path, blank):
     row = {"rank": 0, "image_id": "0", "image": blank, "kind": "loose_label", "region": 0}
     row |= {"box": [5, 5, 9, 9], "hull": [5, 5, 9, 9], "suggested_box": None}
     row |= {"support": 0.5, "uncertainty": 1.0, "score": 0.5}
-    table = pa.Table.from_pylist([row | {"rank": rank} for rank in (2, 0, 1)], AUDIT)
+    table = pa.Table.from_pylist([row | {"rank": rank} for rank in (2, 0, 1)], AUDIT.schema)
     # being unsure says nothing against a label
-    unsure = pa.Table.from_pylist([row | {"kind": "uncertain"}], AUDIT)
+    unsure = pa.Table.from_pylist([row | {"kind": "uncertain"}], AUDIT.schema)
     found = suspects({"a.s": table, "b.s": table, "c.s": unsure}, 6)
     assert {name: len(of_set) for name, of_set in found.items()} == {"a.s": 2, "b.s": 2}
 

@@ -9,11 +9,14 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from dipr1.artifacts import ANNOTATIONS, VARIANCE
+from dipr1.artifacts.annotations import ANNOTATIONS
+from dipr1.artifacts.prompts import prompt_rows
 from dipr1.artifacts.reward_columns import reward_columns
+from dipr1.artifacts.variance import VARIANCE
 from dipr1.errors import UserError
-from dipr1.frames import Frame
-from dipr1.prompts import REQUESTS, PolicyFrames, build_prompt, prompt_rows, read_policy_frames
+from dipr1.frames import Frame, PolicyFrames
+from dipr1.policies.families import read_policy_frames
+from dipr1.prompts import REQUESTS, build_prompt
 from dipr1.responses import parse_response
 from dipr1.rewards import AccuracyReward, LookingReward, accuracy_reward, looking_reward
 from dipr1.training.lessons import asked, teacher_response
@@ -43,7 +46,7 @@ def annotations(num_images: int = 12) -> pa.Table:
                 "visibility": [None] * count,
             }
         )
-    return pa.Table.from_pylist(rows, ANNOTATIONS)
+    return pa.Table.from_pylist(rows, ANNOTATIONS.schema)
 
 
 def statistics(table: pa.Table) -> pa.Table:
@@ -70,7 +73,7 @@ def statistics(table: pa.Table) -> pa.Table:
                     "uncertainty": uncertainty,
                 }
             )
-    return pa.Table.from_pylist(rows, VARIANCE)
+    return pa.Table.from_pylist(rows, VARIANCE.schema)
 
 
 @pytest.fixture

@@ -6,8 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from dipr1.artifacts import PROMPTS, VARIANCE
+from dipr1.artifacts.prompts import PROMPTS
 from dipr1.artifacts.reward_columns import reward_columns
+from dipr1.artifacts.variance import VARIANCE
 from dipr1.errors import UserError
 from dipr1.responses import parse_response
 from dipr1.rewards import accuracy_reward, looking_reward
@@ -38,7 +39,7 @@ def prompts() -> pa.Table:
         },
         {"image_id": "b", "image": "b.jpg", "gt_boxes": [], "gt_labels": [], "ignore_boxes": []},
     ]
-    return pa.Table.from_pylist([shared | row for row in rows], PROMPTS)
+    return pa.Table.from_pylist([shared | row for row in rows], PROMPTS.schema)
 
 
 def region(image_id, index, kind, gt_index, hull, uncertainty) -> dict:
@@ -65,7 +66,7 @@ def variance() -> pa.Table:
         region("a", 2, "phantom", None, [0, 50, 20, 100], 0.6),
         region("other", 0, "object", 0, [0, 0, 1, 1], 0.5),
     ]
-    return pa.Table.from_pylist(rows, VARIANCE)
+    return pa.Table.from_pylist(rows, VARIANCE.schema)
 
 
 def test_columns_are_in_the_model_frame(prompts, variance):

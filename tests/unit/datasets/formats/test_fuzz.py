@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from dipr1.artifacts import read_table
+from dipr1.artifacts.rejects import REJECTS
 from dipr1.cli import main
 from dipr1.datasets.formats import READERS
 from tests.unit.mutations import mutated
@@ -126,7 +126,7 @@ def test_a_broken_file_is_read_or_refused_in_one_line(name, annotations, tmp_pat
         printed = capsys.readouterr()
         if printed.out:
             counts = json.loads(printed.out)
-            rejected = read_table(tmp_path / "a.rejects.parquet", "rejects")
+            rejected = REJECTS.read(tmp_path / "a.rejects.parquet")
             assert counts["rows"]["rejected"] == rejected.num_rows, f"seed {seed}"
             assert counts["rows"]["read"] == num_records(name, targets) or (
                 num_records(name, targets) is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dipr1.artifacts import read_table
+from dipr1.artifacts.annotations import ANNOTATIONS
 from dipr1.cli import main
 from dipr1.datasets.formats.kitti import read
 from dipr1.datasets.reading import ANY_LABEL, Reading
@@ -79,7 +79,7 @@ def test_convert_keeps_what_is_ignored_for_every_label_under_the_first_one_asked
     output = tmp_path / "a.parquet"
     command = ["convert", "--format", "kitti", *files, "--output", str(output), "--labels"]
     assert main([*command, "Cyclist", "Car"]) == 0
-    row = read_table(output, "annotations").to_pylist()[0]
+    row = ANNOTATIONS.read(output).to_pylist()[0]
     assert row["labels"] == ["Cyclist", "Cyclist"]
     assert row["ignore"] == [True, False]
     assert row["boxes"][0] == pytest.approx([100.89, 10.71, 190.61, 30.13])

@@ -1,0 +1,27 @@
+"""Likely label errors, the likeliest first."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from dipr1.artifacts import Artifact
+from dipr1.artifacts.columns import BOX
+
+AUDIT = Artifact(
+    "audit",
+    pa.schema(
+        {
+            "rank": pa.int32(),  # 0 first
+            "image_id": pa.string(),
+            "image": pa.string(),
+            "kind": pa.string(),  # missing_label | unsupported_label | loose_label | uncertain
+            "region": pa.int32(),  # of the variance artifact
+            "box": BOX,  # image frame
+            "hull": BOX,  # image frame
+            "suggested_box": BOX,  # image frame; null where no sample has the region
+            "support": pa.float64(),
+            "uncertainty": pa.float64(),
+            "score": pa.float64(),  # in [0, 1], the highest first
+        }
+    ),
+)

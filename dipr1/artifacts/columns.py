@@ -1,0 +1,74 @@
+"""The columns that artifacts share, and how they become arrays: boxes are xyxy float32."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+BOX = pa.list_(pa.float32(), 4)
+BOXES = pa.list_(BOX)
+STRINGS = pa.list_(pa.string())
+
+
+def box_column(boxes: np.ndarray, null: np.ndarray | None = None) -> pa.Array:
+    """A column of one box per row.
+
+    Args:
+        boxes: (R, 4).
+        null: (R,) rows without a box.
+
+    >>> import numpy as np
+    >>> box_column(np.zeros((2, 4)), np.array([False, True])).to_pylist()
+    [[0.0, 0.0, 0.0, 0.0], None]
+    """
+    flat = pa.array(boxes.ravel(), pa.float32())
+    return pa.FixedSizeListArray.from_arrays(
+        flat, type=BOX, mask=None if null is None else pa.array(null)
+    )
+
+
+def ragged(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
+    """A list column as one flat array and where each row begins and ends in it.
+
+    Args:
+        column: R rows of lists of numbers, or of fixed-size lists of K numbers; null is empty.
+
+    Returns:
+        The (n,) or (n, K) values of all rows, and (R + 1,) offsets: row r is
+        ``values[offsets[r] : offsets[r + 1]]``.
+
+    >>> values, offsets = ragged(pa.chunked_array([[[1, 2], None], [[3]]]))
+    >>> values.tolist(), offsets.tolist()
+    ([1, 2, 3], [0, 2, 2, 3])
+    """
+    rows = column.combine_chunks()
+    lengths = pc.fill_null(pc.list_value_length(rows), 0).to_numpy(zero_copy_only=False)
+    offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+    values = rows.flatten()
+    width = getattr(values.type, "list_size", None)
+    if width is not None:
+        return values.flatten().to_numpy(zero_copy_only=False).reshape(-1, width), offsets
+    return values.to_numpy(zero_copy_only=False), offsets
+
+
+def box_arrays(column: pa.ChunkedArray) -> list:
+    """One (n, 4) float64 array per row of a boxes column; ``None`` where the row is null.
+
+    >>> rows = pa.chunked_array([pa.array([[[0, 0, 2, 2]], [], None], BOXES)])
+    >>> [None if boxes is None else boxes.shape for boxes in box_arrays(rows)]
+    [(1, 4), (0, 4), None]
+    """
+    flat = column.combine_chunks()
+    if isinstance(flat, pa.ChunkedArray):
+        flat = pa.concat_arrays(flat.chunks) if flat.num_chunks else pa.array([], column.type)
+    numbers = flat.values.flatten().to_numpy(zero_copy_only=False).astype(np.float64)
+    boxes = numbers.reshape(-1, 4)
+    start = flat.offsets[0].as_py() if len(flat.offsets) else 0
+    offsets = flat.offsets.to_numpy() - start
+    if start or len(boxes) != (offsets[-1] if len(offsets) else 0):
+        boxes = boxes[start : start + offsets[-1]]
+    valid = flat.is_valid().to_numpy(zero_copy_only=False)
+    return [
+        boxes[offsets[row] : offsets[row + 1]] if valid[row] else None for row in range(len(flat))
+    ]

@@ -1,0 +1,130 @@
+"""What the policy is asked: one grounded prompt per image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dipr1.artifacts import Artifact
+from dipr1.artifacts.columns import BOXES, STRINGS
+from dipr1.errors import UserError
+from dipr1.frames import Frame, PolicyFrames, policy_frame
+from dipr1.prompts import build_prompt
+
+PROMPTS = Artifact(
+    "prompts",
+    pa.schema(
+        {
+            "image_id": pa.string(),
+            "image": pa.string(),
+            "width": pa.int32(),
+            "height": pa.int32(),
+            "frame": pa.string(),  # absolute | thousandths
+            "frame_width": pa.float64(),
+            "frame_height": pa.float64(),
+            "labels": STRINGS,
+            "prompt": pa.list_(pa.struct({"role": pa.string(), "content": pa.string()})),
+            "gt_boxes": BOXES,  # model frame
+            "gt_labels": STRINGS,
+            "ignore_boxes": BOXES,  # model frame
+        }
+    ),
+)
+
+
+def prompt_rows(annotations: pa.Table, labels: Sequence[str], policy: PolicyFrames) -> pa.Table:
+    """Turn annotations into the prompts artifact: one grounded prompt per image.
+
+    Args:
+        annotations: the annotations artifact (image frame).
+        labels: what is asked for; boxes of other labels are left out.
+        policy: whose model frame the boxes are converted to.
+
+    Returns:
+        The prompts artifact, rows in the order of `annotations`. `gt_boxes` holds what has to be
+        found; boxes marked ignore are in `ignore_boxes`.
+
+    Raises:
+        UserError: the policy's processor refuses an image's size.
+    """
+    frames, frame_of_image = _frames(annotations, policy)
+    boxes, offsets = _flat_boxes(annotations["boxes"])
+    frame_of_box = np.repeat(frame_of_image, np.diff(offsets))
+    image_size, model_size = _sizes(frames)
+    converted = Frame(
+        policy.kind, *image_size[frame_of_box].T, *model_size[frame_of_box].T
+    ).to_model(boxes)
+    box_labels = _flat(annotations["labels"])
+    asked = pc.is_in(box_labels, pa.array(list(labels), pa.string())).to_numpy(False)
+    ignored = _flat(annotations["ignore"]).to_numpy(False).astype(bool)
+    wanted, skipped = asked & ~ignored, asked & ignored
+    gt_offsets = _offsets(wanted, offsets)
+    prompts = [build_prompt(labels, frame) for frame in frames]
+    num_images = annotations.num_rows
+    return pa.table(
+        {
+            **{name: annotations[name] for name in ("image_id", "image", "width", "height")},
+            "frame": pa.array([policy.kind] * num_images, pa.string()),
+            "frame_width": pa.array(model_size[frame_of_image, 0]),
+            "frame_height": pa.array(model_size[frame_of_image, 1]),
+            "labels": pa.array([list(labels)] * num_images, PROMPTS.schema.field("labels").type),
+            "prompt": pa.array(prompts, PROMPTS.schema.field("prompt").type).take(frame_of_image),
+            "gt_boxes": _listed_boxes(converted[wanted], gt_offsets),
+            "gt_labels": pa.ListArray.from_arrays(gt_offsets, box_labels.filter(wanted)),
+            "ignore_boxes": _listed_boxes(converted[skipped], _offsets(skipped, offsets)),
+        },
+        schema=PROMPTS.schema,
+    )
+
+
+def _frames(annotations: pa.Table, policy: PolicyFrames) -> tuple[list[Frame], np.ndarray]:
+    """One frame per distinct image size, and for each image which one is its own."""
+    sizes = np.stack([annotations["width"].to_numpy(), annotations["height"].to_numpy()], axis=1)
+    distinct, first, frame_of_image = np.unique(
+        sizes, axis=0, return_index=True, return_inverse=True
+    )
+    frames = []
+    for (width, height), row in zip(distinct.tolist(), first.tolist(), strict=True):
+        try:
+            frames.append(policy_frame(policy, width, height))
+        except ValueError as error:
+            image = annotations["image"][row].as_py()
+            raise UserError(
+                f"{image}: the policy cannot see an image of this size: {error};"
+                " take it out of the annotations"
+            ) from None
+    return frames, frame_of_image.reshape(-1)
+
+
+def _sizes(frames: Sequence[Frame]) -> tuple[np.ndarray, np.ndarray]:
+    """(F, 2) image sizes and (F, 2) model sizes, width first."""
+    images = np.array([(frame.width, frame.height) for frame in frames], np.float64)
+    models = np.array([(frame.model_width, frame.model_height) for frame in frames], np.float64)
+    return images.reshape(-1, 2), models.reshape(-1, 2)
+
+
+def _flat(column: pa.ChunkedArray) -> pa.Array:
+    """The items of a list column, end to end."""
+    return pc.list_flatten(column.combine_chunks())
+
+
+def _flat_boxes(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
+    """(N, 4) boxes of all rows end to end, and where each row's begin (one more than rows)."""
+    lengths = pc.list_value_length(column.combine_chunks()).to_numpy(False)
+    boxes = pc.list_flatten(_flat(column)).to_numpy(False).reshape(-1, 4)
+    return boxes, np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+
+
+def _offsets(chosen: np.ndarray, offsets: np.ndarray) -> pa.Array:
+    """Where each row's items begin once only the chosen ones are left."""
+    return pa.array(np.concatenate([[0], np.cumsum(chosen)])[offsets], pa.int32())
+
+
+def _listed_boxes(boxes: np.ndarray, offsets: pa.Array) -> pa.Array:
+    coordinates = pa.array(boxes.astype(np.float32).reshape(-1))
+    return pa.ListArray.from_arrays(
+        offsets, pa.FixedSizeListArray.from_arrays(coordinates, 4)
+    ).cast(BOXES)

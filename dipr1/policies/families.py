@@ -1,0 +1,85 @@
+"""Families of policies: in which frame a checkpoint of each answers.
+
+To add a family, name it in `FAMILIES`.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from dipr1.errors import UserError
+from dipr1.frames import MAX_PIXELS, MERGE_SIZE, MIN_PIXELS, PATCH_SIZE, PolicyFrames
+
+_TINY_SIDE = 128
+
+# How `model_type` in config.json begins -> the coordinates that the family was trained with.
+FAMILIES: dict[str, Literal["absolute", "thousandths"]] = {
+    "qwen2_vl": "absolute",
+    "qwen2_5_vl": "absolute",
+    "qwen3_vl": "thousandths",
+    "internvl": "thousandths",
+}
+
+
+def read_policy_frames(folder_or_name: str) -> PolicyFrames:
+    """Read from a checkpoint's JSON files in which frame it answers.
+
+    Args:
+        folder_or_name: a Hugging Face checkpoint folder, or `tiny`.
+
+    Raises:
+        UserError: there is no such folder, its files are not JSON, or its family is not known.
+
+    >>> read_policy_frames("tiny").fixed
+    (128, 128)
+    """
+    if folder_or_name == "tiny":
+        return PolicyFrames("absolute", fixed=(_TINY_SIDE, _TINY_SIDE))
+    folder = Path(folder_or_name)
+    config = _read_json(folder / "config.json")
+    if config is None:
+        raise UserError(
+            f"{folder / 'config.json'}: no such file; --policy takes `tiny` or the folder of a"
+            " downloaded Hugging Face checkpoint"
+        )
+    if declared := config.get("dipr1_frame"):
+        return PolicyFrames("absolute", fixed=(int(declared["width"]), int(declared["height"])))
+    family = str(config.get("model_type"))
+    kind = next((kind for name, kind in FAMILIES.items() if family.startswith(name)), None)
+    if kind is None:
+        raise UserError(
+            f"{folder / 'config.json'}: no known frame for model_type {family!r};"
+            f" known families: {', '.join(FAMILIES)}"
+        )
+    return PolicyFrames("thousandths") if kind == "thousandths" else _read_resize(folder)
+
+
+def _read_resize(folder: Path) -> PolicyFrames:
+    """The resize of a Qwen2-VL processor; some checkpoints keep it in processor_config.json."""
+    settings = _read_json(folder / "preprocessor_config.json")
+    if settings is None:
+        settings = (_read_json(folder / "processor_config.json") or {}).get("image_processor", {})
+    size = settings.get("size") or {}
+    # min_pixels wins over size where both are given, as in transformers.
+    least = settings.get("min_pixels") or size.get("shortest_edge") or size.get("min_pixels")
+    most = settings.get("max_pixels") or size.get("longest_edge") or size.get("max_pixels")
+    return PolicyFrames(
+        "absolute",
+        factor=settings.get("patch_size", PATCH_SIZE) * settings.get("merge_size", MERGE_SIZE),
+        min_pixels=least or MIN_PIXELS,
+        max_pixels=most or MAX_PIXELS,
+    )
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except ValueError as error:
+        raise UserError(f"{path}: not JSON ({error}); download the checkpoint again") from None
+    if not isinstance(found, dict):
+        raise UserError(f"{path}: expected a JSON object but got {type(found).__name__}")
+    return found
