@@ -1,10 +1,7 @@
 """What the rules ask of the experiment: which files there are and which flags each verb gets."""
 
-import ast
-import hashlib
 import shlex
 import sys
-from functools import cache
 from pathlib import Path
 
 # a fresh clone plans its jobs without dipr1 being installed; the jobs themselves call `dipr1`
@@ -16,6 +13,7 @@ from dipr1.cli import VERBS
 from dipr1.options import flags
 from dipr1.config import check
 from dipr1.errors import UserError
+from dipr1.provenance import code_digest, policy_digest
 
 
 def read_experiment(config):
@@ -84,7 +82,7 @@ def split_options(wildcards):
 def source_files(wildcards):
     """The files a split is read from; none where it is generated or fetched."""
     split = split_options(wildcards)
-    if experiment.datasets[wildcards.dataset].format == "scenes" or split.source or split.url:
+    if format_of(wildcards) == "scenes" or split.source or split.url:
         return {}
     return {"annotations": split.annotations, "images": split.images}
 
@@ -107,6 +105,16 @@ def download_minutes(wildcards):
     return 720 if split.source or split.url else 60
 
 
+def format_of(wildcards):
+    """The format of a data set, or `scenes`."""
+    return experiment.datasets[wildcards.dataset].format
+
+
+def annotation_format(wildcards):
+    """What `dipr1 convert` reads; scenes come with COCO annotations."""
+    return "coco" if format_of(wildcards) == "scenes" else format_of(wildcards)
+
+
 def convert_flags(wildcards):
     """The flags that say which boxes of a data set are kept, and how."""
     dataset = experiment.datasets[wildcards.dataset]
@@ -119,7 +127,7 @@ def convert_flags(wildcards):
 
 
 def base_policy():
-    """The base MLLM's checkpoint as an input; the shipped one is followed by `policy_digest`."""
+    """The base MLLM's checkpoint as an input; that of `tiny` counts by its `policy_digest`."""
     model = experiment.policy.model
     return [] if model == "tiny" else [f"{model}/config.json"]
 
@@ -136,72 +144,3 @@ def policy_name(wildcards, input):
     if experiment.arms[wildcards.arm].method == "none":
         return shlex.quote(experiment.policy.model)
     return input.policy
-
-
-@cache
-def policy_digest():
-    """Content digest of the shipped policy, so that a new one is sampled and trained anew."""
-    if experiment.policy.model != "tiny":
-        return ""
-    digest = hashlib.sha256()
-    for path in sorted((ROOT / "dipr1" / "demo" / "checkpoint").rglob("*")):
-        if path.is_file():
-            digest.update(path.name.encode() + path.read_bytes())
-    return digest.hexdigest()[:16]
-
-
-# what these hold reaches a job through its flags; an edit here need not repeat the training
-UNFOLLOWED = {"dipr1.cli", "dipr1.config", "dipr1.errors", "dipr1.options", "dipr1.progress"}
-
-
-@cache
-def code_digest(verb):
-    """Digest of the code behind a verb: its module and all that it imports from dipr1.
-
-    Comments, docstrings and layout do not count; editing them repeats nothing.
-    """
-    digest = hashlib.sha256()
-    modules = sorted(imported_modules(f"dipr1.verbs.{verb}"))
-    for module in modules:
-        digest.update(module.encode() + normalised_code(module).encode())
-    # the page's template, style and script lie beside its modules
-    for folder in sorted({module_path(module).parent for module in modules}):
-        for path in sorted(p for p in folder.iterdir() if p.suffix in (".j2", ".css", ".js")):
-            digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
-
-
-def imported_modules(module):
-    """Names of `module` and of every dipr1 module that it imports, however far."""
-    found, waiting = set(), [module]
-    while waiting:
-        name = waiting.pop()
-        if name in found or name in UNFOLLOWED or module_path(name) is None:
-            continue
-        found.add(name)
-        for node in ast.walk(ast.parse(module_path(name).read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Import):
-                waiting += [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom) and node.module:
-                # `from dipr1.x import y`: y may be a module too
-                waiting += [node.module] + [f"{node.module}.{alias.name}" for alias in node.names]
-    return found
-
-
-def module_path(name):
-    """The file of a dipr1 module; None where `name` is no module of ours."""
-    if name.split(".")[0] != "dipr1":
-        return None
-    path = ROOT.joinpath(*name.split("."))
-    return next((p for p in (path.with_suffix(".py"), path / "__init__.py") if p.is_file()), None)
-
-
-def normalised_code(module):
-    """The module's syntax tree as text, without its docstrings."""
-    tree = ast.parse(module_path(module).read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(
-            node
-        ):
-            node.body = node.body[1:]
-    return ast.dump(tree)

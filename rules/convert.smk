@@ -19,8 +19,8 @@ rule convert:
     params:
         options=convert_flags,
         model=shlex.quote(experiment.policy.model),
-        weights=policy_digest(),
-        code=code_digest("convert"),
+        weights=policy_digest(experiment.policy.model),
+        code=lambda wildcards: code_digest("convert", format=annotation_format(wildcards)),
     message:
         "Turning the annotations of {wildcards.dataset}/{wildcards.split} into grounded prompts"
     shell:

@@ -14,9 +14,9 @@ rule download:
         mem_mb=2000,
         runtime=download_minutes,
     params:
-        format=lambda wildcards: experiment.datasets[wildcards.dataset].format,
+        format=format_of,
         options=download_flags,
-        code=code_digest("download"),
+        code=lambda wildcards: code_digest("download", format=format_of(wildcards)),
     message:
         "Getting the images of {wildcards.dataset}/{wildcards.split}"
     shell:

@@ -23,7 +23,7 @@ rule predict:
         batch_size=experiment.sample.batch_size,
         # finished parts of an interrupted job, outside the outputs that Snakemake deletes
         parts="results/checkpoints/predictions/{arm}/seed{seed}/{dataset}.{split}",
-        weights=policy_digest(),
+        weights=policy_digest(experiment.policy.model),
         code=code_digest("predict"),
     message:
         "Predicting {wildcards.dataset}/{wildcards.split}"

@@ -24,7 +24,7 @@ rule sample:
         options=flags(experiment.sample),
         # finished parts of an interrupted job, outside the outputs that Snakemake deletes
         parts="results/checkpoints/samples/{dataset}/{split}/{shard}",
-        weights=policy_digest(),
+        weights=policy_digest(experiment.policy.model),
         code=code_digest("sample"),
     message:
         "Sampling the base policy on {wildcards.dataset}/{wildcards.split},"

@@ -31,8 +31,8 @@ rule train:
         arm=lambda wildcards: flags(experiment.arms[wildcards.arm]),
         # outside the outputs, which Snakemake deletes before a run and after a failure
         checkpoints="results/checkpoints/train/{arm}/seed{seed}",
-        weights=policy_digest(),
-        code=code_digest("train"),
+        weights=policy_digest(experiment.policy.model),
+        code=lambda wildcards: code_digest("train", method=experiment.arms[wildcards.arm].method),
     message:
         "Training arm {wildcards.arm}, seed {wildcards.seed}"
     shell:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import gc
-import hashlib
 import itertools
 import json
 from collections import Counter
@@ -34,6 +33,7 @@ from dipr1.datasets.formats import READERS
 from dipr1.datasets.images import image_sizes, whole_size
 from dipr1.datasets.reading import ANY_LABEL, Boxes, ImageRecord, Reading, Reject
 from dipr1.errors import UserError
+from dipr1.provenance import file_digest
 
 # Beyond 2^24 float32 no longer holds every integer, and no image is that wide.
 _LARGEST_COORDINATE = 2**24
@@ -252,18 +252,6 @@ def _read_source(folder: Path) -> dict[str, Any]:
     if source["format"] not in READERS:
         raise UserError(f"{path}: unknown format {source['format']!r}; known: {', '.join(READERS)}")
     return source
-
-
-def file_digest(path: str | Path) -> str:
-    """SHA-256 in hexadecimal of a file, or of the names and contents of the files in a folder."""
-    if Path(path).is_dir():
-        whole = hashlib.sha256()
-        for file in sorted(file for file in Path(path).rglob("*") if file.is_file()):
-            name = file.relative_to(path).as_posix()
-            whole.update(f"{name}\0{file_digest(file)}\0".encode("utf-8", "surrogateescape"))
-        return whole.hexdigest()
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _check_labels(rules: BoxRules, reading: Reading) -> None:

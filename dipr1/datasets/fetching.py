@@ -17,13 +17,13 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from dipr1.datasets.archives import unpack
-from dipr1.datasets.converting import file_digest
 from dipr1.datasets.formats import READERS
 from dipr1.datasets.sources import SOURCES, Archive, Source
 from dipr1.datasets.transfer import digest_of, fetch, verify
 from dipr1.demo.scenes import write_scenes
 from dipr1.errors import UserError
 from dipr1.progress import progress, say
+from dipr1.provenance import file_digest
 
 ARCHIVES = "data/archives"
 

@@ -15,7 +15,7 @@ from dipr1.artifacts.columns import box_arrays
 from dipr1.artifacts.prompts import PROMPTS
 from dipr1.artifacts.rejects import REJECTS
 from dipr1.cli import main
-from dipr1.datasets.converting import Count, file_digest
+from dipr1.datasets.converting import Count
 from dipr1.datasets.formats import READERS
 from dipr1.datasets.options import Dataset
 
@@ -339,17 +339,6 @@ def test_a_box_of_each_kind_is_asked_for_by_name(tmp_path, monkeypatch):
         row = ANNOTATIONS.read("a").to_pylist()[0]
         assert row["boxes"] == [[corner, corner, 9, 9]]
         assert (row["width"], row["height"]) == (200, 100)
-
-
-def test_a_folders_digest_changes_with_any_file_or_name(tmp_path):
-    (tmp_path / "labels" / "a").mkdir(parents=True)
-    (tmp_path / "labels" / "a" / "1.txt").write_text("x")
-    digests = {file_digest(tmp_path / "labels")}
-    (tmp_path / "labels" / "a" / "1.txt").write_text("y")
-    digests.add(file_digest(tmp_path / "labels"))
-    (tmp_path / "labels" / "a" / "1.txt").rename(tmp_path / "labels" / "a" / "2.txt")
-    digests.add(file_digest(tmp_path / "labels"))
-    assert len(digests) == 3
 
 
 def test_the_configuration_knows_the_formats_and_their_boxes():

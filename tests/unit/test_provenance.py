@@ -1,0 +1,138 @@
+"""Digests: they change with what can change a result, and with nothing else."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import shutil
+from pathlib import Path
+
+import pytest
+
+from dipr1 import provenance
+from dipr1.provenance import file_digest, modules_behind, options_digest, policy_digest
+
+PACKAGE = {
+    "__init__.py": '__version__ = "1"\n',
+    "cli.py": "VERBS = ()\n",
+    "boxes.py": 'def area(w, h):\n    """Width times height."""\n    return w * h\n',
+    "unused.py": "from dipr1 import boxes\n",
+    "datasets/formats/__init__.py": "import importlib\n",
+    "datasets/formats/kitti.py": "from dipr1.datasets.texts import lines\n",
+    "datasets/formats/mot.py": "SEPARATOR = ','\n",
+    "datasets/options.py": "DEFAULT = 1\n",
+    "datasets/texts.py": "def lines(): ...\n",
+    "demo/scenes.py": "COLOUR = 'red'\n",
+    "report/page.py": "STYLE = 'page.css'\n",
+    "report/figures.py": "WIDTH = 1\n",
+    "report/page.css": "a {}\n",
+    "training/grpo.py": "def train(): ...\n",
+    "training/sft.py": "def train(): ...\n",
+    "verbs/convert.py": "from dipr1 import __version__, boxes, cli\nimport dipr1.datasets.formats\n"
+    "from dipr1.datasets.options import DEFAULT\n",
+    "verbs/describe.py": "from dipr1.report.figures import WIDTH\n",
+    "verbs/download.py": "def run():\n    from dipr1.boxes import area\n",
+    "verbs/report.py": "import dipr1.report.figures, dipr1.report.page\n",
+    "verbs/train.py": "import importlib\n",
+}
+JOBS = [
+    ("download", {"format": "kitti"}),
+    ("download", {"format": "scenes"}),
+    ("convert", {"format": "kitti"}),
+    ("convert", {"format": "mot"}),
+    ("describe", {}),
+    ("report", {}),
+    ("train", {"method": "sft"}),
+    ("train", {"method": "grpo"}),
+]
+
+
+@pytest.fixture
+def package(tmp_path) -> Path:
+    """A package of a few lines, laid out as ours is."""
+    for name, text in PACKAGE.items():
+        file = tmp_path / "dipr1" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    return tmp_path / "dipr1"
+
+
+def digests(package: Path) -> dict[str, str]:
+    """The digest of every job, by `dipr1.provenance` as if it lay in `package`."""
+    copied = shutil.copy(provenance.__file__, package / "provenance.py")
+    spec = importlib.util.spec_from_file_location("provenance_of_a_package", copied)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return {
+        " ".join([verb, *chosen.values()]): module.code_digest(verb, **chosen)
+        for verb, chosen in JOBS
+    }
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "changed"),
+    [
+        ("__init__.py", '__version__ = "2"\n', set()),
+        ("cli.py", "VERBS = ('convert',)\n", set()),
+        ("datasets/options.py", "DEFAULT = 2\n", set()),
+        ("unused.py", "", set()),
+        ("datasets/formats/voc.py", "def read(): ...\n", set()),
+        (
+            "boxes.py",
+            "'A docstring.'\ndef area(  # a comment\n  w,\n  h,\n):\n  return (w * h)\n",
+            set(),
+        ),
+        (
+            "boxes.py",
+            "def area(w, h):\n    return w + h\n",
+            {"download kitti", "download scenes", "convert kitti", "convert mot"},
+        ),
+        ("datasets/texts.py", "def lines(): 1\n", {"download kitti", "convert kitti"}),
+        ("datasets/formats/mot.py", "SEPARATOR = ';'\n", {"convert mot"}),
+        ("demo/scenes.py", "COLOUR = 'blue'\n", {"download scenes"}),
+        ("report/page.css", "b {}\n", {"report"}),
+        ("report/figures.py", "WIDTH = 2\n", {"describe", "report"}),
+        ("training/sft.py", "def train(): 1\n", {"train sft"}),
+        ("training/grpo.py", "def train(): 1\n", {"train grpo"}),
+    ],
+)
+def test_an_edit_changes_the_digests_of_what_it_can_change(package, file, text, changed):
+    before = digests(package)
+    (package / file).write_text(text)
+    after = digests(package)
+    assert {job for job in before if before[job] != after[job]} == changed
+
+
+def test_a_module_that_is_not_there_is_named():
+    with pytest.raises(ValueError, match=r"dipr1\.datasets\.formats\.kiti: no such module"):
+        modules_behind("convert", format="kiti")
+
+
+def test_all_versions_of_python_spell_code_alike():
+    # 3.12 cuts f-strings into other parts, and has given functions a field
+    code = """def spell(a, *, b=None):
+        return f"a{a!r:>{b}}b" "c" f"{b=}" f'{{}}' f"{a:%H}" f"" rf"\\d{a}" "it's" '"'
+"""
+    spelled = provenance._spelled(ast.parse(code))
+    assert hashlib.sha256(spelled.encode()).hexdigest().startswith("1dc2782b82a4adc1"), spelled
+
+
+def test_the_shipped_policy_counts_by_its_files_and_others_are_inputs():
+    assert len(policy_digest("tiny")) == 16
+    assert policy_digest("checkpoints/Qwen3-VL-4B") == ""
+
+
+def test_options_that_differ_have_other_digests():
+    assert options_digest({"a": 1, "b": None}) != options_digest({"a": 1.5, "b": None})
+
+
+def test_a_folders_digest_changes_with_any_file_or_name(tmp_path):
+    (tmp_path / "labels" / "a").mkdir(parents=True)
+    (tmp_path / "labels" / "a" / "1.txt").write_text("x")
+    digests = {file_digest(tmp_path / "labels")}
+    (tmp_path / "labels" / "a" / "1.txt").write_text("y")
+    digests.add(file_digest(tmp_path / "labels"))
+    (tmp_path / "labels" / "a" / "1.txt").rename(tmp_path / "labels" / "a" / "2.txt")
+    digests.add(file_digest(tmp_path / "labels"))
+    assert len(digests) == 3
