@@ -78,9 +78,13 @@ class Artifact:
 
 
 def artifact_names() -> list[str]:
-    """The kinds there are: one module of this package each."""
-    shared = {"__init__", "columns", "reward_columns", "writing"}
-    return sorted({path.stem for path in Path(__file__).parent.glob("*.py")} - shared)
+    """The kinds there are: those modules of this package that define one."""
+    modules = sorted(Path(__file__).parent.glob("*.py"))
+    return [
+        path.stem
+        for path in modules
+        if f"\n{path.stem.upper()} = Artifact(" in path.read_text(encoding="utf-8")
+    ]
 
 
 def artifact_named(name: str) -> Artifact:

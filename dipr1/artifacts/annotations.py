@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from dipr1.artifacts import Artifact
-from dipr1.artifacts.columns import BOXES, STRINGS
+from dipr1.artifacts.columns import BOXES, STRINGS, ragged
 
 ANNOTATIONS = Artifact(
     "annotations",
@@ -22,3 +26,27 @@ ANNOTATIONS = Artifact(
         }
     ),
 )
+
+
+def objects_and_areas(
+    annotations: pa.Table, labels: Sequence[str] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """(B,) which of the boxes of all images are objects to be found, and which are to be ignored.
+
+    An object is known by its place among its image's objects: the `gt_index` of the variance
+    artifact, and the order of `gt_boxes` in the prompts.
+
+    Args:
+        annotations: the annotations artifact.
+        labels: what is asked for: other boxes are neither. All by default.
+
+    >>> row = {"boxes": [[0, 0, 1, 1]] * 3, "ignore": [True, False, False], "labels": list("aab")}
+    >>> [those.tolist() for those in objects_and_areas(pa.Table.from_pylist([row]), ["a"])]
+    [[False, True, False], [True, False, False]]
+    """
+    ignored = ragged(annotations["ignore"])[0].astype(bool)
+    asked = np.ones_like(ignored)
+    if labels is not None:
+        names = pc.list_flatten(annotations["labels"].combine_chunks())
+        asked = pc.is_in(names, pa.array(list(labels), pa.string())).to_numpy(False)
+    return asked & ~ignored, asked & ignored

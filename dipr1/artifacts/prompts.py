@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dipr1.artifacts import Artifact
-from dipr1.artifacts.columns import BOXES, STRINGS
+from dipr1.artifacts.annotations import objects_and_areas
+from dipr1.artifacts.columns import BOXES, STRINGS, ragged
 from dipr1.errors import UserError
 from dipr1.frames import Frame, PolicyFrames, policy_frame
 from dipr1.prompts import build_prompt
@@ -51,16 +52,14 @@ def prompt_rows(annotations: pa.Table, labels: Sequence[str], policy: PolicyFram
         UserError: the policy's processor refuses an image's size.
     """
     frames, frame_of_image = _frames(annotations, policy)
-    boxes, offsets = _flat_boxes(annotations["boxes"])
+    boxes, offsets = ragged(annotations["boxes"])
     frame_of_box = np.repeat(frame_of_image, np.diff(offsets))
     image_size, model_size = _sizes(frames)
     converted = Frame(
         policy.kind, *image_size[frame_of_box].T, *model_size[frame_of_box].T
     ).to_model(boxes)
-    box_labels = _flat(annotations["labels"])
-    asked = pc.is_in(box_labels, pa.array(list(labels), pa.string())).to_numpy(False)
-    ignored = _flat(annotations["ignore"]).to_numpy(False).astype(bool)
-    wanted, skipped = asked & ~ignored, asked & ignored
+    box_labels = pc.list_flatten(annotations["labels"].combine_chunks())
+    wanted, skipped = objects_and_areas(annotations, labels)
     gt_offsets = _offsets(wanted, offsets)
     prompts = [build_prompt(labels, frame) for frame in frames]
     num_images = annotations.num_rows
@@ -104,18 +103,6 @@ def _sizes(frames: Sequence[Frame]) -> tuple[np.ndarray, np.ndarray]:
     images = np.array([(frame.width, frame.height) for frame in frames], np.float64)
     models = np.array([(frame.model_width, frame.model_height) for frame in frames], np.float64)
     return images.reshape(-1, 2), models.reshape(-1, 2)
-
-
-def _flat(column: pa.ChunkedArray) -> pa.Array:
-    """The items of a list column, end to end."""
-    return pc.list_flatten(column.combine_chunks())
-
-
-def _flat_boxes(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
-    """(N, 4) boxes of all rows end to end, and where each row's begin (one more than rows)."""
-    lengths = pc.list_value_length(column.combine_chunks()).to_numpy(False)
-    boxes = pc.list_flatten(_flat(column)).to_numpy(False).reshape(-1, 4)
-    return boxes, np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
 
 
 def _offsets(chosen: np.ndarray, offsets: np.ndarray) -> pa.Array:

@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from dipr1.artifacts.columns import box_arrays
-from dipr1.errors import UserError
+from dipr1.artifacts.aligning import by_image
+from dipr1.artifacts.columns import ragged
+from dipr1.artifacts.variance import places_of_objects
 from dipr1.frames import Frame
 
 
@@ -35,41 +37,29 @@ def reward_columns(prompts: pa.Table, variance: pa.Table | None) -> dict[str, li
     columns |= {name: prompts[name].to_pylist() for name in ("frame_width", "frame_height")}
     if variance is None:
         return columns
-    row_of_image = {name: row for row, name in enumerate(prompts["image_id"].to_pylist())}
-    image_ids = variance["image_id"].to_pylist()
-    rows = np.array([row_of_image.get(name, -1) for name in image_ids], np.int64)
-    variance = variance.filter(pa.array(rows >= 0))
-    rows = rows[rows >= 0]
-    order = np.argsort(rows, kind="stable")
-    rows = rows[order]
-    hulls = _hulls_in_model_frame(prompts, variance, order, rows)
-    uncertainty = variance["uncertainty"].to_numpy()[order]
-    gt_index = variance["gt_index"].to_numpy(zero_copy_only=False).astype(np.float64)[order]
-    bounds = np.searchsorted(rows, np.arange(prompts.num_rows + 1))
-    columns |= {"gt_uncertainty": [], "region_boxes": [], "region_uncertainty": []}
-    for row, boxes in enumerate(box_arrays(prompts["gt_boxes"])):
-        part = slice(bounds[row], bounds[row + 1])
-        objects = np.isfinite(gt_index[part])
-        if objects.sum() != len(boxes):
-            raise UserError(
-                f"image {prompts['image_id'][row].as_py()!r}: {len(boxes)} people are annotated but"
-                f" the variance has {objects.sum()} of them; run `dipr1 variance` on it again"
-            )
-        by_object = np.zeros(len(boxes))
-        by_object[gt_index[part][objects].astype(np.int64)] = uncertainty[part][objects]
-        columns["gt_uncertainty"].append(by_object.tolist())
-        columns["region_boxes"].append(hulls[part].tolist())
-        columns["region_uncertainty"].append(uncertainty[part].tolist())
-    return columns
+    regions, bounds = by_image(prompts, variance)
+    uncertainty = regions["uncertainty"].to_numpy()
+    _, offsets = ragged(prompts["gt_boxes"])
+    rows, places = places_of_objects(prompts, regions, bounds, offsets)
+    of_objects = np.zeros(len(rows))
+    of_objects[places] = uncertainty[rows]
+    hulls = _hulls_in_model_frame(prompts, regions, bounds)
+
+    def lists(values: np.ndarray, ends: np.ndarray) -> list[list]:
+        return [part.tolist() for part in np.split(values, ends[1:-1])][: prompts.num_rows]
+
+    return columns | {
+        "gt_uncertainty": lists(of_objects, offsets),
+        "region_boxes": lists(hulls, bounds),
+        "region_uncertainty": lists(uncertainty, bounds),
+    }
 
 
-def _hulls_in_model_frame(prompts: pa.Table, variance: pa.Table, order, rows) -> np.ndarray:
-    """(R, 4) hulls of the regions `order`, whose images are the prompts `rows`."""
-    if not len(rows):
-        return np.zeros((0, 4))
-    hulls = np.array(variance["hull"].to_pylist(), np.float64)[order]
+def _hulls_in_model_frame(prompts: pa.Table, regions: pa.Table, bounds: np.ndarray) -> np.ndarray:
+    """(R, 4) hulls of the regions; those of image i begin at ``bounds[i]``."""
+    hulls = pc.list_flatten(regions["hull"]).to_numpy().reshape(-1, 4).astype(np.float64)
     sizes = [
-        prompts[name].to_numpy().astype(np.float64)[rows]
+        np.repeat(prompts[name].to_numpy().astype(np.float64), np.diff(bounds))
         for name in ("width", "height", "frame_width", "frame_height")
     ]
     return Frame("absolute", *sizes).to_model(hulls)

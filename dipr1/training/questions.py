@@ -18,8 +18,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dipr1.artifacts.aligning import by_image
 from dipr1.artifacts.columns import BOXES, STRINGS, ragged
 from dipr1.artifacts.prompts import PROMPTS
+from dipr1.artifacts.variance import places_of_objects
 from dipr1.errors import UserError
 from dipr1.frames import Frame
 from dipr1.prompts import REQUESTS, TINY_PROMPT, build_prompt
@@ -109,19 +111,12 @@ def of_labels(
     restricted = _replaced(prompts, changed)
     if variance is None:
         return restricted, None
-    row = pc.index_in(variance["image_id"], prompts["image_id"].combine_chunks())
-    row = row.fill_null(-1).to_numpy()
-    index = variance["gt_index"].fill_null(-1).to_numpy()
-    objects = np.flatnonzero((row >= 0) & (index >= 0))
-    row, index = row[objects], index[objects]
-    if (index >= np.diff(offsets)[row]).any():
-        raise UserError("the variance is about other boxes; run `dipr1 variance` on it again")
-    place = offsets[row] + index
-    chosen = kept[place]
-    renumbered = kept_before[place] - kept_before[offsets[row]]
-    found = variance.take(pa.array(objects[chosen]))
-    column = pa.array(renumbered[chosen], pa.int32())
-    return restricted, _replaced(found, {"gt_index": column})
+    regions, bounds = by_image(prompts, variance)
+    rows, places = places_of_objects(prompts, regions, bounds, offsets)
+    image = np.searchsorted(offsets, places, side="right") - 1
+    renumbered = kept_before[places] - kept_before[offsets[image]]
+    column = pa.array(renumbered[kept[places]], pa.int32())
+    return restricted, _replaced(regions.take(rows[kept[places]]), {"gt_index": column})
 
 
 def _reworded(prompts: pa.Table, asked: list[list[str]], wordings: np.ndarray) -> pa.Table:

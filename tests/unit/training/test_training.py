@@ -82,7 +82,7 @@ def test_columns_without_statistics(prompts):
 
 
 def test_statistics_of_other_annotations(prompts, variance):
-    with pytest.raises(UserError, match="2 people are annotated but the variance has 1"):
+    with pytest.raises(UserError, match="2 objects are annotated but the variance has 1"):
         reward_columns(prompts, variance.slice(1))
 
 
