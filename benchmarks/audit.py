@@ -1,4 +1,4 @@
-"""How many planted label errors `dipr1 variance --audit` ranks first.
+"""How many planted label errors `dipr1 audit` ranks first.
 
     python benchmarks/audit.py                                          # synthetic crowds
     python benchmarks/audit.py --annotations results/annotations/crowdscenes/train.parquet \\
@@ -76,10 +76,11 @@ def _figures(args: argparse.Namespace, seed: int, folder: Path) -> dict[str, flo
     changed, removed, added = plant(original, np.random.default_rng(seed), args.share)
     paths = {name: str(folder / f"{name}.parquet") for name in ("labels", "regions", "audit", "i")}
     ANNOTATIONS.write(changed, paths["labels"])
-    words = ["variance", *args.samples, "--annotations", paths["labels"], "--allow-missing"]
-    words += ["--output", paths["regions"], "--audit", paths["audit"], "--audit-images", paths["i"]]
+    words = [*args.samples, "--annotations", paths["labels"], "--allow-missing"]
+    outputs = ["--output", paths["audit"], "--images-output", paths["i"], "--rows", "1000000"]
     with contextlib.redirect_stderr(io.StringIO()):
-        assert dipr1([*words, "--audit-rows", "1000000"]) == 0
+        assert dipr1(["variance", *words, "--output", paths["regions"]]) == 0
+        assert dipr1(["audit", *words, *outputs]) == 0
     suspects = polars.read_parquet(paths["audit"])
     rows = zip(
         *(suspects[name].to_list() for name in ("image_id", "kind", "region", "box")), strict=True

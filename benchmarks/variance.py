@@ -1,4 +1,4 @@
-"""How long `dipr1 variance` takes, and how that grows; its core beside weighted boxes fusion.
+"""How long `dipr1 variance` and `audit` take, and how that grows; beside weighted boxes fusion.
 
     python benchmarks/variance.py [--num-images 1500 5000 15000] [--wbf-python PYTHON]
 
@@ -53,22 +53,23 @@ def main() -> None:
         f"pyarrow {pa.__version__}; the command uses one core"
     )
     print()
-    print("| images | samples | boxes | regions | CPU, s | ms per image | elapsed, s | peak MiB |")
+    print("| verb | images | boxes | regions | CPU, s | ms per image | elapsed, s | peak MiB |")
     print("|---|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for num_images in args.num_images:
-            print(_command_row(folder, num_images), flush=True)
+            annotations, samples = write_split(folder, num_images)
+            for verb in ("variance", "audit"):
+                print(_command_row(folder, verb, annotations, samples), flush=True)
         print()
         print(_comparison(folder, args.wbf_python))
 
 
-def _command_row(folder: Path, num_images: int) -> str:
-    """Time and peak memory of `dipr1 variance` with all its outputs, as a row."""
-    annotations, samples = write_split(folder, num_images)
-    outputs = [str(folder / f"{name}.parquet") for name in ("regions", "audit", "images")]
-    words = ["variance", samples, "--annotations", annotations, "--output", outputs[0]]
-    words += ["--audit", outputs[1], "--audit-images", outputs[2]]
+def _command_row(folder: Path, verb: str, annotations: Path, samples: Path) -> str:
+    """Time and peak memory of `dipr1 variance` or `dipr1 audit`, as a row; variance comes first."""
+    output = folder / f"{verb}.parquet"
+    words = [verb, samples, "--annotations", annotations, "--output", output]
+    words += ["--images-output", folder / "images.parquet"] if verb == "audit" else []
     start = time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-c", COMMAND, *map(str, words)],
@@ -78,10 +79,11 @@ def _command_row(folder: Path, num_images: int) -> str:
     )
     elapsed = time.perf_counter() - start
     seconds, kibibytes = map(float, done.stdout.split())
+    num_images = ANNOTATIONS.read(annotations, ["image_id"]).num_rows
     num_boxes = sum(len(boxes) for boxes in box_arrays(SAMPLES.read(samples)["boxes"]))
-    num_regions = VARIANCE.read(outputs[0], ["region"]).num_rows
+    num_regions = VARIANCE.read(folder / "variance.parquet", ["region"]).num_rows
     return (
-        f"| {num_images} | {num_images * NUM_SAMPLES} | {num_boxes} | {num_regions} "
+        f"| {verb} | {num_images} | {num_boxes} | {num_regions} "
         f"| {seconds:.1f} | {1000 * seconds / num_images:.2f} | {elapsed:.1f} "
         f"| {kibibytes / 1024:.0f} |"
     )

@@ -18,31 +18,70 @@ What the samples of a policy agree on is held against the labels. Each region ge
 
 A region has the kind of its highest score, and is a suspect where that is at least `MIN_SCORE`.
 "Of this size" compares shares of the image's area, in at most `MOST_SIZES` classes of equally many
-labels. All of these are our definitions; nothing of it is published with the method.
+labels. All of these are our definitions: we have read the abstract of the paper only.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, fields
 
 import numpy as np
 
 from dipr1.boxes import area
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-    from dipr1.regions import Regions
+from dipr1.regions import Block, RegionTable, measure, pairs_within_images
 
 KINDS = ("missing_label", "unsupported_label", "loose_label", "uncertain")
 MIN_SCORE = 0.3
 MOST_SIZES = 10
 LEAST_LABELS_OF_A_SIZE = 50
+# Less is taken as no overlap of a region with a label.
+LEAST_LABEL_IOU = 0.1
+
+
+@dataclass(slots=True, eq=False)
+class AuditedRegions(RegionTable):
+    """Regions, and how well the members of each fit the labels.
+
+    Attributes:
+        label_iou: (R,) IoU of the members' mean with the region's own label; for a phantom the
+            largest with any label of the image. 0 without members, and where it is below
+            `LEAST_LABEL_IOU`.
+    """
+
+    label_iou: np.ndarray
+
+
+def measure_against_labels(block: Block, match_iou: float, v0: float) -> AuditedRegions:
+    """:func:`dipr1.regions.measure`, and the regions' fit to the labels of the block."""
+    regions = measure(block, match_iou, v0)
+    label_iou = _label_ious(regions, block)
+    return AuditedRegions(
+        **{field.name: getattr(regions, field.name) for field in fields(regions)},
+        label_iou=label_iou,
+    )
+
+
+def _label_ious(regions: RegionTable, block: Block) -> np.ndarray:
+    """(R,) as :class:`AuditedRegions` has it."""
+    label_iou = np.zeros(len(regions.image))
+    is_object = regions.gt_index >= 0
+    labels, members = np.flatnonzero(is_object), np.flatnonzero(regions.support > 0.0)
+    rows, columns, ious = pairs_within_images(
+        regions.mean[members],
+        regions.image[members],
+        block.gt_boxes,
+        block.gt_image,
+        LEAST_LABEL_IOU,
+    )
+    # The block's labels are its first regions of each image, in the same order.
+    rows, columns = members[rows], labels[columns]
+    counts = ~is_object[rows] | (rows == columns)
+    np.maximum.at(label_iou, rows[counts], ious[counts])
+    return label_iou
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Verdict:
+class Doubts:
     """What is held against each region.
 
     Attributes:
@@ -54,19 +93,16 @@ class Verdict:
     score: np.ndarray
 
 
-def judge(
-    regions: Regions, label_iou: np.ndarray, sizes: np.ndarray, *, match_iou: float, v0: float
-) -> Verdict:
+def doubt(regions: AuditedRegions, sizes: np.ndarray, *, match_iou: float, v0: float) -> Doubts:
     """Score every region; the definitions are in the module's docstring.
 
     Args:
         regions: of the whole set: shares and medians are taken over it.
-        label_iou: (R,) of :func:`dipr1.regions.label_ious`.
         sizes: (I, 2) width and height of the images that `regions.image` means.
         match_iou, v0: those of the regions.
     """
     is_object = regions.gt_index >= 0
-    p = regions.support
+    p, label_iou = regions.support, regions.label_iou
     size = _size_classes(area(regions.box) / sizes[regions.image].prod(axis=1), is_object)
     scores = np.zeros((len(KINDS), len(p)))
     missing, unsupported, loose, uncertain = scores
@@ -82,16 +118,16 @@ def judge(
         missing[phantoms] = p[phantoms] * labelled / (labelled + unlabelled)
         found_more = len(labels) - np.searchsorted(of_labels, p[labels], side="right")
         unsupported[labels] = (1.0 - p[labels]) * found_more / len(labels)
-        found = labels[p[labels] > 0.0]
-        usual = np.median(label_iou[found]) if len(found) else match_iou
+        met = labels[p[labels] > 0.0]
+        usual = np.median(label_iou[met]) if len(met) else match_iou
         if usual > match_iou:
-            loose[found] = np.clip((usual - label_iou[found]) / (usual - match_iou), 0.0, 1.0)
+            loose[met] = np.clip((usual - label_iou[met]) / (usual - match_iou), 0.0, 1.0)
     missing *= 1.0 - label_iou
     unsupported *= _trust(regions.image, p, hit_rate, is_object)
     loose *= p * np.exp(-np.nan_to_num(regions.box_variance) / v0)
     uncertain[:] = regions.uncertainty / 2.0
     kind = scores.argmax(axis=0)
-    return Verdict(kind, scores.max(axis=0))
+    return Doubts(kind, scores.max(axis=0))
 
 
 def _size_classes(share: np.ndarray, is_object: np.ndarray) -> np.ndarray:
@@ -112,86 +148,71 @@ def _trust(
 
     Half a label counts as found as usual, so that a lone label has the trust 1.
     """
-    found = np.bincount(image, weights=np.where(is_object, support, 0.0))[image] - support
+    met = np.bincount(image, weights=np.where(is_object, support, 0.0))[image] - support
     usual = np.bincount(image, weights=hit_rate)[image] - hit_rate
-    return np.clip((found + 0.5) / (usual + 0.5), 0.0, 1.0)
+    return np.clip((met + 0.5) / (usual + 0.5), 0.0, 1.0)
 
 
-def suspects(
-    regions: Regions, verdict: Verdict, ids: pa.Array, paths: pa.Array, max_rows: int
-) -> pa.Table:
-    """The artifact `audit`: the suspects, the highest score first, of equal ones in order.
+def likely_faults(doubts: Doubts, max_rows: int) -> np.ndarray:
+    """The suspects: indices of regions, the highest score first, of equal ones in order.
 
     Args:
-        regions: sorted by image_id and region.
-        verdict: of :func:`judge`.
-        ids, paths: (I,) image_id and path of the images that `regions.image` means.
-        max_rows: at most so many rows.
+        max_rows: at most so many are given.
     """
-    import pyarrow as pa
-
-    from dipr1.artifacts.columns import box_column
-
-    rows = np.flatnonzero(verdict.score >= MIN_SCORE)
-    rows = rows[np.argsort(-verdict.score[rows], kind="stable")][:max_rows]
-    images = pa.array(regions.image[rows])
-    return pa.table(
-        {
-            "rank": np.arange(len(rows)),
-            "image_id": ids.take(images),
-            "image": paths.take(images),
-            "kind": np.array(KINDS)[verdict.kind[rows]],
-            "region": regions.region[rows],
-            "box": box_column(regions.box[rows]),
-            "hull": box_column(regions.hull[rows]),
-            "suggested_box": box_column(regions.mean[rows], regions.support[rows] == 0.0),
-            "support": regions.support[rows],
-            "uncertainty": regions.uncertainty[rows],
-            "score": verdict.score[rows],
-        }
-    )
+    rows = np.flatnonzero(doubts.score >= MIN_SCORE)
+    return rows[np.argsort(-doubts.score[rows], kind="stable")][:max_rows]
 
 
-def image_ranking(
-    regions: Regions, verdict: Verdict, ids: pa.Array, paths: pa.Array, sampled: np.ndarray
-) -> pa.Table:
-    """The artifact `audit_images`: the images with the most to correct first.
+@dataclass(frozen=True, slots=True, eq=False)
+class ImageDoubts:
+    """Images, the one with the most to correct first: (I,) of each.
+
+    Attributes:
+        image: index of the image.
+        num_objects, num_phantoms, num_suspects: how many of its regions are such.
+        mean_uncertainty, max_uncertainty: over its regions; NaN where it has none.
+        score: in [0, 1).
+    """
+
+    image: np.ndarray
+    num_objects: np.ndarray
+    num_phantoms: np.ndarray
+    num_suspects: np.ndarray
+    mean_uncertainty: np.ndarray
+    max_uncertainty: np.ndarray
+    score: np.ndarray
+
+
+def rank_images(regions: RegionTable, doubts: Doubts, images: np.ndarray) -> ImageDoubts:
+    """The images with the most to correct first.
 
     With s the sum of the scores of an image's suspects that are not `uncertain`, about the number
     of its labels to correct, its score is s / (1 + s). Of equal ones the more uncertain image is
-    first, by the mean over its regions, then the image_id that sorts first.
+    first, by the mean over its regions.
 
     Args:
-        regions, verdict, ids, paths: as :func:`suspects`.
-        sampled: (I,) whether the image has samples; only those are ranked.
+        regions, doubts: as :func:`doubt` takes and gives them.
+        images: (I,) those to rank; of images that are equal in all the earlier one comes first.
     """
-    import pyarrow as pa
-    import pyarrow.compute as pc
 
     def total(values: np.ndarray) -> np.ndarray:
-        return np.bincount(regions.image, weights=values, minlength=len(ids))
+        return np.bincount(regions.image, weights=values, minlength=images.max(initial=-1) + 1)
 
-    suspect = verdict.score >= MIN_SCORE
-    faulty = suspect & (verdict.kind != KINDS.index("uncertain"))
+    suspect = doubts.score >= MIN_SCORE
+    faulty = suspect & (doubts.kind != KINDS.index("uncertain"))
     num_objects, num_regions = total(regions.gt_index >= 0), total(np.ones(len(suspect)))
-    to_correct = total(np.where(faulty, verdict.score, 0.0))
-    mean = total(regions.uncertainty) / np.maximum(num_regions, 1.0)
-    largest = np.zeros(len(ids))
-    np.maximum.at(largest, regions.image, regions.uncertainty)
-    rows = np.asarray(pc.sort_indices(ids))
-    rows = rows[sampled[rows]]
-    rows = rows[np.lexsort((-mean[rows], -to_correct[rows]))]
-    empty = num_regions[rows] == 0
-    return pa.table(
-        {
-            "rank": np.arange(len(rows)),
-            "image_id": ids.take(pa.array(rows)),
-            "image": paths.take(pa.array(rows)),
-            "num_objects": num_objects[rows].astype(np.int32),
-            "num_phantoms": (num_regions - num_objects)[rows].astype(np.int32),
-            "num_suspects": total(suspect)[rows].astype(np.int32),
-            "mean_uncertainty": pa.array(mean[rows], mask=empty),
-            "max_uncertainty": pa.array(largest[rows], mask=empty),
-            "score": (to_correct / (1.0 + to_correct))[rows],
-        }
+    to_correct = total(np.where(faulty, doubts.score, 0.0))
+    with np.errstate(invalid="ignore"):  # 0 / 0 of an image without regions is its NaN
+        mean = total(regions.uncertainty) / num_regions
+    largest = np.full(len(mean), np.nan)
+    np.fmax.at(largest, regions.image, regions.uncertainty)
+    order = images[np.lexsort((-np.nan_to_num(mean[images]), -to_correct[images]))]
+    return ImageDoubts(
+        image=order,
+        num_objects=num_objects[order],
+        num_phantoms=(num_regions - num_objects)[order],
+        num_suspects=total(suspect)[order],
+        mean_uncertainty=mean[order],
+        max_uncertainty=largest[order],
+        score=(to_correct / (1.0 + to_correct))[order],
     )

@@ -24,6 +24,7 @@ VERBS = (
     "export",
     "sample",
     "variance",
+    "audit",
     "train",
     "predict",
     "evaluate",

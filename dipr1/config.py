@@ -27,7 +27,12 @@ class Variance(Section):
 
     match_iou: float = Field(0.5, gt=0, le=1, description="Least IoU of a matched pair.")
     v0: float = Field(0.01, gt=0, description="Box variance that multiplies certainty by 1/e.")
-    audit_rows: int = Field(1000, ge=0, description="At most so many suspects of a split.")
+
+
+class Audit(Section):
+    """The search for label errors."""
+
+    rows: int = Field(1000, ge=0, description="At most so many suspects of a split.")
 
 
 class Config(Section):
@@ -39,10 +44,25 @@ class Config(Section):
     policy: Policy = Field(Policy(), description="The base MLLM.")
     sample: Sample = Field(Sample(), description="Responses of the base policy.")
     variance: Variance = Field(Variance(), description="Box-variance statistics.")
+    audit: Audit = Field(Audit(), description="The search for label errors.")
     training: Training = Field(Training(), description="Training.")
     arms: dict[str, Arm] = Field(min_length=1, description="Arms of the comparison by name.")
     evaluation: Evaluation = Field(Evaluation(), description="Evaluation.")
     report: Report = Field(Report(), description="The report.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _audit_rows_had_another_place(cls, values: Any) -> Any:
+        """Older configurations say `variance.audit_rows` for `audit.rows`."""
+        if not (isinstance(values, dict) and isinstance(values.get("variance"), dict)):
+            return values
+        variance = dict(values["variance"])
+        if "audit_rows" not in variance:
+            return values
+        if "audit" in values:
+            raise ValueError("variance.audit_rows is now audit.rows; give one of the two only")
+        rows = variance.pop("audit_rows")
+        return values | {"variance": variance, "audit": {"rows": rows}}
 
     @model_validator(mode="after")
     def _names_exist(self) -> Config:
@@ -125,6 +145,7 @@ def options_page() -> str:
         ("policy", Policy),
         ("sample", Sample),
         ("variance", Variance),
+        ("audit", Audit),
         ("training", Training),
         ("arms.NAME", Arm),
         ("evaluation", Evaluation),

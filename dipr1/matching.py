@@ -167,7 +167,7 @@ def _near(
         first = key(boxes.image[rows], x1 - before * (x2 - x1))
         last = key(boxes.image[rows], x1 + after * (x2 - x1))
         begin = np.searchsorted(keys, first, side="left")
-        row, column = _runs(begin, np.searchsorted(keys, last, side="right") - begin)
+        row, column = runs(begin, np.searchsorted(keys, last, side="right") - begin)
         upper = uppers[column]
         near = upper >= (y1 - before * (y2 - y1))[row]
         near &= upper <= (y1 + after * (y2 - y1))[row]
@@ -179,7 +179,7 @@ def _blocks(rows: np.ndarray) -> Iterator[np.ndarray]:
         yield rows[start : start + _BLOCK]
 
 
-def _runs(begin: np.ndarray, num: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def runs(begin: np.ndarray, num: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Each index i with each of begin[i], begin[i] + 1 ... begin[i] + num[i] - 1."""
     index = np.repeat(np.arange(len(num)), num)
     return index, np.arange(len(index)) + (begin - np.cumsum(num) + num)[index]
@@ -259,7 +259,7 @@ def _with_regions(
     begin = np.searchsorted(regions.image, boxes.image, side="left")
     num = np.searchsorted(regions.image, boxes.image, side="right") - begin
     for rows in _blocks(np.flatnonzero((num > 0) & chosen)):
-        row, column = _runs(begin[rows], num[rows])
+        row, column = runs(begin[rows], num[rows])
         yield rows[row], column
 
 

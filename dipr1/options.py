@@ -97,7 +97,7 @@ def flags(section: Section) -> str:
 
     >>> from dipr1.config import Variance
     >>> flags(Variance(v0=0.02))
-    '--match-iou 0.5 --v0 0.02 --audit-rows 1000'
+    '--match-iou 0.5 --v0 0.02'
     """
     words = []
     for name, value in section.model_dump().items():

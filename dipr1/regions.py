@@ -11,26 +11,16 @@ with borders that differ.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from dipr1.boxes import IGNORE_IOA, area, as_boxes, match_pairs, overlapping
-from dipr1.errors import UserError
+from dipr1.matching import runs
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-    from dipr1.config import Variance
-
-
-# Less is taken as no overlap of a region with a label.
-LEAST_LABEL_IOU = 0.1
-# A few hundred images are measured at once: as fast as more, in tens of megabytes.
-ROWS_AT_ONCE = 4096
 PAIRS_AT_ONCE = 1 << 20
 
 
@@ -179,7 +169,7 @@ class Block:
 
 
 @dataclass(slots=True, eq=False)
-class Regions:
+class RegionTable:
     """The regions of many images as columns: of each R rows, by image; boxes in the image frame.
 
     Attributes:
@@ -205,7 +195,7 @@ class Regions:
     uncertainty: np.ndarray
 
 
-def measure(block: Block, match_iou: float, v0: float) -> Regions:
+def measure(block: Block, match_iou: float, v0: float) -> RegionTable:
     """The regions of all images of a block: those that `box_variance` gives for each by itself.
 
     Args:
@@ -236,7 +226,7 @@ def measure(block: Block, match_iou: float, v0: float) -> Regions:
     for side in range(4):
         (np.minimum if side < 2 else np.maximum).at(hull[:, side], owner, members[:, side])
     mean[count == 0] = np.nan
-    return Regions(
+    return RegionTable(
         image=image,
         region=index,
         gt_index=np.where(is_object, index, -1),
@@ -249,29 +239,6 @@ def measure(block: Block, match_iou: float, v0: float) -> Regions:
         box_variance=variance,
         uncertainty=existence + (1.0 - existence) * unsteadiness,
     )
-
-
-def label_ious(regions: Regions, block: Block) -> np.ndarray:
-    """How well the members of each region fit the labels of the block that it was measured on.
-
-    Returns:
-        (R,) IoU of the members' mean with the region's own label; for a phantom the largest with
-        any label of the image. 0 without members, and where it is below `LEAST_LABEL_IOU`.
-    """
-    found = np.zeros(len(regions.image))
-    is_object = regions.gt_index >= 0
-    labels, members = np.flatnonzero(is_object), np.flatnonzero(regions.support > 0.0)
-    rows, columns, ious = _overlapping(
-        regions.mean[members],
-        regions.image[members],
-        block.gt_boxes,
-        block.gt_image,
-        LEAST_LABEL_IOU,
-    )
-    rows, columns = members[rows], labels[columns]
-    counts = ~is_object[rows] | (rows == columns)
-    np.maximum.at(found, rows[counts], ious[counts])
-    return found
 
 
 def _assign(
@@ -326,7 +293,9 @@ class _Anchors:
         if len(self.num_regions) == 1:
             rows, columns, ious = overlapping(boxes, anchors, match_iou)
         else:
-            rows, columns, ious = _overlapping(boxes, image, anchors, self._image[now], match_iou)
+            rows, columns, ious = pairs_within_images(
+                boxes, image, anchors, self._image[now], match_iou
+            )
         # A box in an ignore region counts only where it is a ground truth's.
         allowed = ~ignored[rows] | (columns < self._num_gt)
         rows, columns = self._match(rows[allowed], columns[allowed], ious[allowed], image)
@@ -380,14 +349,14 @@ def _ignored(boxes: np.ndarray, image: np.ndarray, block: Block) -> np.ndarray:
         return ignored
     begin = np.searchsorted(block.ignore_image, image, side="left")
     num = np.searchsorted(block.ignore_image, image, side="right") - begin
-    rows, columns = _runs(begin, num)
+    rows, columns = runs(begin, num)
     regions, _ = _usable(block.ignore_boxes)
     inside = _shared(boxes[rows], regions[columns]) / area(boxes)[rows] >= IGNORE_IOA
     ignored[rows[inside]] = True
     return ignored
 
 
-def _overlapping(
+def pairs_within_images(
     a: np.ndarray, image_a: np.ndarray, b: np.ndarray, image_b: np.ndarray, threshold: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """`dipr1.boxes.overlapping` within each image; the boxes `a` have an area.
@@ -415,7 +384,7 @@ def _overlapping(
     so_far = np.cumsum(num)
     cuts = np.searchsorted(so_far, np.arange(PAIRS_AT_ONCE, num.sum(), PAIRS_AT_ONCE))
     for first, last in itertools.pairwise([0, *cuts.tolist(), len(a)]):
-        rows, columns = _runs(begin[first:last], num[first:last])
+        rows, columns = runs(begin[first:last], num[first:last])
         rows, columns = rows + first, order[columns]
         inter = _shared(a[rows], b[columns])
         ious = inter / (area_a[rows] + area_b[columns] - inter)
@@ -428,12 +397,6 @@ def _usable(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The boxes (N, 4), those without area set to zeros, and the areas (N,)."""
     areas = area(boxes)
     return np.where(areas[:, None] > 0.0, boxes, 0.0), areas
-
-
-def _runs(begin: np.ndarray, num: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The runs begin, begin + 1, ... of `num` each, joined: the run of each item, and the item."""
-    run = np.repeat(np.arange(len(num)), num)
-    return run, np.arange(len(run)) + (begin - np.cumsum(num) + num)[run]
 
 
 def _shared(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -461,237 +424,3 @@ def _relative_variance(
     variance = np.full(len(count), np.nan)
     variance[repeated] = relative.mean(axis=1)
     return variance
-
-
-# --- the verb -----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _PerImage:
-    """Boxes (B, 4) of the images 0, 1, ...: those of image i begin at offsets[i]."""
-
-    boxes: np.ndarray
-    offsets: np.ndarray
-
-    def of(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The boxes of the chosen images, and the position in `images` that each belongs to."""
-        begin = self.offsets[images]
-        owner, position = _runs(begin, self.offsets[images + 1] - begin)
-        return self.boxes[position].astype(np.float64), owner
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Annotations:
-    """What is annotated on the images 0, 1, ..., in the image frame."""
-
-    ids: pa.Array
-    paths: pa.Array
-    sizes: np.ndarray  # (I, 2) width and height
-    truth: _PerImage
-    ignore: _PerImage
-
-
-def _read_annotations(path: str) -> _Annotations:
-    from dipr1.artifacts.annotations import ANNOTATIONS
-    from dipr1.artifacts.columns import ragged
-
-    names = ["image_id", "image", "width", "height", "boxes", "ignore"]
-    table = ANNOTATIONS.read(path, names)
-    boxes, offsets = ragged(table["boxes"])
-    ignored, _ = ragged(table["ignore"])
-    image = np.repeat(np.arange(table.num_rows), np.diff(offsets))
-
-    def chosen(those: np.ndarray) -> _PerImage:
-        counts = np.bincount(image[those], minlength=table.num_rows)
-        return _PerImage(boxes[those], np.concatenate([[0], np.cumsum(counts)]))
-
-    return _Annotations(
-        ids=table["image_id"].combine_chunks(),
-        paths=table["image"].combine_chunks(),
-        sizes=np.stack([table["width"].to_numpy(), table["height"].to_numpy()], axis=1),
-        truth=chosen(~ignored),
-        ignore=chosen(ignored),
-    )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Answers:
-    """Of each row of the shards, one after the other: whose sample it is.
-
-    Attributes:
-        image: (S,) index of the annotated image.
-        turn: (S,) which of its image's samples it is: 0, 1, ...
-        last: (I,) the last row of each image.
-    """
-
-    image: np.ndarray
-    turn: np.ndarray
-    last: np.ndarray
-
-
-def _read_index(paths: Sequence[str], ids: pa.Array, annotations: str) -> _Answers:
-    """Which sample of which image each row is.
-
-    Raises:
-        UserError: an image is not annotated, or the same sample of an image occurs twice.
-    """
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    from dipr1.artifacts.samples import SAMPLES
-
-    shards = [SAMPLES.read(path, ["image_id", "sample"]) for path in paths]
-    rows = pa.concat_tables(shards)
-    found = pc.index_in(rows["image_id"], value_set=ids)
-    if found.null_count:
-        unknown = rows["image_id"].filter(pc.is_null(found)).unique()
-        raise UserError(
-            f"{annotations}: image {unknown[0].as_py()!r} has samples but no annotation "
-            f"({len(unknown)} such images); give the annotations of the split that was sampled"
-        )
-    image, sample = found.to_numpy(), rows["sample"].to_numpy()
-    order = np.lexsort((sample, image))
-    image_change = np.diff(image[order], prepend=-1) != 0
-    repeated = order[~image_change & (np.diff(sample[order], prepend=0) == 0)]
-    if len(repeated):
-        row = int(repeated.min())
-        shard = np.searchsorted(np.cumsum([table.num_rows for table in shards]), row, side="right")
-        raise UserError(
-            f"{paths[shard]}: sample {sample[row]} of image {rows['image_id'][row].as_py()!r} is "
-            "given twice; give each shard once"
-        )
-    first = np.flatnonzero(image_change)
-    turn = np.empty(len(order), dtype=np.int32)
-    turn[order] = np.arange(len(order)) - np.repeat(first, np.diff(first, append=len(order)))
-    last = np.full(len(ids), -1)
-    last[image] = np.arange(len(image))
-    return _Answers(image, turn, last)
-
-
-def _check_all_sampled(num_samples: np.ndarray, ids: pa.Array, annotations: str) -> None:
-    """Raise UserError where an annotated image has no samples."""
-    missing = np.flatnonzero(num_samples == 0)
-    if len(missing):
-        raise UserError(
-            f"{annotations}: image {ids[int(missing[0])].as_py()!r} has no samples "
-            f"({len(missing)} such images); give all shards of the split, or leave such images out "
-            "with --allow-missing"
-        )
-
-
-def _measured(
-    paths: Sequence[str],
-    answers: _Answers,
-    annotated: _Annotations,
-    chosen: Variance,
-    found: _Columns,
-) -> Iterator[int]:
-    """Add the regions of each block to `found`; gives each image's number of malformed samples."""
-    from dipr1.artifacts.columns import ragged
-
-    for rows, boxes in _complete_images(paths, answers):
-        images, image = np.unique(answers.image[rows], return_inverse=True)
-        order = np.lexsort((image, answers.turn[rows]))
-        rows, image, boxes = rows[order], image[order], boxes.take(order)
-        flat, offsets = ragged(boxes)
-        lengths = np.diff(offsets)
-        owner = np.repeat(image, lengths)
-        sizes = annotated.sizes[images]
-        gt_boxes, gt_image = annotated.truth.of(images)
-        ignore_boxes, ignore_image = annotated.ignore.of(images)
-        block = Block(
-            boxes=_clipped(flat.astype(np.float64), sizes[owner]),
-            image=owner,
-            turn=np.repeat(answers.turn[rows], lengths),
-            gt_boxes=gt_boxes,
-            gt_image=gt_image,
-            ignore_boxes=ignore_boxes,
-            ignore_image=ignore_image,
-            num_samples=np.bincount(image),
-        )
-        regions = measure(block, chosen.match_iou, chosen.v0)
-        columns = {field.name: getattr(regions, field.name) for field in fields(Regions)}
-        columns |= {"label_iou": label_ious(regions, block), "image": images[regions.image]}
-        for name, values in columns.items():
-            found[name].append(values.astype(_STORED.get(name, values.dtype)))
-        malformed = boxes.is_null().to_numpy()
-        yield from np.bincount(image, weights=malformed).astype(int).tolist()
-
-
-def _complete_images(
-    paths: Sequence[str], answers: _Answers
-) -> Iterator[tuple[np.ndarray, pa.ChunkedArray]]:
-    """The rows of images all of whose samples have been read, and their boxes.
-
-    Shards are read in pieces, and what an image has given is forgotten once it is complete.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    from dipr1.artifacts.columns import BOXES
-
-    end = 0
-    rows, boxes = np.empty(0, dtype=np.intp), pa.chunked_array([], BOXES)
-    for path in paths:
-        with pq.ParquetFile(path) as shard:
-            for batch in shard.iter_batches(batch_size=ROWS_AT_ONCE, columns=["boxes"]):
-                begin, end = end, end + batch.num_rows
-                rows = np.concatenate([rows, np.arange(begin, end)])
-                boxes = pa.chunked_array([*boxes.chunks, batch["boxes"].cast(BOXES)])
-                complete = answers.last[answers.image[rows]] < end
-                yield rows[complete], boxes.filter(complete)
-                rows, boxes = rows[~complete], boxes.filter(~complete)
-    # None is left. Without any samples this is the only block.
-    yield rows, boxes
-
-
-def _clipped(boxes: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """`dipr1.boxes.clip` of boxes (B, 4) that each have their own frame (B, 2)."""
-    return np.minimum(np.maximum(boxes, 0.0), np.tile(sizes, 2))
-
-
-# The columns of `Regions` and `label_iou` in parts, one per block, as they are kept.
-_Columns = dict[str, list[np.ndarray]]
-_STORED = {"image": np.int32, "region": np.int32, "gt_index": np.int32, "num_samples": np.int32} | {
-    "box": np.float32,
-    "hull": np.float32,
-    "mean": np.float32,
-    "label_iou": np.float32,
-}
-
-
-def _sorted_by_id(found: _Columns, ids: pa.Array) -> tuple[Regions, np.ndarray]:
-    """All regions by image_id, and their `label_ious`; empties `found`, to hold them only once."""
-    import pyarrow.compute as pc
-
-    rank = np.empty(len(ids), dtype=np.intp)
-    rank[pc.sort_indices(ids)] = np.arange(len(ids))
-    order = np.argsort(rank[np.concatenate(found["image"])], kind="stable")
-    columns = {name: np.concatenate(found.pop(name))[order] for name in list(found)}
-    label_iou = columns.pop("label_iou")
-    return Regions(**columns), label_iou
-
-
-def _table(regions: Regions, ids: pa.Array) -> pa.Table:
-    """The artifact, one row per region."""
-    import pyarrow as pa
-
-    from dipr1.artifacts.columns import box_column
-
-    is_object = regions.gt_index >= 0
-    kind = pa.DictionaryArray.from_arrays(is_object.astype(np.int8), ["phantom", "object"])
-    return pa.table(
-        {
-            "image_id": ids.take(pa.array(regions.image)),
-            "region": regions.region,
-            "kind": kind,
-            "gt_index": pa.array(regions.gt_index, mask=~is_object),
-            "box": box_column(regions.box),
-            "hull": box_column(regions.hull),
-            "support": regions.support,
-            "num_samples": regions.num_samples,
-            "existence_variance": regions.existence_variance,
-            "box_variance": pa.array(regions.box_variance, mask=np.isnan(regions.box_variance)),
-            "uncertainty": regions.uncertainty,
-        }
-    )

@@ -7,8 +7,6 @@ rule variance:
         ),
     output:
         regions="results/variance/{dataset}/{split}.parquet",
-        suspects="results/audit/{dataset}/{split}.parquet",
-        images="results/audit/{dataset}/{split}.images.parquet",
     log:
         "logs/variance/{dataset}.{split}.log",
     benchmark:
@@ -29,6 +27,4 @@ rule variance:
         " --annotations {input.annotations}"
         " {params.options}"
         " --output {output.regions}"
-        " --audit {output.suspects}"
-        " --audit-images {output.images}"
         " > {log} 2>&1"

@@ -3,24 +3,25 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import polars
-import pyarrow as pa
 import pytest
 
-from dipr1.artifacts import artifact_named
-from dipr1.artifacts.audit import AUDIT
-from dipr1.artifacts.audit_images import AUDIT_IMAGES
-from dipr1.auditing import KINDS, Verdict, image_ranking, judge, suspects
+from dipr1.auditing import (
+    KINDS,
+    AuditedRegions,
+    Doubts,
+    doubt,
+    likely_faults,
+    measure_against_labels,
+    rank_images,
+)
 from dipr1.boxes import iou
-from dipr1.cli import main
-from dipr1.regions import Block, Regions, label_ious, measure
-from tests.unit.test_regions import write_annotations, write_samples
+from dipr1.regions import Block
 
 SIDE = 1000
 
 
-def regions_of(samples: list[list], truth: list[list]) -> tuple[Regions, Verdict]:
-    """The regions of images, and the verdict; `samples` are one list of answers per image."""
+def regions_of(samples: list[list], truth: list[list]) -> tuple[AuditedRegions, Doubts]:
+    """The regions of images, and the doubts; `samples` are one list of answers per image."""
     turns = [
         (turn, image, box)
         for image, answers in enumerate(samples)
@@ -39,15 +40,14 @@ def regions_of(samples: list[list], truth: list[list]) -> tuple[Regions, Verdict
         ignore_image=np.empty(0, dtype=int),
         num_samples=np.array([len(answers) for answers in samples]),
     )
-    regions = measure(block, 0.5, 0.01)
-    sizes = np.full((len(samples), 2), SIDE)
-    return regions, judge(regions, label_ious(regions, block), sizes, match_iou=0.5, v0=0.01)
+    regions = measure_against_labels(block, 0.5, 0.01)
+    return regions, doubt(regions, np.full((len(samples), 2), SIDE), match_iou=0.5, v0=0.01)
 
 
 def judged(samples: list[list], truth: list[list]) -> list[tuple[str, float]]:
     """Kind and score of each region."""
-    _, verdict = regions_of(samples, truth)
-    return [(KINDS[k], s) for k, s in zip(verdict.kind, verdict.score.tolist(), strict=True)]
+    _, doubts = regions_of(samples, truth)
+    return [(KINDS[k], s) for k, s in zip(doubts.kind, doubts.score.tolist(), strict=True)]
 
 
 def person(x: float, y: float = 0.0, width: float = 20.0, height: float = 40.0) -> list[float]:
@@ -144,54 +144,26 @@ def test_scores_lie_between_0_and_1():
     assert max(scores) <= 1.0
 
 
-# --- the tables ----------------------------------------------------------------------------------
-
-
-def tables(samples: list[list], truth: list[list], ids: list[str], max_rows: int = 100):
-    regions, verdict = regions_of(samples, truth)
-    sampled = np.ones(len(samples), dtype=bool)
-    names, paths = pa.array(ids), pa.array([f"{name}.png" for name in ids])
-    found = suspects(regions, verdict, names, paths, max_rows)
-    ranking = image_ranking(regions, verdict, names, paths, sampled)
-    return (
-        found.cast(artifact_named("audit").schema).to_pylist(),
-        ranking.cast(artifact_named("audit_images").schema).to_pylist(),
-    )
-
-
-def test_the_suspects_by_hand():
-    [unsupported, missing], _ = tables([[[A, B, D]] * 8], [[A, B, C]], ["x"])
-    # Of the three places that are always found two are labelled; of three labels two are found.
-    assert missing["kind"] == "missing_label"
-    assert unsupported["kind"] == "unsupported_label"
-    assert missing["score"] == unsupported["score"] == pytest.approx(2 / 3)
-    assert (unsupported["rank"], unsupported["region"]) == (0, 2)
-    assert (missing["rank"], missing["region"]) == (1, 3)
-    assert missing["box"] == missing["hull"] == missing["suggested_box"] == D
-    assert (unsupported["box"], unsupported["suggested_box"]) == (C, None)
-    assert (missing["image_id"], missing["image"]) == ("x", "x.png")
-    assert (missing["support"], unsupported["support"]) == (1.0, 0.0)
+# --- the rankings --------------------------------------------------------------------------------
 
 
 def test_equal_suspects_come_in_order_and_as_many_as_wanted():
-    samples, truth = [[[A, B]] * 8] * 3, [[A, B, C]] * 3
-    found, _ = tables(samples, truth, ["a", "b", "c"])
-    assert [row["image_id"] for row in found] == ["a", "b", "c"]
-    assert [row["rank"] for row in found] == [0, 1, 2]
-    assert tables(samples, truth, ["a", "b", "c"], max_rows=2)[0] == found[:2]
+    regions, doubts = regions_of([[[A, B]] * 8] * 3, [[A, B, C]] * 3)
+    rows = likely_faults(doubts, 100)
+    assert (regions.image[rows].tolist(), regions.region[rows].tolist()) == ([0, 1, 2], [2, 2, 2])
+    assert likely_faults(doubts, 2).tolist() == rows[:2].tolist()
+    assert likely_faults(doubts, 0).tolist() == []
 
 
-def test_images_with_more_to_correct_come_first():
-    samples = [[[A, B]] * 8, [[A, B, C, D]] * 8, [[]] * 8, [[A, B, C]] * 4 + [[A, B]] * 4]
-    truth = [[A, B, C], [A, B], [], [A, B]]
-    _, images = tables(samples, truth, ["a", "b", "c", "d"])
-    assert [row["image_id"] for row in images] == ["b", "a", "d", "c"]
-    b, a, d, c = images
-    assert (b["num_objects"], b["num_phantoms"], b["num_suspects"]) == (2, 2, 2)
-    assert (d["num_suspects"], d["max_uncertainty"], d["score"]) == (1, 1.0, 0.0)
-    assert a["score"] == pytest.approx((6 / 7) / (1 + 6 / 7))
-    assert d["mean_uncertainty"] == pytest.approx((2 * 4 * (8.5 / 9) * (0.5 / 9) + 1) / 3)
-    assert (c["num_objects"], c["mean_uncertainty"], c["max_uncertainty"]) == (0, None, None)
+def test_only_the_chosen_images_are_ranked_and_equal_ones_in_their_order():
+    samples, truth = [[[A, B]] * 8] * 3, [[A, B]] * 3
+    regions, doubts = regions_of([*samples, [[]] * 8], [*truth, []])
+    ranked = rank_images(regions, doubts, np.array([3, 2, 0]))
+    assert ranked.image.tolist() == [2, 0, 3]
+    assert ranked.num_objects.tolist() == [2, 2, 0]
+    assert np.isnan(ranked.mean_uncertainty).tolist() == [False, False, True]
+    assert np.isnan(ranked.max_uncertainty).tolist() == [False, False, True]
+    assert len(rank_images(regions, doubts, np.empty(0, dtype=int)).image) == 0
 
 
 # --- planted errors ------------------------------------------------------------------------------
@@ -222,67 +194,3 @@ def planted_crowds(seed: int, num_images: int, found: float):
         removed.append(people[gone])
         added.append(range(int((~gone).sum()), len(labels[-1])))
     return samples, labels, removed, added
-
-
-def test_planted_errors_are_ranked_first(tmp_path):
-    samples, labels, removed, added = planted_crowds(0, num_images=300, found=0.92)
-    images = {f"{k:03d}": (boxes.tolist(), [False] * len(boxes)) for k, boxes in enumerate(labels)}
-    annotations = write_annotations(tmp_path / "annotations.parquet", images, SIDE, SIDE)
-    rows = [
-        (f"{image:03d}", turn, answer.tolist())
-        for image, answers in enumerate(samples)
-        for turn, answer in enumerate(answers)
-    ]
-    shard = write_samples(tmp_path / "samples.parquet", rows)
-    paths = {
-        name: str(tmp_path / f"{name}.parquet") for name in ("output", "audit", "audit-images")
-    }
-    words = ["variance", shard, "--annotations", annotations]
-    words += [word for name, path in paths.items() for word in (f"--{name}", path)]
-    assert main(words) == 0
-    assert AUDIT.read(paths["audit"]).schema == artifact_named("audit").schema
-    assert AUDIT_IMAGES.read(paths["audit-images"]).schema == artifact_named("audit_images").schema
-
-    def is_planted(image_id: str, kind: str, region: int, box: list[float]) -> bool:
-        if kind == "missing_label":
-            return iou([box], removed[int(image_id)]).max(initial=0.0) >= 0.5
-        return kind == "unsupported_label" and region in added[int(image_id)]
-
-    table = polars.read_parquet(paths["audit"])
-    assert table["score"].is_sorted(descending=True)
-    columns = (table[name].to_list() for name in ("image_id", "kind", "region", "box"))
-    right = np.array([is_planted(*row) for row in zip(*columns, strict=True)])
-    num_removed, num_added = sum(map(len, removed)), sum(map(len, added))
-    assert right[: num_removed + num_added].mean() >= 0.8
-    kinds = table["kind"].to_numpy()
-    assert right[kinds == "missing_label"][:num_removed].mean() >= 0.8
-    assert right[kinds == "unsupported_label"][:num_added].mean() >= 0.8
-    ranked = polars.read_parquet(paths["audit-images"])["image_id"].to_list()
-    faulty = [len(removed[int(name)]) + len(added[int(name)]) for name in ranked]
-    assert np.mean(faulty[:30]) > 2 * np.mean(faulty)
-    assert len(ranked) == 300
-
-
-def test_the_cap_and_the_allowed_images(tmp_path):
-    images = {name: ([A, C], [False, False]) for name in ("a", "b", "c")}
-    annotations = write_annotations(tmp_path / "annotations.parquet", images, SIDE, SIDE)
-    shard = write_samples(tmp_path / "0.parquet", [(n, t, [A]) for n in "ab" for t in range(8)])
-    words = ["variance", shard, "--annotations", annotations, "--allow-missing"]
-    words += ["--output", str(tmp_path / "variance.parquet")]
-    words += ["--audit", str(tmp_path / "audit.parquet"), "--audit-rows", "1"]
-    words += ["--audit-images", str(tmp_path / "images.parquet")]
-    assert main(words) == 0
-    table = polars.read_parquet(tmp_path / "audit.parquet")
-    assert table["image"].to_list() == ["a.png"]
-    assert polars.read_parquet(tmp_path / "images.parquet")["image_id"].to_list() == ["a", "b"]
-
-
-def test_no_images(tmp_path):
-    annotations = write_annotations(tmp_path / "annotations.parquet", {})
-    shard = write_samples(tmp_path / "0.parquet", [])
-    words = ["variance", shard, "--annotations", annotations]
-    words += ["--output", str(tmp_path / "variance.parquet")]
-    words += ["--audit", str(tmp_path / "a.parquet"), "--audit-images", str(tmp_path / "i.parquet")]
-    assert main(words) == 0
-    assert AUDIT.read(tmp_path / "a.parquet").num_rows == 0
-    assert AUDIT_IMAGES.read(tmp_path / "i.parquet").num_rows == 0

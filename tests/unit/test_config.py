@@ -57,7 +57,7 @@ def test_a_misspelt_key_names_the_nearest_one():
 
 def test_a_key_like_no_other_lists_what_is_allowed():
     message = fault(config(variance={"qqq": 1}))
-    assert message == "unknown key 'variance.qqq'; allowed here: audit_rows, match_iou, v0"
+    assert message == "unknown key 'variance.qqq'; allowed here: match_iou, v0"
 
 
 @pytest.mark.parametrize(
@@ -142,3 +142,11 @@ def test_every_option_says_what_it_is():
         if not field.description
     ]
     assert undescribed == []
+
+
+def test_older_configurations_say_audit_rows_elsewhere():
+    checked = check(config(variance={"audit_rows": 7, "v0": 0.02}))
+    assert (checked.audit.rows, checked.variance.v0) == (7, 0.02)
+    assert fault(config(variance={"audit_rows": -1})).startswith("audit.rows: found -1; ")
+    both = config(variance={"audit_rows": 7}, audit={"rows": 8})
+    assert fault(both) == "variance.audit_rows is now audit.rows; give one of the two only"

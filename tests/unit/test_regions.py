@@ -3,20 +3,14 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import polars
-import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dipr1.artifacts import artifact_named
-from dipr1.artifacts.annotations import ANNOTATIONS
-from dipr1.artifacts.samples import SAMPLES
-from dipr1.artifacts.variance import VARIANCE
-from dipr1.boxes import area, clip
-from dipr1.cli import main
+from dipr1.boxes import area
 from dipr1.regions import Region, box_variance, look_targets
 from tests.unit import reference
+from tests.unit.sampled_splits import noisy_samples
 
 PERSON = [10.0, 20.0, 30.0, 60.0]
 
@@ -160,18 +154,6 @@ def test_arguments_are_not_changed():
         np.testing.assert_array_equal(sample, copy)
 
 
-def noisy_samples(rng: np.random.Generator, truth: np.ndarray, num_samples: int) -> list:
-    samples = []
-    for _ in range(num_samples):
-        found = truth[rng.random(len(truth)) < 0.7]
-        found = found + rng.normal(0, 3, found.shape)
-        corner = rng.uniform(0, 30, (1, 2))
-        samples.append(
-            np.vstack([found, np.hstack([corner, corner + rng.uniform(15, 30, (1, 2))])])
-        )
-    return samples
-
-
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10**6), st.integers(0, 3), st.integers(1, 6), st.booleans())
 def test_regions_equal_the_reference(seed, num_people, num_samples, with_ignore):
@@ -195,6 +177,15 @@ def test_found_and_missed_equally_often_are_equally_uncertain():
         assert found[0].uncertainty == missed[0].uncertainty
 
 
+def test_hulls_hold_their_boxes():
+    rng = np.random.default_rng(1)
+    truth = np.array([PERSON, [50.0, 0.0, 70.0, 30.0]])
+    for region in box_variance(noisy_samples(rng, truth, 8), truth):
+        assert (region.hull[:2] <= region.box[:2]).all()
+        assert (region.hull[2:] >= region.box[2:]).all()
+        assert area([region.hull])[0] > 0
+
+
 # --- look targets --------------------------------------------------------------------------------
 
 
@@ -210,223 +201,3 @@ def test_look_targets_in_order():
     assert look_targets(hulls, uncertainty).tolist() == [1, 2, 3, 0, 5]
     assert look_targets(hulls, uncertainty, max_regions=3).tolist() == [1, 2, 3]
     assert look_targets(hulls, uncertainty, threshold=0.8).tolist() == [1]
-
-
-# --- the verb ------------------------------------------------------------------------------------
-
-
-def filled(columns: dict, schema_name: str) -> pa.Table:
-    """A table of the artifact, null where nothing is given."""
-    num_rows = len(columns["image_id"])
-    values = {
-        name: columns.get(name, [None] * num_rows)
-        for name in artifact_named(schema_name).schema.names
-    }
-    return pa.table(values, schema=artifact_named(schema_name).schema)
-
-
-def write_annotations(path, images: dict[str, tuple[list, list]], width=100, height=80) -> str:
-    table = {
-        "image_id": list(images),
-        "image": [f"{name}.png" for name in images],
-        "width": [width] * len(images),
-        "height": [height] * len(images),
-        "boxes": [boxes for boxes, _ in images.values()],
-        "ignore": [ignore for _, ignore in images.values()],
-    }
-    ANNOTATIONS.write(filled(table, "annotations"), path)
-    return str(path)
-
-
-def write_samples(path, samples: list[tuple[str, int, list | None]]) -> str:
-    table = {
-        "image_id": [image_id for image_id, _, _ in samples],
-        "sample": [number for _, number, _ in samples],
-        "boxes": [boxes for _, _, boxes in samples],
-    }
-    SAMPLES.write(filled(table, "samples"), path)
-    return str(path)
-
-
-BOX = [10.0, 20.0, 30.0, 60.0]
-IMAGES = {
-    "b": ([[0.0, 0.0, 40.0, 40.0], BOX], [True, False]),
-    "a": ([], []),
-    "c,1": ([BOX, [50.0, 0.0, 70.0, 30.0]], [False, False]),
-}
-SAMPLED = [
-    ("c,1", 1, [[50.0, 0.0, 72.0, 30.0]]),
-    ("c,1", 0, [BOX, [50.0, -9.0, 70.0, 30.0], [120.0, 10.0, 140.0, 30.0]]),
-    ("b", 0, [BOX, [1.0, 1.0, 5.0, 5.0]]),
-    ("b", 1, None),
-    ("a", 1, []),
-    ("a", 0, [[90.0, 70.0, 120.0, 120.0]]),
-]
-
-
-@pytest.fixture
-def annotations(tmp_path) -> str:
-    return write_annotations(tmp_path / "annotations.parquet", IMAGES)
-
-
-def variance(shards, annotations, output, *more) -> int:
-    arguments = [*shards, "--annotations", annotations, "--output", str(output), *more]
-    return main(["variance", *arguments])
-
-
-def test_the_artifact(tmp_path, annotations, capsys):
-    shard = write_samples(tmp_path / "0.parquet", SAMPLED)
-    output = tmp_path / "out" / "variance.parquet"
-    assert variance([shard], annotations, output) == 0
-    table = polars.read_parquet(output)
-    assert VARIANCE.read(output).schema == artifact_named("variance").schema
-    assert table["image_id"].to_list() == ["a", "b", "c,1", "c,1"]
-    assert table["region"].to_list() == [0, 0, 0, 1]
-    assert table["kind"].to_list() == ["phantom", "object", "object", "object"]
-    assert table["gt_index"].to_list() == [None, 0, 0, 1]
-    # Clipped to 100 x 80; what lies outside is gone, what lies in an ignore region too.
-    assert table["box"][0].to_list() == [90, 70, 100, 80]
-    assert table["box"][1].to_list() == BOX
-    assert table["hull"][3].to_list() == [50, 0, 72, 30]
-    assert table["support"].to_list() == [0.5, 0.5, 0.5, 1.0]
-    assert table["num_samples"].to_list() == [2] * 4
-    assert table["box_variance"].to_list()[:3] == [None] * 3
-    assert table["box_variance"][3] == pytest.approx(2 / 21**2 / 4)
-    line = capsys.readouterr().err.splitlines()[-1]
-    assert "3 images, 6 samples, num_malformed 1; 4 regions, of which 1 phantoms" in line
-
-
-def test_the_artifact_equals_the_function(tmp_path, annotations):
-    shard = write_samples(tmp_path / "0.parquet", SAMPLED)
-    options = ["--match-iou", "0.4", "--v0", "0.02"]
-    assert variance([shard], annotations, tmp_path / "v.parquet", *options) == 0
-    table = polars.read_parquet(tmp_path / "v.parquet").filter(polars.col("image_id") == "c,1")
-    samples = [[BOX, [50, 0, 70, 30]], [[50, 0, 72, 30]]]
-    expected = box_variance(samples, IMAGES["c,1"][0], match_iou=0.4, v0=0.02)
-    assert table["uncertainty"].to_list() == [region.uncertainty for region in expected]
-
-
-def test_shards_and_their_order_do_not_matter(tmp_path, annotations):
-    whole = write_samples(tmp_path / "whole.parquet", SAMPLED)
-    # An image's samples lie in both.
-    parts = [write_samples(tmp_path / f"{k}.parquet", SAMPLED[k::2]) for k in range(2)]
-    contents = set()
-    for number, shards in enumerate([[whole], parts, parts[::-1], [whole]]):
-        output = tmp_path / f"variance{number}.parquet"
-        assert variance(shards, annotations, output) == 0
-        contents.add(output.read_bytes())
-    assert len(contents) == 1
-
-
-def test_an_image_without_samples_is_an_error(tmp_path, annotations, capsys):
-    shard = write_samples(tmp_path / "0.parquet", SAMPLED[:4])
-    output = tmp_path / "variance.parquet"
-    assert variance([shard], annotations, output) == 1
-    error = capsys.readouterr().err
-    assert "image 'a' has no samples" in error and "--allow-missing" in error
-    assert not output.exists()
-    assert variance([shard], annotations, output, "--allow-missing") == 0
-    assert set(polars.read_parquet(output)["image_id"]) == {"b", "c,1"}
-
-
-def test_samples_of_an_unknown_image_are_an_error(tmp_path, annotations, capsys):
-    shard = write_samples(tmp_path / "0.parquet", [*SAMPLED, ("d", 0, [])])
-    assert variance([shard], annotations, tmp_path / "variance.parquet") == 1
-    assert "image 'd' has samples but no annotation" in capsys.readouterr().err
-
-
-def test_a_shard_given_twice_is_an_error(tmp_path, annotations, capsys):
-    shard = write_samples(tmp_path / "0.parquet", SAMPLED)
-    assert variance([shard, shard], annotations, tmp_path / "variance.parquet") == 1
-    assert "sample 1 of image 'c,1' is given twice" in capsys.readouterr().err
-
-
-def test_no_images(tmp_path):
-    annotations = write_annotations(tmp_path / "annotations.parquet", {})
-    shard = write_samples(tmp_path / "0.parquet", [])
-    assert variance([shard], annotations, tmp_path / "variance.parquet") == 0
-    assert VARIANCE.read(tmp_path / "variance.parquet").num_rows == 0
-
-
-def test_many_images_are_read_in_pieces(tmp_path):
-    # More samples than one piece holds, and images that straddle two pieces.
-    rng = np.random.default_rng(0)
-    images = {f"{k:05d}": ([BOX], [False]) for k in range(1100)}
-    samples = [(name, n, [BOX] if rng.random() < 0.5 else []) for name in images for n in range(5)]
-    annotations = write_annotations(tmp_path / "annotations.parquet", images)
-    shard = write_samples(tmp_path / "0.parquet", samples)
-    assert variance([shard], annotations, tmp_path / "variance.parquet") == 0
-    found = polars.read_parquet(tmp_path / "variance.parquet")
-    counts = [
-        sum(bool(boxes) for name, _, boxes in samples if name == image) / 5
-        for image in list(images)[::100]
-    ]
-    assert found["support"].to_list()[::100] == counts
-    assert len(found) == 1100
-
-
-def test_many_images_are_measured_as_each_by_itself(tmp_path):
-    # Crowds, repeated boxes, ignore regions, boxes out of frame, images with few samples or people.
-    rng = np.random.default_rng(2)
-    images, samples = {}, []
-    for number in range(120):
-        corners = rng.uniform(-10, 60, (rng.integers(0, 12), 2))
-        truth = np.hstack([corners, corners + rng.uniform(5, 40, corners.shape)]).astype(np.float32)
-        ignore = rng.random(len(truth)) < 0.2
-        name = str(number)
-        images[name] = (truth.tolist(), ignore.tolist())
-        for turn in range(rng.integers(1, 6)):
-            boxes = truth[rng.random(len(truth)) < 0.8]
-            boxes = boxes + rng.normal(0, 2, boxes.shape)
-            boxes = np.vstack([boxes, boxes[:2], [[3, 3, 20, 30]]]).astype(np.float32)
-            samples.append((name, turn, None if rng.random() < 0.1 else boxes.tolist()))
-    annotations = write_annotations(tmp_path / "annotations.parquet", images)
-    shuffled = [samples[k] for k in rng.permutation(len(samples))]
-    shard = write_samples(tmp_path / "0.parquet", shuffled)
-    assert variance([shard], annotations, tmp_path / "variance.parquet") == 0
-    found = polars.read_parquet(tmp_path / "variance.parquet").partition_by(
-        "image_id", as_dict=True
-    )
-    for name, (boxes, ignore) in images.items():
-        truth, ignored = np.array(boxes).reshape(-1, 4), np.array(ignore, dtype=bool)
-        answers = [
-            clip([] if sample is None else sample, 100, 80)
-            for owner, _, sample in samples
-            if owner == name
-        ]
-        regions = box_variance(answers, truth[~ignored], truth[ignored])
-        rows = found[name,].to_dict(as_series=False) if regions else found.get((name,), {})
-        for column in ("gt_index", "support", "num_samples", "box_variance", "uncertainty"):
-            assert rows.get(column, []) == [getattr(region, column) for region in regions]
-        for column in ("box", "hull"):
-            expected = [getattr(region, column).astype(np.float32).tolist() for region in regions]
-            assert rows.get(column, []) == expected
-
-
-def test_the_size_of_the_pieces_does_not_matter(tmp_path, monkeypatch):
-    rng = np.random.default_rng(3)
-    truth = [[x, y, x + 18.0, y + 30.0] for x in range(0, 80, 12) for y in (5.0, 40.0)]
-    images = {f"{number:02d}": (truth, [False] * len(truth)) for number in range(30)}
-    samples = [
-        (name, turn, boxes.tolist())
-        for turn in range(4)
-        for name in images
-        for boxes in [noisy_samples(rng, np.array(truth), 1)[0]]
-    ]
-    annotations = write_annotations(tmp_path / "annotations.parquet", images)
-    shard = write_samples(tmp_path / "0.parquet", samples)
-    assert variance([shard], annotations, tmp_path / "whole.parquet") == 0
-    monkeypatch.setattr("dipr1.regions.ROWS_AT_ONCE", 7)
-    monkeypatch.setattr("dipr1.regions.PAIRS_AT_ONCE", 5)
-    assert variance([shard], annotations, tmp_path / "pieces.parquet") == 0
-    whole, pieces = (tmp_path / f"{name}.parquet" for name in ("whole", "pieces"))
-    assert whole.read_bytes() == pieces.read_bytes()
-
-
-def test_hulls_hold_their_boxes(tmp_path):
-    rng = np.random.default_rng(1)
-    truth = np.array([BOX, [50.0, 0.0, 70.0, 30.0]])
-    for region in box_variance(noisy_samples(rng, truth, 8), truth):
-        assert (region.hull[:2] <= region.box[:2]).all()
-        assert (region.hull[2:] >= region.box[2:]).all()
-        assert area([region.hull])[0] > 0

@@ -40,6 +40,7 @@ def expected_jobs(experiment: Config) -> dict[str, int]:
         "convert": len(splits),
         "sample": len(splits) * experiment.num_shards,
         "variance": len(splits),
+        "audit": len(splits),
         "train": trained,
         "predict": (trained + untrained) * len(sets),
         "evaluate": (trained + untrained) * len(sets),

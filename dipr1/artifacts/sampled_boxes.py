@@ -1,0 +1,235 @@
+"""The sampled boxes of a split beside its annotations: read in shards, measured in blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from typing import TypeVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from dipr1.artifacts.annotations import ANNOTATIONS
+from dipr1.artifacts.columns import BOXES, ragged
+from dipr1.artifacts.samples import SAMPLES
+from dipr1.errors import UserError
+from dipr1.matching import runs
+from dipr1.progress import progress
+from dipr1.regions import Block, RegionTable
+
+Table = TypeVar("Table", bound=RegionTable)
+
+# A few hundred images are measured at once: as fast as more, in tens of megabytes.
+ROWS_AT_ONCE = 4096
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BoxesByImage:
+    """Boxes (B, 4) of the images 0, 1, ...: those of image i begin at offsets[i]."""
+
+    boxes: np.ndarray
+    offsets: np.ndarray
+
+    def of(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The boxes of the chosen images, and the position in `images` that each belongs to."""
+        begin = self.offsets[images]
+        owner, position = runs(begin, self.offsets[images + 1] - begin)
+        return self.boxes[position].astype(np.float64), owner
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SampledSplit:
+    """A split's annotations, and whose sample each row of its shards is.
+
+    Attributes:
+        ids, paths: (I,) image_id and path of each image.
+        sizes: (I, 2) width and height.
+        truth, ignore: the boxes that are not ignored, and those that are. Image frame.
+        shards: the files of samples; their rows are numbered through, one file after the other.
+        image: (S,) the image that each row is a sample of.
+        turn: (S,) which of its image's samples a row is: 0, 1, ...
+    """
+
+    ids: pa.Array
+    paths: pa.Array
+    sizes: np.ndarray
+    truth: BoxesByImage
+    ignore: BoxesByImage
+    shards: Sequence[str]
+    image: np.ndarray
+    turn: np.ndarray
+
+    def sampled(self) -> np.ndarray:
+        """(I,) whether an image has samples."""
+        return np.bincount(self.image, minlength=len(self.ids)) > 0
+
+    def by_id(self) -> np.ndarray:
+        """(I,) the images in the order of their image_id."""
+        return pc.sort_indices(self.ids).to_numpy().astype(np.intp)
+
+
+def read_sampled_split(
+    shards: Sequence[str], annotations: str, allow_missing: bool = False
+) -> SampledSplit:
+    """Read a split's annotations and the index of its samples; the boxes are not read yet.
+
+    Args:
+        shards: samples/*.parquet, all of one split.
+        annotations: annotations/*.parquet of the split.
+        allow_missing: images may have no samples.
+
+    Raises:
+        UserError: an image has samples but is not annotated, or the same sample occurs twice, or
+            an image has no samples (unless allowed).
+    """
+    names = ["image_id", "image", "width", "height", "boxes", "ignore"]
+    table = ANNOTATIONS.read(annotations, names)
+    ids = table["image_id"].combine_chunks()
+    boxes, offsets = ragged(table["boxes"])
+    ignored, _ = ragged(table["ignore"])
+    owner = np.repeat(np.arange(len(ids)), np.diff(offsets))
+
+    def chosen(those: np.ndarray) -> BoxesByImage:
+        counts = np.bincount(owner[those], minlength=len(ids))
+        return BoxesByImage(boxes[those], np.concatenate([[0], np.cumsum(counts)]))
+
+    image, turn = _index(shards, ids, annotations)
+    split = SampledSplit(
+        ids=ids,
+        paths=table["image"].combine_chunks(),
+        sizes=np.stack([table["width"].to_numpy(), table["height"].to_numpy()], axis=1),
+        truth=chosen(~ignored),
+        ignore=chosen(ignored),
+        shards=shards,
+        image=image,
+        turn=turn,
+    )
+    missing = np.flatnonzero(~split.sampled())
+    if len(missing) and not allow_missing:
+        raise UserError(
+            f"{annotations}: image {ids[int(missing[0])].as_py()!r} has no samples "
+            f"({len(missing)} such images); give all shards of the split, or leave such images out "
+            "with --allow-missing"
+        )
+    return split
+
+
+def _index(paths: Sequence[str], ids: pa.Array, annotations: str) -> tuple[np.ndarray, np.ndarray]:
+    """The image and the turn of each row of the shards."""
+    shards = [SAMPLES.read(path, ["image_id", "sample"]) for path in paths]
+    rows = pa.concat_tables(shards)
+    image = pc.index_in(rows["image_id"], value_set=ids)
+    if image.null_count:
+        unknown = rows["image_id"].filter(pc.is_null(image)).unique()
+        raise UserError(
+            f"{annotations}: image {unknown[0].as_py()!r} has samples but no annotation "
+            f"({len(unknown)} such images); give the annotations of the split that was sampled"
+        )
+    image, sample = image.to_numpy(), rows["sample"].to_numpy()
+    order = np.lexsort((sample, image))
+    begins_image = np.diff(image[order], prepend=-1) != 0
+    repeated = order[~begins_image & (np.diff(sample[order], prepend=0) == 0)]
+    if len(repeated):
+        row = int(repeated.min())
+        shard = np.searchsorted(np.cumsum([table.num_rows for table in shards]), row, side="right")
+        raise UserError(
+            f"{paths[shard]}: sample {sample[row]} of image {rows['image_id'][row].as_py()!r} is "
+            "given twice; give each shard once"
+        )
+    first = np.flatnonzero(begins_image)
+    turn = np.empty(len(order), dtype=np.int32)
+    turn[order] = np.arange(len(order)) - np.repeat(first, np.diff(first, append=len(order)))
+    return image, turn
+
+
+def measure_split(
+    split: SampledSplit, measure: Callable[[Block], Table], desc: str
+) -> tuple[Table, int]:
+    """Measure every image of a split, a block of images at a time.
+
+    Args:
+        measure: gives the regions of a block, `image` being the index in the block.
+        desc: what is being done, for the progress.
+
+    Returns:
+        All regions by image_id, `image` being the index in the split, and the number of samples
+        without readable boxes.
+    """
+    columns: dict[str, list[np.ndarray]] = {}
+    num_malformed, kind = 0, None
+    # Nearly always the pieces are as many as this, since shards are written in such row groups.
+    total = -(-len(split.image) // ROWS_AT_ONCE) + 1
+    for images, block, malformed in progress(_blocks(split), total, desc):
+        regions = measure(block)
+        kind, num_malformed = type(regions), num_malformed + malformed
+        regions.image = images[regions.image]
+        for field in fields(regions):
+            values = getattr(regions, field.name)
+            stored = values.astype(_STORED.get(field.name, values.dtype))
+            columns.setdefault(field.name, []).append(stored)
+    rank = np.empty(len(split.ids), dtype=np.intp)
+    rank[split.by_id()] = np.arange(len(rank))
+    order = np.argsort(rank[np.concatenate(columns["image"])], kind="stable")
+    # Popped, so that of all columns only one is held twice.
+    return kind(
+        **{name: np.concatenate(columns.pop(name))[order] for name in list(columns)}
+    ), num_malformed
+
+
+# As the artifacts keep them; a large split has millions of regions.
+_STORED = {name: np.int32 for name in ("image", "region", "gt_index", "num_samples")} | {
+    name: np.float32 for name in ("box", "hull", "mean", "label_iou")
+}
+
+
+def _blocks(split: SampledSplit) -> Iterator[tuple[np.ndarray, Block, int]]:
+    """The images of each block, what is known of them, and how many samples are malformed."""
+    for rows, boxes in _complete_images(split):
+        images, image = np.unique(split.image[rows], return_inverse=True)
+        order = np.lexsort((image, split.turn[rows]))
+        rows, image, boxes = rows[order], image[order], boxes.take(order)
+        flat, offsets = ragged(boxes)
+        lengths = np.diff(offsets)
+        owner = np.repeat(image, lengths)
+        gt_boxes, gt_image = split.truth.of(images)
+        ignore_boxes, ignore_image = split.ignore.of(images)
+        block = Block(
+            boxes=_clipped(flat.astype(np.float64), split.sizes[images][owner]),
+            image=owner,
+            turn=np.repeat(split.turn[rows], lengths),
+            gt_boxes=gt_boxes,
+            gt_image=gt_image,
+            ignore_boxes=ignore_boxes,
+            ignore_image=ignore_image,
+            num_samples=np.bincount(image),
+        )
+        yield images, block, boxes.null_count
+
+
+def _complete_images(split: SampledSplit) -> Iterator[tuple[np.ndarray, pa.ChunkedArray]]:
+    """The rows of images all of whose samples have been read, and their boxes.
+
+    Shards are read in pieces, and what an image has given is forgotten once it is complete.
+    """
+    last = np.full(len(split.ids), -1)
+    last[split.image] = np.arange(len(split.image))
+    end = 0
+    rows, boxes = np.empty(0, dtype=np.intp), pa.chunked_array([], BOXES)
+    for path in split.shards:
+        with pq.ParquetFile(path) as shard:
+            for batch in shard.iter_batches(batch_size=ROWS_AT_ONCE, columns=["boxes"]):
+                begin, end = end, end + batch.num_rows
+                rows = np.concatenate([rows, np.arange(begin, end)])
+                boxes = pa.chunked_array([*boxes.chunks, batch["boxes"].cast(BOXES)])
+                complete = last[split.image[rows]] < end
+                yield rows[complete], boxes.filter(complete)
+                rows, boxes = rows[~complete], boxes.filter(~complete)
+    # None is left. Without any samples this is the only block.
+    yield rows, boxes
+
+
+def _clipped(boxes: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """`dipr1.boxes.clip` of boxes (B, 4) that each have their own frame (B, 2)."""
+    return np.minimum(np.maximum(boxes, 0.0), np.tile(sizes, 2))

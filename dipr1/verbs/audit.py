@@ -1,0 +1,101 @@
+"""Rank boxes and images by how likely a label is missing, spurious or loose."""
+
+from __future__ import annotations
+
+import argparse
+from functools import partial
+
+import numpy as np
+import pyarrow as pa
+
+from dipr1.artifacts.audit import AUDIT
+from dipr1.artifacts.audit_images import AUDIT_IMAGES
+from dipr1.artifacts.columns import box_column
+from dipr1.artifacts.sampled_boxes import SampledSplit, measure_split, read_sampled_split
+from dipr1.auditing import (
+    KINDS,
+    AuditedRegions,
+    Doubts,
+    ImageDoubts,
+    doubt,
+    likely_faults,
+    measure_against_labels,
+    rank_images,
+)
+from dipr1.config import Audit, Variance
+from dipr1.options import add_options, options
+from dipr1.progress import say
+from dipr1.verbs.variance import add_inputs
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``dipr1 audit``."""
+    add_inputs(parser)
+    parser.add_argument("--output", required=True, help="audit/*.parquet to write: the suspects")
+    parser.add_argument("--images-output", help="audit/*.images.parquet to write: images by doubt")
+    add_options(parser, Variance)
+    add_options(parser, Audit)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Hold the labels of a split against what the policy's samples agree on.
+
+    The regions are measured as ``dipr1 variance`` does it, and again: their artifact has neither
+    the members' means nor the labels that they overlap.
+
+    Raises:
+        UserError: as ``dipr1 variance``.
+    """
+    variance = options(args, Variance)
+    match_iou, v0 = variance.match_iou, variance.v0
+    split = read_sampled_split(args.samples, args.annotations, args.allow_missing)
+    measure_block = partial(measure_against_labels, match_iou=match_iou, v0=v0)
+    regions, _ = measure_split(split, measure_block, "pieces measured")
+    doubts = doubt(regions, split.sizes, match_iou=match_iou, v0=v0)
+    rows = likely_faults(doubts, options(args, Audit).rows)
+    AUDIT.write(_suspects(regions, doubts, rows, split), args.output)
+    by_id = split.by_id()
+    ranked = rank_images(regions, doubts, by_id[split.sampled()[by_id]])
+    if args.images_output:
+        AUDIT_IMAGES.write(_images(ranked, split), args.images_output)
+    say(f"{args.output}: {len(rows)} suspects in {len(ranked.image)} images")
+
+
+def _suspects(
+    regions: AuditedRegions, doubts: Doubts, rows: np.ndarray, split: SampledSplit
+) -> pa.Table:
+    """The artifact `audit`."""
+    images = pa.array(regions.image[rows])
+    return pa.table(
+        {
+            "rank": np.arange(len(rows)),
+            "image_id": split.ids.take(images),
+            "image": split.paths.take(images),
+            "kind": np.array(KINDS)[doubts.kind[rows]],
+            "region": regions.region[rows],
+            "box": box_column(regions.box[rows]),
+            "hull": box_column(regions.hull[rows]),
+            "suggested_box": box_column(regions.mean[rows], regions.support[rows] == 0.0),
+            "support": regions.support[rows],
+            "uncertainty": regions.uncertainty[rows],
+            "score": doubts.score[rows],
+        }
+    )
+
+
+def _images(ranked: ImageDoubts, split: SampledSplit) -> pa.Table:
+    """The artifact `audit_images`."""
+    images, empty = pa.array(ranked.image), np.isnan(ranked.mean_uncertainty)
+    return pa.table(
+        {
+            "rank": np.arange(len(ranked.image)),
+            "image_id": split.ids.take(images),
+            "image": split.paths.take(images),
+            "num_objects": ranked.num_objects,
+            "num_phantoms": ranked.num_phantoms,
+            "num_suspects": ranked.num_suspects,
+            "mean_uncertainty": pa.array(ranked.mean_uncertainty, mask=empty),
+            "max_uncertainty": pa.array(ranked.max_uncertainty, mask=empty),
+            "score": ranked.score,
+        }
+    )

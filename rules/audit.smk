@@ -1,0 +1,32 @@
+rule audit:
+    input:
+        annotations="results/annotations/{dataset}/{split}.parquet",
+        samples=expand(
+            "results/samples/{{dataset}}/{{split}}/{shard}.parquet",
+            shard=range(experiment.num_shards),
+        ),
+    output:
+        suspects="results/audit/{dataset}/{split}.parquet",
+        images="results/audit/{dataset}/{split}.images.parquet",
+    log:
+        "logs/audit/{dataset}.{split}.log",
+    benchmark:
+        "benchmarks/audit/{dataset}.{split}.jsonl"
+    conda:
+        "../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        options=f"{flags(experiment.variance)} {flags(experiment.audit)}",
+        code=code_digest("audit"),
+    message:
+        "Looking for label errors on {wildcards.dataset}/{wildcards.split}"
+    shell:
+        "dipr1 audit {input.samples}"
+        " --annotations {input.annotations}"
+        " {params.options}"
+        " --output {output.suspects}"
+        " --images-output {output.images}"
+        " > {log} 2>&1"

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import polars
+import pytest
+
+from dipr1.artifacts.audit import AUDIT
+from dipr1.artifacts.audit_images import AUDIT_IMAGES
+from dipr1.boxes import iou
+from dipr1.cli import main
+from tests.unit.sampled_splits import write_annotations, write_samples
+from tests.unit.test_auditing import SIDE, A, B, C, D, planted_crowds
+
+
+def audit(folder, samples: list[list], truth: list, ids: list[str], *more: str):
+    """The rows of both artifacts; `samples` are one list of answers per image."""
+    images = {
+        name: (np.reshape(boxes, (-1, 4)).tolist(), [False] * len(boxes))
+        for name, boxes in zip(ids, truth, strict=True)
+    }
+    annotations = write_annotations(folder / "annotations.parquet", images, SIDE, SIDE)
+    rows = [
+        (name, turn, np.reshape(answer, (-1, 4)).tolist())
+        for name, answers in zip(ids, samples, strict=True)
+        for turn, answer in enumerate(answers)
+    ]
+    shard = write_samples(folder / "0.parquet", rows)
+    suspects, ranking = str(folder / "audit.parquet"), str(folder / "images.parquet")
+    words = ["audit", shard, "--annotations", annotations, *more]
+    assert main([*words, "--output", suspects, "--images-output", ranking]) == 0
+    return AUDIT.read(suspects).to_pylist(), AUDIT_IMAGES.read(ranking).to_pylist()
+
+
+def test_the_suspects_by_hand(tmp_path):
+    [unsupported, missing], _ = audit(tmp_path, [[[A, B, D]] * 8], [[A, B, C]], ["x"])
+    # Of the three places that are always found two are labelled; of three labels two are found.
+    assert missing["kind"] == "missing_label"
+    assert unsupported["kind"] == "unsupported_label"
+    assert missing["score"] == unsupported["score"] == pytest.approx(2 / 3)
+    assert (unsupported["rank"], unsupported["region"]) == (0, 2)
+    assert (missing["rank"], missing["region"]) == (1, 3)
+    assert missing["box"] == missing["hull"] == missing["suggested_box"] == D
+    assert (unsupported["box"], unsupported["suggested_box"]) == (C, None)
+    assert (missing["image_id"], missing["image"]) == ("x", "x.png")
+    assert (missing["support"], unsupported["support"]) == (1.0, 0.0)
+
+
+def test_equal_suspects_come_in_order_and_as_many_as_wanted(tmp_path):
+    samples, truth = [[[A, B]] * 8] * 3, [[A, B, C]] * 3
+    found, _ = audit(tmp_path, samples, truth, ["a", "b", "c"])
+    assert [row["image_id"] for row in found] == ["a", "b", "c"]
+    assert [row["rank"] for row in found] == [0, 1, 2]
+    assert audit(tmp_path, samples, truth, ["a", "b", "c"], "--rows", "2")[0] == found[:2]
+
+
+def test_images_with_more_to_correct_come_first(tmp_path):
+    samples = [[[A, B]] * 8, [[A, B, C, D]] * 8, [[]] * 8, [[A, B, C]] * 4 + [[A, B]] * 4]
+    truth = [[A, B, C], [A, B], [], [A, B]]
+    _, images = audit(tmp_path, samples, truth, ["a", "b", "c", "d"])
+    assert [row["image_id"] for row in images] == ["b", "a", "d", "c"]
+    b, a, d, c = images
+    assert (b["num_objects"], b["num_phantoms"], b["num_suspects"]) == (2, 2, 2)
+    assert (d["num_suspects"], d["max_uncertainty"], d["score"]) == (1, 1.0, 0.0)
+    assert a["score"] == pytest.approx((6 / 7) / (1 + 6 / 7))
+    assert d["mean_uncertainty"] == pytest.approx((2 * 4 * (8.5 / 9) * (0.5 / 9) + 1) / 3)
+    assert (c["num_objects"], c["mean_uncertainty"], c["max_uncertainty"]) == (0, None, None)
+
+
+# --- planted errors ------------------------------------------------------------------------------
+
+
+def test_planted_errors_are_ranked_first(tmp_path):
+    samples, labels, removed, added = planted_crowds(0, num_images=300, found=0.92)
+    audit(tmp_path, samples, labels, [f"{image:03d}" for image in range(300)])
+
+    def is_planted(image_id: str, kind: str, region: int, box: list[float]) -> bool:
+        if kind == "missing_label":
+            return iou([box], removed[int(image_id)]).max(initial=0.0) >= 0.5
+        return kind == "unsupported_label" and region in added[int(image_id)]
+
+    table = polars.read_parquet(tmp_path / "audit.parquet")
+    assert table["score"].is_sorted(descending=True)
+    columns = (table[name].to_list() for name in ("image_id", "kind", "region", "box"))
+    right = np.array([is_planted(*row) for row in zip(*columns, strict=True)])
+    num_removed, num_added = sum(map(len, removed)), sum(map(len, added))
+    assert right[: num_removed + num_added].mean() >= 0.8
+    kinds = table["kind"].to_numpy()
+    assert right[kinds == "missing_label"][:num_removed].mean() >= 0.8
+    assert right[kinds == "unsupported_label"][:num_added].mean() >= 0.8
+    ranked = polars.read_parquet(tmp_path / "images.parquet")["image_id"].to_list()
+    faulty = [len(removed[int(name)]) + len(added[int(name)]) for name in ranked]
+    assert np.mean(faulty[:30]) > 2 * np.mean(faulty)
+    assert len(ranked) == 300
+
+
+def test_the_cap_and_the_allowed_images(tmp_path):
+    images = {name: ([A, C], [False, False]) for name in ("a", "b", "c")}
+    annotations = write_annotations(tmp_path / "annotations.parquet", images, SIDE, SIDE)
+    shard = write_samples(tmp_path / "0.parquet", [(n, t, [A]) for n in "ab" for t in range(8)])
+    suspects, ranking = tmp_path / "audit.parquet", tmp_path / "images.parquet"
+    words = ["audit", shard, "--annotations", annotations, "--allow-missing", "--rows", "1"]
+    assert main([*words, "--output", str(suspects), "--images-output", str(ranking)]) == 0
+    assert polars.read_parquet(suspects)["image"].to_list() == ["a.png"]
+    assert polars.read_parquet(ranking)["image_id"].to_list() == ["a", "b"]
+
+
+def test_no_images(tmp_path):
+    assert audit(tmp_path, [], [], []) == ([], [])
+
+
+def test_regions_are_those_of_the_variance_artifact(tmp_path):
+    samples, labels, _, _ = planted_crowds(2, num_images=20, found=0.7)
+    suspects, _ = audit(tmp_path, samples, labels, [f"{image:02d}" for image in range(20)])
+    words = [str(tmp_path / "0.parquet"), "--annotations", str(tmp_path / "annotations.parquet")]
+    assert main(["variance", *words, "--output", str(tmp_path / "variance.parquet")]) == 0
+    regions = polars.read_parquet(tmp_path / "variance.parquet").rows_by_key(
+        ["image_id", "region"], named=True, unique=True
+    )
+    assert len(suspects) > 50
+    for row in suspects:
+        region = regions[row["image_id"], row["region"]]
+        for name in ("box", "hull", "support", "uncertainty"):
+            assert row[name] == region[name]
+
+
+def test_the_audit_is_no_part_of_what_training_waits_for():
+    loaded = "import sys, dipr1.verbs.variance; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True)
+    assert "dipr1.verbs.variance" in done.stdout.split()
+    assert "dipr1.auditing" not in done.stdout.split()
