@@ -257,7 +257,7 @@ def files(boxes: Boxes) -> str:
             lambda _: list(official_figures("crowdhuman", str(truth), str(found)).values()), boxes
         )
     return (
-        f"\n`dipr1 evaluate --protocol crowdhuman` without its start: {seconds:.2f} s from files of"
+        f"\n`dipr1 official crowdhuman` without its start: {seconds:.2f} s from files of"
         f" {megabytes:.0f} MB (AP, MR, JI)."
     )
 

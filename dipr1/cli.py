@@ -28,6 +28,7 @@ VERBS = (
     "train",
     "predict",
     "evaluate",
+    "official",
     "report",
     "pretrain",
 )

@@ -46,7 +46,7 @@ def read(annotations: str, images: str | None = None) -> Reading:
     places = _places(images)
     for path in _annotation_paths(annotations):
         _read_annotations(reading, path, images, places)
-        ignore_path = _ignore_path(path)
+        ignore_path = ignore_file(path)
         if ignore_path is not None:
             _read_ignored(reading, ignore_path)
     return reading
@@ -62,18 +62,24 @@ def _annotation_paths(path: str) -> list[str]:
     return found
 
 
-def _ignore_path(path: str) -> str | None:
-    """The ignore file that belongs to an annotation file, if there is one."""
-    splits = _SPLITS.intersection(Path(path).stem.split("_"))
+def ignore_file(path: str) -> str | None:
+    """The ignore file that belongs to an annotation file: beside it, of the same split.
+
+    Raises:
+        UserError: there are several.
+    """
     found = sorted(
-        file
-        for file in Path(path).parent.glob("*ignore*.txt")
-        if splits.intersection(file.stem.split("_"))
+        file for file in Path(path).parent.glob("*ignore*.txt") if _splits(file) == _splits(path)
     )
     if len(found) > 1:
         names = " and ".join(file.name for file in found)
         raise UserError(f"{path}: {names} could both be its ignore file; leave one beside it")
     return str(found[0]) if found else None
+
+
+def _splits(path: str | Path) -> set[str]:
+    """The splits that a file's name speaks of."""
+    return _SPLITS.intersection(Path(path).stem.split("_"))
 
 
 def _places(folder: str | None) -> dict[str, str]:

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dipr1.evaluation.protocols.coco_files import CocoResults, CocoTruth
+from dipr1.evaluation.protocols.records import stacked
 from dipr1.evaluation.ranked import (
     DROPPED,
     FALSE,
@@ -37,6 +39,9 @@ from dipr1.matching import (
     overlapping_pairs,
     rank_in_image,
 )
+
+PEDESTRIAN = 1
+"""The only one of the categories that the evaluation looks at."""
 
 IOU_THRESHOLD = 0.5
 MAX_DETECTIONS = 1000
@@ -78,6 +83,22 @@ class People:
     visibility: np.ndarray
     ignored: np.ndarray
     num_images: int
+
+
+def citypersons(ground_truth: str, detections: str, wrap_fault: bool = False) -> dict[str, float]:
+    """The log-average miss rate in four subsets, in percent."""
+    truth = CocoTruth(ground_truth)
+    found, heights = CocoResults(detections, truth).of(PEDESTRIAN)
+    numbers = truth.columns({"bbox": 4, "height": 1, "vis_ratio": 1})
+    rows = truth.rows_of(PEDESTRIAN)
+    people = People(
+        stacked(numbers["bbox"][rows], truth.image[rows]),
+        numbers["height"][rows, 0],
+        numbers["vis_ratio"][rows, 0],
+        np.array([bool(truth.annotations[row].get("ignore", 0)) for row in rows], bool),
+        truth.num_images,
+    )
+    return citypersons_miss_rates(found, heights, people, wrap_fault)
 
 
 def citypersons_miss_rates(

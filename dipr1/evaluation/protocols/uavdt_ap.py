@@ -10,8 +10,14 @@ ignored region is removed first; a vehicle never is.
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import numpy as np
 
+from dipr1.errors import UserError
+from dipr1.evaluation.protocols.files import read_number_rows
+from dipr1.evaluation.protocols.records import stacked
 from dipr1.evaluation.ranked import FALSE, TRUE, Ranked, ranked, voc_ap
 from dipr1.matching import (
     Stack,
@@ -23,6 +29,70 @@ from dipr1.matching import (
 )
 
 IOU_THRESHOLD = 0.7
+UAVDT_TEST = frozenset(
+    f"M{number:04}"
+    for number in (203, 205, 208, 209, 403, 601, 602, 606, 701, 801)
+    + (802, 1001, 1004, 1007, 1009, 1101, 1301, 1302, 1303, 1401)
+)
+"""The sequences of UAVDT's test set."""
+
+
+def uavdt(ground_truth: str, detections: str) -> dict[str, float]:
+    """Average precision of vehicles, in percent.
+
+    The sequences that have a file of detections are evaluated; one of the test set that has ground
+    truth must have such a file. Vehicles are those of `{sequence}_gt_whole.txt`, as in the toolkit,
+    or of `{sequence}_gt.txt` where that is missing.
+    """
+    names = _sequences(ground_truth, detections)
+    found, vehicles, ignore = [], [], []
+    for number, name in enumerate(names):
+        truth = os.path.join(ground_truth, f"{name}_gt_whole.txt")
+        if not os.path.exists(truth):
+            truth = os.path.join(ground_truth, f"{name}_gt.txt")
+        ignored = os.path.join(ground_truth, f"{name}_gt_ignore.txt")
+        found.append(_frames(os.path.join(detections, f"{name}.txt"), 7, number))
+        vehicles.append(_frames(truth, 6, number))
+        if os.path.exists(ignored):
+            ignore.append(_frames(ignored, 6, number))
+    # sequence, frame, id, x, y, width, height, score
+    tables = [np.concatenate([np.empty((0, 8)), *part]) for part in (found, vehicles, ignore)]
+    frames, image = np.unique(np.concatenate(tables)[:, :2], axis=0, return_inverse=True)
+    images = np.split(image.reshape(-1), np.cumsum([len(table) for table in tables])[:-1])
+    stacks = [
+        stacked(table[:, 3:7], own, table[:, 7]) for table, own in zip(tables, images, strict=True)
+    ]
+    return {"AP_overall": uavdt_ap(*stacks, len(frames))}
+
+
+def _sequences(ground_truth: str, detections: str) -> list[str]:
+    known = {file.name.split("_gt")[0] for file in Path(ground_truth).glob("*_gt*.txt")}
+    if not known:
+        raise UserError(f"{ground_truth}: no file like M0203_gt_whole.txt; give the GT folder")
+    answered = sorted(file.stem for file in Path(detections).glob("*.txt"))
+    if not answered:
+        raise UserError(f"{detections}: no file like M0203.txt; give the folder of detections")
+    for name in answered:
+        if name not in known:
+            raise UserError(
+                f"{detections}: {name}.txt: {ground_truth} has no {name}_gt_whole.txt; name the"
+                " files of detections as the sequences"
+            )
+    missing = sorted((known & UAVDT_TEST).difference(answered))
+    if missing:
+        raise UserError(
+            f"{detections}: {missing[0]}.txt is missing ({len(missing)} such sequences of the test"
+            " set); an empty file says that nothing was found"
+        )
+    return answered
+
+
+def _frames(path: str, width: int, sequence: int) -> np.ndarray:
+    """(N, 8): the sequence's number, the first `width` columns of the file, zeros."""
+    rows = read_number_rows(path, width)
+    table = np.zeros((len(rows), 8))
+    table[:, 0], table[:, 1 : width + 1] = sequence, rows
+    return table
 
 
 def uavdt_ap(detections: Stack, vehicles: Stack, ignore: Stack, num_images: int) -> float:

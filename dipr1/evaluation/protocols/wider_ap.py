@@ -11,8 +11,14 @@ covers; the scripts differ in how they measure that.
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
+
 import numpy as np
 
+from dipr1.datasets.formats.wider import ignore_file
+from dipr1.errors import UserError
+from dipr1.evaluation.protocols.files import read_json_list, read_named_lines
+from dipr1.evaluation.protocols.records import Places, columns, ids, images_of, index_of, stacked
 from dipr1.evaluation.ranked import FALSE, TRUE, Ranked, ranked, voc_ap
 from dipr1.matching import (
     Stack,
@@ -22,10 +28,80 @@ from dipr1.matching import (
     overlapping_pairs,
     summed_ioa,
 )
+from dipr1.progress import say
 
 # as the scripts make them, whose last digits differ from linspace's
 IOU_THRESHOLDS = np.arange(0.5, 1.0, 0.05)
 IGNORE_SHARE = 0.5
+
+
+def wider(ground_truth: str, detections: str, ignore: str | None = None) -> dict[str, float]:
+    """The challenge's mean average precision.
+
+    The ground truth of 2018 has five numbers per box, the first a class (all count alike), that of
+    2019 has four; areas to ignore are treated as that year's script did.
+    """
+    names, rows, places = read_named_lines(ground_truth)
+    per_box = _numbers_per_box(rows, ground_truth)
+    # the scripts go through images by name
+    index = {name: row for row, name in enumerate(sorted(index_of(names, ground_truth, places)))}
+    pedestrians = _boxes_of_lines(names, rows, per_box, index)
+    areas = _areas(ignore or ignore_file(ground_truth), index, ground_truth)
+    scored = _scored_boxes(detections, index, ground_truth)
+    year = 2018 if per_box == 5 else 2019
+    return {"Average AP": wider_map(scored, pedestrians, areas, len(index), year)}
+
+
+def _areas(path: str | None, index: dict[str, int], ground_truth: str) -> Stack:
+    """The areas to ignore of the images in the index; none without a file."""
+    if path is None:
+        say(f"{ground_truth}: no file of areas to ignore beside it; give one with --ignore")
+        return _boxes_of_lines([], [], 4, index)
+    names, rows, places = read_named_lines(path)
+    for place, row in zip(places, rows, strict=True):
+        if len(row) % 4:
+            raise UserError(f"{path}: {place}: expected a name and x y width height per area")
+    return _boxes_of_lines(names, rows, 4, index)
+
+
+def _numbers_per_box(rows: Sequence[Sequence[float]], path: str) -> int:
+    if all(len(row) % 5 == 0 and {1.0, 2.0}.issuperset(row[::5]) for row in rows):
+        return 5
+    if all(len(row) % 4 == 0 for row in rows):
+        return 4
+    raise UserError(
+        f"{path}: expected a name and, per box, either class (1 or 2) x y width height or"
+        " x y width height, the same in all lines"
+    )
+
+
+def _boxes_of_lines(
+    names: Sequence[str], rows: Sequence[Sequence[float]], per_box: int, index: dict[str, int]
+) -> Stack:
+    """The boxes of `name [number]*` lines; images that are not in the index are left out."""
+    known = [(index[name], row) for name, row in zip(names, rows, strict=True) if name in index]
+    numbers = np.array([number for _, row in known for number in row], np.float64)
+    image = np.repeat(
+        np.array([image for image, _ in known], np.int64), [len(row) // per_box for _, row in known]
+    )
+    return stacked(numbers.reshape(-1, per_box)[:, -4:], image)
+
+
+def _scored_boxes(path: str, index: dict[str, int], ground_truth: str) -> Stack:
+    if path.endswith(".json"):
+        records = read_json_list(path)
+        places: Sequence[str] = Places("record", len(records))
+        names: Sequence[Hashable] = ids(path, records, "image_id", places)
+        numbers = columns(path, records, {"score": 1, "bbox": 4}, places)
+        table = np.hstack([numbers["score"], numbers["bbox"]])
+    else:
+        names, rows, places = read_named_lines(path)
+        for place, row in zip(places, rows, strict=True):
+            if len(row) != 5:
+                raise UserError(f"{path}: {place}: expected name, score, x, y, width and height")
+        table = np.array(rows, np.float64).reshape(-1, 5)
+    image = images_of(names, index, path, places, ground_truth)
+    return stacked(table[:, 1:], image, table[:, 0])
 
 
 def wider_map(

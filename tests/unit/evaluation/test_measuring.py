@@ -465,6 +465,7 @@ def test_consistency_reads_the_samples(split):
             ],
             "--consistency-samples",
         ),
+        (["--protocol", "crowdhuman"], "--ground-truth, --detections"),
     ],
 )
 def test_flags_that_are_missing_are_a_wrong_use(flags, missing, capsys):
@@ -474,9 +475,23 @@ def test_flags_that_are_missing_are_a_wrong_use(flags, missing, capsys):
     assert f"the following arguments are required: {missing}\n" in capsys.readouterr().err
 
 
-def test_a_protocol_needs_no_artifact(capsys):
-    assert main(["evaluate", "--protocol", "crowdhuman"]) == 1
-    assert "--ground-truth is missing" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (
+            ["--protocol", "coco", "--predictions", "p"],
+            "--predictions is taken not with --protocol",
+        ),
+        (["--protocol", "coco", "--score", "order"], "--score is taken not with --protocol"),
+        (["--predictions", "p", "--wrap-fault"], "--wrap-fault is taken only with --protocol"),
+        (["--consistency-samples", "s"], "is taken only with --score consistency"),
+    ],
+)
+def test_flags_that_would_change_nothing_are_refused(flags, message, capsys):
+    assert main(["evaluate", *flags]) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
 
 
 def test_json_goes_to_standard_output(split, capsys):

@@ -1,0 +1,192 @@
+"""The numbers, ids and images of records that were read from a benchmark's files.
+
+The numbers of all records are converted at once, and records are looked at one by one only to find
+the one at fault, which a `UserError` names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+
+import numpy as np
+
+from dipr1.errors import UserError
+from dipr1.evaluation.protocols.files import short
+from dipr1.matching import Stack
+
+# Larger numbers are taken as not finite, so that no product of two sides can overflow.
+_LARGEST = 1e100
+_FAULTS = (KeyError, TypeError, ValueError, OverflowError)
+
+
+class Places(Sequence):
+    """Where each record of a list stands in its file: `record 1`, `record 2` ..."""
+
+    def __init__(self, what: str, count: int) -> None:
+        self._what, self._count = what, count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, row: int) -> str:
+        return f"{self._what} {row + 1}"
+
+
+class BoxPlaces(Sequence):
+    """Where each box stands: `line 3, box 1`.
+
+    Args:
+        lines: the place of each record.
+        record: (N,) the record of each box, not decreasing.
+    """
+
+    def __init__(self, lines: Sequence[str], record: np.ndarray) -> None:
+        self._lines, self._record = lines, record
+
+    def __len__(self) -> int:
+        return len(self._record)
+
+    def __getitem__(self, row: int) -> str:
+        first = int(np.searchsorted(self._record, self._record[row]))
+        return f"{self._lines[self._record[row]]}, box {row - first + 1}"
+
+
+def columns(
+    path: str, records: Sequence[dict], sizes: Mapping[str, int], places: Sequence[str]
+) -> dict[str, np.ndarray]:
+    """Numeric fields of N records.
+
+    Args:
+        path: the file, for messages.
+        records: what should be objects.
+        sizes: how many numbers each field has.
+        places: where each record stands.
+
+    Returns:
+        (N, size) float64 by field.
+
+    Raises:
+        UserError: a record lacks a field, or it is not finite numbers.
+
+    >>> columns("a.json", [{"bbox": [1, 2, 3, 4]}], {"bbox": 4}, Places("record", 1))
+    {'bbox': array([[1., 2., 3., 4.]])}
+    """
+    values = {}
+    for name, size in sizes.items():
+        try:
+            column = np.array([record[name] for record in records], np.float64)
+            column = column.reshape(len(records), size)
+        except _FAULTS:
+            column = np.full((1, 1), np.nan)
+        if not (np.abs(column) <= _LARGEST).all():
+            raise _fault(path, records, name, size, places)
+        values[name] = column
+    return values
+
+
+def _fault(
+    path: str, records: Sequence[dict], name: str, size: int, places: Sequence[str]
+) -> UserError:
+    """The error that names the first record whose field is not `size` finite numbers."""
+    wanted = "a finite number" if size == 1 else f"{size} finite numbers"
+
+    def is_good(record: dict) -> bool:
+        try:
+            value = np.array(record[name], np.float64)
+            shape = () if size == 1 else (size,)
+            return value.shape == shape and bool((np.abs(value) <= _LARGEST).all())
+        except _FAULTS:
+            return False
+
+    row = next(row for row, record in enumerate(records) if not is_good(record))
+    return UserError(
+        f"{path}: {places[row]}: `{name}`: expected {wanted}, {_got(records[row], name)}"
+    )
+
+
+def _got(record: object, name: str) -> str:
+    if not isinstance(record, dict):
+        return f"but the record is {short(record)}"
+    return f"but got {short(record[name])}" if name in record else "but there is none"
+
+
+def ids(path: str, records: Sequence[dict], name: str, places: Sequence[str]) -> list[Hashable]:
+    """The field `name` of each record: numbers or texts.
+
+    Raises:
+        UserError: a record lacks it, or it is neither.
+    """
+    try:
+        values = [record[name] for record in records]
+        if {int, str}.issuperset(map(type, values)):
+            return values
+    except (KeyError, TypeError):
+        pass
+    row = next(
+        row
+        for row, record in enumerate(records)
+        if not isinstance(record, dict) or type(record.get(name)) not in (int, str)
+    )
+    raise UserError(
+        f"{path}: {places[row]}: `{name}`: expected a whole number or a text,"
+        f" {_got(records[row], name)}"
+    )
+
+
+def index_of(values: Sequence[Hashable], path: str, places: Sequence[str]) -> dict[Hashable, int]:
+    """The row of each id.
+
+    Raises:
+        UserError: an id is there twice.
+    """
+    index = {value: row for row, value in enumerate(values)}
+    if len(index) < len(values):
+        row = next(row for row, value in enumerate(values) if index[value] != row)
+        raise UserError(
+            f"{path}: {places[index[values[row]]]}: image {values[row]!r} is there already"
+            f" ({places[row]}); give one record per image"
+        )
+    return index
+
+
+def images_of(
+    values: Sequence[Hashable],
+    index: Mapping[Hashable, int],
+    path: str,
+    places: Sequence[str],
+    truth: str,
+) -> np.ndarray:
+    """(N,) the row of each record's image.
+
+    Raises:
+        UserError: an image is not in the index.
+    """
+    rows = np.array([index.get(value, -1) for value in values], np.int64)
+    if len(rows) and rows.min() < 0:
+        row = int(np.argmin(rows))
+        raise UserError(
+            f"{path}: {places[row]}: image {values[row]!r} is not in {truth}"
+            f" ({int((rows < 0).sum())} such records); give files of the same images"
+        )
+    return rows
+
+
+def xyxy(xywh: np.ndarray) -> np.ndarray:
+    """(N, 4) x, y, width, height to x1, y1, x2, y2."""
+    return np.hstack([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]])
+
+
+def stacked(xywh: np.ndarray, image: np.ndarray, score: np.ndarray | None = None) -> Stack:
+    """The boxes, image after image, those of an image in their order.
+
+    Args:
+        xywh: (N, 4) x, y, width, height. The area is the product of the sides as they are written,
+            which x2 - x1 may miss by rounding.
+        image: (N,) int.
+        score: (N,) float64; left out, zeros.
+    """
+    order = np.argsort(image, kind="stable")
+    xywh, image = xywh[order], image[order]
+    score = np.zeros(len(image)) if score is None else score[order]
+    upright = (xywh[:, 2:] > 0.0).all(axis=1)
+    return Stack(xyxy(xywh), image, np.where(upright, xywh[:, 2] * xywh[:, 3], 0.0), score)
