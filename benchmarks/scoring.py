@@ -21,10 +21,11 @@ import numpy as np
 import pyarrow as pa
 
 from dipr1.artifacts import artifact_named
+from dipr1.artifacts.aligning import align
 from dipr1.artifacts.samples import SAMPLES
 from dipr1.errors import UserError
 from dipr1.evaluation.intervals import copies, percentile_interval
-from dipr1.evaluation.measuring import in_order, per_image
+from dipr1.evaluation.measuring import per_image
 from dipr1.evaluation.per_image import Images
 from dipr1.evaluation.scoring import COLUMNS, SCORES
 
@@ -80,9 +81,8 @@ def _lines(results: Path, path: Path, samples: pa.Table | None, resamples: int) 
         artifact_named(kind).read(results / kind / f"{where}.parquet")
         for kind in ("annotations", "prompts")
     )
-    names = annotations["image_id"].to_pylist()
-    prompts = in_order(prompts, names, "prompts", "annotations")
-    weights = copies(len(names), resamples, np.random.default_rng(0))
+    prompts = align(annotations, prompts, "annotations", "prompts")
+    weights = copies(annotations.num_rows, resamples, np.random.default_rng(0))
     values, resampled = {}, {}
     for score in SCORES:
         if score == "consistency" and samples is None:
@@ -92,7 +92,7 @@ def _lines(results: Path, path: Path, samples: pa.Table | None, resamples: int) 
             predictions = SAMPLES.read(path, columns)
         except UserError:  # of an earlier version, without the column of this score
             continue
-        predictions = in_order(predictions, names, str(path), "annotations")
+        predictions = align(annotations, predictions, "annotations", str(path))
         images = Images(per_image(annotations, prompts, predictions, score=score, samples=samples))
         values[score] = images.values(SHOWN)[:, 0]
         resampled[score] = images.values(["AP50"], weights)[0]

@@ -34,6 +34,9 @@ VERBS = (
 )
 """In the order of the help: each is ``dipr1/verbs/VERB.py``."""
 
+WITHOUT_RULE = ("official",)
+"""The verbs that are no step of the workflow."""
+
 
 def parser_for(verb: str | None) -> argparse.ArgumentParser:
     """The command line; only the module of `verb` is imported."""
@@ -61,9 +64,25 @@ def module_of(verb: str):
     return importlib.import_module(f"dipr1.verbs.{verb}")
 
 
+def renamed(arguments: list[str]) -> list[str]:
+    """The arguments in today's words: ``evaluate --protocol NAME`` is ``official NAME`` now.
+
+    >>> renamed(["evaluate", "--output", "metrics.parquet"])
+    ['evaluate', '--output', 'metrics.parquet']
+    """
+    old = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    old.add_argument("--protocol")
+    given, rest = old.parse_known_args(arguments)
+    if arguments[:1] != ["evaluate"] or given.protocol is None:
+        return arguments
+    print(f"dipr1 evaluate --protocol: now `dipr1 official {given.protocol}`", file=sys.stderr)
+    return ["official", given.protocol, *rest[1:]]
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one verb; returns the exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    arguments = renamed(arguments)
     verb = next((word for word in arguments if word in VERBS), None)
     args = parser_for(verb).parse_args(arguments)
     try:

@@ -9,9 +9,6 @@ the rewards, which read the text as they do in training.
 Average precision needs a score per box, and an MLLM prints none: :mod:`dipr1.evaluation.scoring`
 has the ones that stand in, and each ranked metric (AP ... JI) says which one it was measured with.
 With several labels, the ranked metrics are means over the labels that occur.
-
-With ``--protocol`` the figures are those of a benchmark's official evaluation instead, of
-ground truth and detections in its own files (:mod:`dipr1.evaluation.protocols`).
 """
 
 from __future__ import annotations
@@ -29,9 +26,7 @@ import pyarrow.compute as pc
 from dipr1.artifacts.columns import box_arrays, ragged
 from dipr1.artifacts.images import IMAGES
 from dipr1.artifacts.reward_columns import reward_columns
-from dipr1.artifacts.samples import SAMPLES
 from dipr1.boxes import area
-from dipr1.errors import UserError
 from dipr1.evaluation.answers import Judged, judge_at
 from dipr1.evaluation.coco_ap import coco_ranked
 from dipr1.evaluation.jaccard import JaccardCounts, jaccard_counts
@@ -77,8 +72,6 @@ NAMES = (
 )
 NEED_VARIANCE = ("reward_looking", "look_recall", *CALIBRATION)
 
-COCO_THRESHOLDS = tuple(percent / 100 for percent in range(50, 100, 5))
-
 # the parser of responses remembers 1,024 texts: each is parsed once if all that read it do so
 # before so many others
 BATCH = 512
@@ -88,40 +81,6 @@ def _columns_read(score: str) -> list[str]:
     """Columns of the predictions that are needed."""
     names = ["image_id", "text", "num_tokens", "boxes", "look_boxes"]
     return names + [COLUMNS[score]] if score in COLUMNS else names
-
-
-def _read_samples(paths: Sequence[str]) -> pa.Table:
-    return pa.concat_tables(SAMPLES.read(path, ["image_id", "boxes"]) for path in paths)
-
-
-def in_order(table: pa.Table, names: Sequence[str], path: str, annotations: str) -> pa.Table:
-    """The rows of `table`, one per image, in the order of the annotations' image ids `names`.
-
-    Raises:
-        UserError: an image is missing, unknown or there twice.
-    """
-    found = table["image_id"].to_pylist()
-    row_of = {name: row for row, name in enumerate(found)}
-    if len(row_of) < len(found):
-        twice = next(name for row, name in enumerate(found) if row_of[name] != row)
-        raise UserError(
-            f"{path}: image {twice!r} is there more than once"
-            f" ({len(found) - len(row_of)} rows too many); give one row per image"
-        )
-    known = set(names)
-    unknown = [name for name in found if name not in known]
-    if unknown:
-        raise UserError(
-            f"{path}: image {unknown[0]!r} is not in {annotations} ({len(unknown)} such images);"
-            " give the annotations of the same split"
-        )
-    missing = [name for name in names if name not in row_of]
-    if missing:
-        raise UserError(
-            f"{path}: image {missing[0]!r} of {annotations} is missing"
-            f" ({len(missing)} such images); make the file again for the whole split"
-        )
-    return table.take(pa.array([row_of[name] for name in names], pa.int64()))
 
 
 def measure(images: pa.Table) -> dict[str, float]:

@@ -13,19 +13,10 @@ from dipr1.evaluation.protocols import PROTOCOLS, official_figures
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Flags of ``dipr1 official``."""
     parser.add_argument("protocol", choices=sorted(PROTOCOLS), help="whose evaluation")
-    add_file_arguments(parser, required=True)
-    parser.add_argument("--output", help="JSON file to write")
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
-
-
-def add_file_arguments(parser: argparse._ActionsContainer, *, required: bool) -> None:
-    """The benchmark's own files, and how they are read."""
     parser.add_argument(
-        "--ground-truth", required=required, help="the benchmark's annotation file or folder"
+        "--ground-truth", required=True, help="the benchmark's annotation file or folder"
     )
-    parser.add_argument(
-        "--detections", required=required, help="detections in the benchmark's own form"
-    )
+    parser.add_argument("--detections", required=True, help="in the benchmark's own form")
     parser.add_argument(
         "--ignore",
         help="wider: file of the areas to ignore (default: the one beside the ground truth with"
@@ -37,6 +28,8 @@ def add_file_arguments(parser: argparse._ActionsContainer, *, required: bool) ->
         help="citypersons: where a reference is below the first false positive, read the recall of"
         " all detections, as the official program does by mistake",
     )
+    parser.add_argument("--output", help="JSON file to write")
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
 
 
 def run(args: argparse.Namespace) -> None:

@@ -455,42 +455,13 @@ def test_consistency_reads_the_samples(split):
 
 
 @pytest.mark.parametrize(
-    ("flags", "missing"),
-    [
-        (["--annotations", "a", "--output", "o"], "--predictions, --prompts"),
-        (
-            [
-                *("--predictions", "p", "--annotations", "a", "--prompts", "q"),
-                *("--output", "o", "--score", "consistency"),
-            ],
-            "--consistency-samples",
-        ),
-        (["--protocol", "crowdhuman"], "--ground-truth, --detections"),
-    ],
+    "flags", [("--score", "consistency"), ("--consistency-samples", "samples.parquet")]
 )
-def test_flags_that_are_missing_are_a_wrong_use(flags, missing, capsys):
-    with pytest.raises(SystemExit) as stopped:
-        main(["evaluate", *flags])
-    assert stopped.value.code == 2
-    assert f"the following arguments are required: {missing}\n" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("flags", "message"),
-    [
-        (
-            ["--protocol", "coco", "--predictions", "p"],
-            "--predictions is taken not with --protocol",
-        ),
-        (["--protocol", "coco", "--score", "order"], "--score is taken not with --protocol"),
-        (["--predictions", "p", "--wrap-fault"], "--wrap-fault is taken only with --protocol"),
-        (["--consistency-samples", "s"], "is taken only with --score consistency"),
-    ],
-)
-def test_flags_that_would_change_nothing_are_refused(flags, message, capsys):
-    assert main(["evaluate", *flags]) == 1
+def test_consistency_and_its_samples_belong_together(split, capsys, flags):
+    write_predictions(split.folder / "predictions.parquet", [perfect(boxes) for boxes in PEOPLE])
+    assert split.run(*flags) == 1
     error = capsys.readouterr().err
-    assert message in error
+    assert "--consistency-samples and --score consistency belong together" in error
     assert error.count("\n") == 1
 
 

@@ -73,6 +73,15 @@ def test_the_old_name_prints_the_same_and_says_the_new_one(tmp_path, capsys):
     assert main([*words, "--json"]) == 0
     old = capsys.readouterr()
     assert old.out == new.out
-    assert old.err == "`dipr1 evaluate --protocol wider` is now `dipr1 official wider`\n"
+    assert old.err == "dipr1 evaluate --protocol: now `dipr1 official wider`\n"
     assert main([*words[:-1], str(tmp_path / "nothing.txt")]) == 1
     assert capsys.readouterr().err.endswith("nothing.txt: no such file\n")
+
+
+@pytest.mark.parametrize("flag", ["--predictions", "--score", "--images-output"])
+def test_the_old_name_takes_no_flag_of_evaluate(capsys, flag):
+    files = ["--ground-truth", "gt", "--detections", "dt"]
+    with pytest.raises(SystemExit) as stopped:
+        main(["evaluate", "--protocol", "coco", *files, flag, "order"])
+    assert stopped.value.code == 2
+    assert capsys.readouterr().err.endswith(f"unrecognized arguments: {flag} order\n")
