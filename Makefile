@@ -32,8 +32,9 @@ demo: setup  ## run config.yaml: a policy trained three ways, and the page that 
 test: setup  ## unit tests, the workflow, real data
 	$(BIN)/python -m pytest
 
-lint: setup  ## format and lint checks; changes nothing
+lint: setup  ## format, lint and import checks; changes nothing
 	ruff check .
 	ruff format --check .
+	lint-imports
 	snakefmt --check .
 	snakemake --lint

@@ -133,12 +133,11 @@ def _imports(module: str) -> list[str]:
 
 @cache
 def _code(module: str) -> str:
-    """Digest of a module, and of the templates, styles and scripts beside it if it names any."""
+    """Digest of a module with the templates, styles and scripts beside it that it names."""
     digest = hashlib.sha256(_spelled(_tree(module)).encode())
     names = {node.value for node in ast.walk(_tree(module)) if isinstance(node, ast.Constant)}
-    assets = sorted(path for path in _file(module).parent.iterdir() if path.suffix in ASSETS)
-    if any(path.name in names for path in assets):
-        for path in assets:
+    for path in sorted(_file(module).parent.iterdir()):
+        if path.suffix in ASSETS and path.name in names:
             digest.update(path.read_bytes())
     return digest.hexdigest()
 
