@@ -149,15 +149,18 @@ def main() -> None:
         "variance", a / "samples.parquet", "--annotations", a / "annotations.parquet",
         "--output", a / "variance.parquet",
     )  # fmt: skip
+    rewards = {"reasoning": 1, "looking": 0.3, "accuracy": 3}
+    rollouts = [
+        "--rewards", json.dumps(rewards), "--group-size", args.group_size,
+        "--micro-batch-size", args.micro_batch_size, "--max-completion-length", args.tokens,
+    ]  # fmt: skip
     for arm in args.arms:
-        rewards = {"reasoning": 1, "looking": 0.3, "accuracy": 3}
         figures[arm] = measured(
             "train", "--arm", arm, "--method", arm, "--prompts", a / "prompts.parquet",
-            *(["--rewards", json.dumps(rewards)] if arm == "grpo" else []),
+            *(rollouts if arm == "grpo" else []),
             "--variance", a / "variance.parquet", "--policy", policy, "--dtype", "bfloat16",
             "--updates", args.updates, "--prompts-per-update", args.prompts_per_update,
-            "--group-size", args.group_size, "--micro-batch-size", args.micro_batch_size,
-            "--max-completion-length", args.tokens, "--gradient-checkpointing", "true",
+            "--gradient-checkpointing", "true",
             "--save-every", 1000, "--checkpoints", folder / "checkpoints" / arm,
             "--output", folder / arm,
         )  # fmt: skip

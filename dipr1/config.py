@@ -6,6 +6,7 @@ The models below check ``config.yaml``, make ``workflow/schemas/config.schema.ya
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,10 @@ from pydantic import Field, ValidationError, model_validator
 from dipr1.datasets.options import Dataset, Split
 from dipr1.errors import UserError
 from dipr1.evaluation.options import Evaluation
-from dipr1.options import Section, explain
+from dipr1.options import Section, explain, flags, members
 from dipr1.policies.options import Policy, Sample
 from dipr1.report.options import Report
-from dipr1.training.options import Arm, Training
+from dipr1.training.options import Arm, Training, settled, shared_options, without_meaning
 
 Name = r"^[A-Za-z0-9_]+$"
 
@@ -79,6 +80,11 @@ class Config(Section):
                     raise ValueError(f"{kind}: name {name!r} may hold letters, digits and _ only")
         return self
 
+    @model_validator(mode="after")
+    def _arms_are_settled(self) -> Config:
+        self.arms = {name: settled(arm, self.training) for name, arm in self.arms.items()}
+        return self
+
 
 def check(values: dict[str, Any], source: str = "config.yaml") -> Config:
     """Check a configuration and fill in the defaults.
@@ -96,9 +102,20 @@ def check(values: dict[str, Any], source: str = "config.yaml") -> Config:
         raise UserError(f"{source}: {explain(error, Config)}") from None
 
 
+def train_flags(config: Config, arm: str) -> str:
+    """The flags of ``dipr1 train`` for an arm: all that it depends on, and nothing else."""
+    section = config.arms[arm]
+    # a flag that is None is not spelled
+    return flags(section.model_copy(update=dict.fromkeys(without_meaning(section))))
+
+
 def json_schema() -> dict[str, Any]:
     """The JSON schema of ``config.yaml``, generated from the models."""
     schema = Config.model_json_schema()
+    for arm in members(Arm).values():
+        for name in shared_options(arm):
+            # what `training` says is the default here
+            schema["$defs"][arm.__name__]["properties"][name].pop("default", None)
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     return schema
 
@@ -147,20 +164,30 @@ def options_page() -> str:
         ("variance", Variance),
         ("audit", Audit),
         ("training", Training),
-        ("arms.NAME", Arm),
+        *((f"arms.NAME, method {method}", arm) for method, arm in members(Arm).items()),
         ("evaluation", Evaluation),
         ("report", Report),
     ]
     for key, model in sections:
-        title = (model.__doc__ or "").splitlines()[0]
-        lines += ["", f"## {key}", title, "", "| option | allowed | default | meaning |"]
-        lines += ["|---|---|---|---|"]
-        schema = model.model_json_schema()
-        for name, field in model.model_fields.items():
+        shared = shared_options(model) if key.startswith("arms.") else []
+        lines += ["", f"## {key}", (model.__doc__ or "").splitlines()[0]]
+        if shared:
+            names = ", ".join(f"`{name}`" for name in shared)
+            lines += ["", f"An arm may also set for itself, in place of `training`: {names}."]
+        lines += ["", *_table(model, shared)]
+    return "\n".join(lines) + "\n"
+
+
+def _table(model: type[Section], left_out: Sequence[str]) -> list[str]:
+    """The options of a section, in Markdown."""
+    lines = ["| option | allowed | default | meaning |", "|---|---|---|---|"]
+    schema = model.model_json_schema()
+    for name, field in model.model_fields.items():
+        if name not in left_out:
             shown = "required" if field.is_required() else _default_text(field.default)
             allowed = _allowed_text(schema["properties"][name])
             lines.append(f"| `{name}` | {allowed} | {shown} | {field.description} |")
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def _default_text(default: Any) -> str:
@@ -175,6 +202,8 @@ def _allowed_text(schema: dict[str, Any]) -> str:
         return " or ".join(_allowed_text(option) for option in schema["anyOf"])
     signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
     bounds = [f"{sign} {schema[name]:g}" for name, sign in signs.items() if name in schema]
+    if "const" in schema:
+        return f"`{schema['const']}`"
     kind = {"array": "list", "object": "mapping", "null": "nothing"}.get(
         schema.get("type", ""), schema.get("type", "section")
     )

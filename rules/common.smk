@@ -11,7 +11,7 @@ if str(ROOT) not in sys.path:
 
 from dipr1.cli import VERBS
 from dipr1.options import flags
-from dipr1.config import check
+from dipr1.config import check, train_flags
 from dipr1.errors import UserError
 from dipr1.provenance import code_digest, policy_digest
 

@@ -27,8 +27,7 @@ rule train:
         model=shlex.quote(experiment.policy.model),
         dtype=experiment.policy.dtype,
         # a function, so that braces in a text are not taken for wildcards
-        training=lambda wildcards: flags(experiment.training),
-        arm=lambda wildcards: flags(experiment.arms[wildcards.arm]),
+        options=lambda wildcards: train_flags(experiment, wildcards.arm),
         # outside the outputs, which Snakemake deletes before a run and after a failure
         checkpoints="results/checkpoints/train/{arm}/seed{seed}",
         weights=policy_digest(experiment.policy.model),
@@ -46,6 +45,5 @@ rule train:
         " --threads {threads}"
         " --checkpoints {params.checkpoints}"
         " --output {output.policy}"
-        " {params.training}"
-        " {params.arm}"
+        " {params.options}"
         " > {log} 2>&1"

@@ -1,4 +1,4 @@
-"""The three rewards, as functions that TRL (or any other trainer) calls.
+"""The rewards, as functions that TRL (or any other trainer) calls, and the list of them, `REWARDS`.
 
 Signature: ``f(completions, **columns) -> list[float | None]``, one value per completion, None where
 the row lacks what the reward needs. A completion is a string or a conversation whose last message
@@ -20,25 +20,111 @@ labels                the labels that the prompt asks for; without the column th
 Other columns and the trainer's own arguments are ignored, but for ``log_metric``: where it is
 given, each reward reports the quantities it is made of.
 
+To add a reward, write its class in a module of its own and name it in `REWARDS`: the configuration,
+the adapters, the training log, the evaluation and the report go by that list.
+
 Importing this package needs numpy only: no torch, no trainer.
 
 Other trainers call the modules of :mod:`dipr1.rewards.adapters`, which are `for_verl`, `for_easyr1`
 and `for_swift`; :func:`dipr1.rewards.scores.score_response` serves any other.
 """
 
+from __future__ import annotations
+
 import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
 from types import ModuleType
 
 from dipr1.rewards.accuracy import AccuracyReward, accuracy_reward
 from dipr1.rewards.looking import LookingReward, looking_reward
 from dipr1.rewards.reasoning import ReasoningReward, reasoning_reward
 
+
+@dataclass(frozen=True)
+class RewardOption:
+    """An option that the configuration has for a reward.
+
+    Attributes:
+        key: its name there.
+        parameter: of the reward's constructor, which says what it may be and what it is by default.
+        description: for ``docs/configuration.md`` and ``--help``.
+        minimum: its least value.
+    """
+
+    key: str
+    parameter: str
+    description: str
+    minimum: float | None = None
+
+
+@dataclass(frozen=True)
+class Reward:
+    """All that the other rooms know of a reward.
+
+    Attributes:
+        make: its class. The `__name__` of an instance is the name in `REWARDS` and ``_reward``, and
+            its `needs` are the columns without which it cannot be computed.
+        weight: in the total, unless others are given.
+        meaning: for readers of the report; {one} and {many} stand for what is looked for.
+        options: those that an arm may have.
+    """
+
+    make: Callable[..., Callable[..., list[float | None]]]
+    weight: float
+    meaning: str
+    options: tuple[RewardOption, ...] = ()
+
+
+REWARDS = {
+    "reasoning": Reward(
+        make=ReasoningReward,
+        weight=1.0,
+        meaning="1 for a response in the three-step form, else 0.",
+    ),
+    "looking": Reward(
+        make=LookingReward,
+        weight=0.3,
+        meaning="Do the look regions cover, and only cover, where the base policy's boxes vary?",
+        options=(
+            RewardOption(
+                "looking_source",
+                "source",
+                "Looking: whose boxes vary, those of the base policy, measured beforehand, or"
+                " those of the prompt's other responses (docs/method.md, section 5).",
+            ),
+        ),
+    ),
+    "accuracy": Reward(
+        make=AccuracyReward,
+        weight=3.0,
+        meaning="Weighted precision and recall of the boxes; {many} the base policy is unsure of"
+        " weigh more.",
+        options=(
+            RewardOption("quality", "quality", "Accuracy: c = IoU or c = 1."),
+            RewardOption(
+                "aggregate", "aggregate", "Accuracy: how precision and recall become one number."
+            ),
+            RewardOption(
+                "uncertainty_weight",
+                "lam",
+                "Accuracy: lambda in w = 1 + lambda * u; 0 weighs all people alike.",
+                minimum=0.0,
+            ),
+        ),
+    ),
+}
+"""The rewards by name, in the order in which they are computed, summed and shown."""
+
 ADAPTERS = ("for_easyr1", "for_swift", "for_verl")
 
 __all__ = [
+    "REWARDS",
     "AccuracyReward",
     "LookingReward",
     "ReasoningReward",
+    "Reward",
+    "RewardOption",
     "accuracy_reward",
     "looking_reward",
     "reasoning_reward",

@@ -1,14 +1,15 @@
 """Weighted precision-recall accuracy reward: are the boxes of the answer right?
 
-Published is a "weighted precision-recall" reward. The weights and how the two become one number
-are not, so what is here is our definition (docs: the method, section 6): ground truth on which the
-base policy's boxes vary weighs more in recall, and the default is F-beta, since a weighted mean
-pays half for one sure box in any crowd.
+The paper's abstract names a "weighted precision-recall" reward. We have read the abstract only, so
+the weights and how the two become one number are ours (docs: the method, section 6): ground truth
+on which the base policy's boxes vary weighs more in recall, and the default is F-beta, since a
+weighted mean pays half for one sure box in any crowd.
 """
 
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -18,11 +19,10 @@ from numpy.typing import ArrayLike
 from dipr1.boxes import as_boxes, lies_in, match_pairs, overlapping
 from dipr1.responses import Answer, parse_response
 from dipr1.rewards.completions import (
-    column,
     completion_text,
     f_beta,
     log_means,
-    required_column,
+    rows,
     uncertainties,
 )
 
@@ -44,6 +44,7 @@ class AccuracyReward:
     """
 
     __name__ = "accuracy_reward"
+    needs = ("gt_boxes",)
 
     def __init__(
         self,
@@ -84,16 +85,14 @@ class AccuracyReward:
         [0.6666666666666666]
         """
         log_metric = columns.get("log_metric")
-        metrics: dict[str, list[float]] = {}
+        metrics: dict[str, list[float]] = defaultdict(list)
         rewards: list[float | None] = []
-        for completion, boxes, *others in zip(
+        for completion, boxes, *others in rows(
             completions,
-            required_column(columns, "gt_boxes", self.__name__),
-            column(columns, "gt_labels", len(completions)),
-            column(columns, "ignore_boxes", len(completions)),
-            column(columns, "gt_uncertainty", len(completions)),
-            column(columns, "labels", len(completions)),
-            strict=True,
+            columns,
+            self.__name__,
+            required=self.needs,
+            optional=("gt_labels", "ignore_boxes", "gt_uncertainty", "labels"),
         ):
             if boxes is None:
                 rewards.append(None)
@@ -105,11 +104,11 @@ class AccuracyReward:
             precision, recall, num_ignored = self._judge(answer, boxes, *others)
             rewards.append(self._combine(precision, recall))
             if log_metric is not None:
-                metrics.setdefault("answer/boxes", []).append(len(answer.boxes))
-                metrics.setdefault("answer/duplicates", []).append(num_repeated(answer.boxes))
-                metrics.setdefault("answer/ignored", []).append(num_ignored)
-                metrics.setdefault("answer/precision", []).append(precision)
-                metrics.setdefault("answer/recall", []).append(recall)
+                metrics["answer/boxes"].append(len(answer.boxes))
+                metrics["answer/duplicates"].append(num_repeated(answer.boxes))
+                metrics["answer/ignored"].append(num_ignored)
+                metrics["answer/precision"].append(precision)
+                metrics["answer/recall"].append(recall)
         log_means(log_metric, metrics)
         return rewards
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,29 @@ def completion_text(completion: str | Sequence[Mapping[str, Any]]) -> str:
     if isinstance(content, str):
         return content
     return "".join(part["text"] for part in content or () if part.get("type") == "text")
+
+
+def rows(
+    completions: Sequence[Any],
+    columns: Mapping[str, Any],
+    reward: str,
+    *,
+    required: Sequence[str] = (),
+    optional: Sequence[str] = (),
+) -> Iterator[tuple[Any, ...]]:
+    """Each completion with its entries of the required and of the optional columns, in that order.
+
+    An entry of an optional column that is not given is None.
+
+    Raises:
+        ValueError: a required column is not given; the message names it and the `reward`.
+
+    >>> list(rows(["yes"], {"gt_boxes": [[]]}, "mine", required=["gt_boxes"], optional=["labels"]))
+    [('yes', [], None)]
+    """
+    chosen = [required_column(columns, name, reward) for name in required]
+    chosen += [column(columns, name, len(completions)) for name in optional]
+    return zip(completions, *chosen, strict=True)
 
 
 def column(columns: Mapping[str, Any], name: str, length: int) -> Sequence[Any]:

@@ -1,7 +1,8 @@
 """Variance-guided looking reward: does the response look where the policy is unsure?
 
-Published is a reward guided by the variance of the boxes. Its equation is not, so what is here is
-our definition (docs: the method, section 5): the F-beta of two ratios of exact areas.
+The paper's abstract names a reward guided by the variance of the boxes. We have read the abstract
+only, so the equation is ours (docs: the method, section 5): the F-beta of two ratios of exact
+areas.
 
 The hulls are clipped to the frame like the look boxes, where the columns `frame_width` and
 `frame_height` give it: of a region that reaches beyond the image, the visible part is what can be
@@ -10,6 +11,7 @@ looked at.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Hashable, Iterator, Sequence
 from typing import Any, Literal
 
@@ -20,13 +22,16 @@ from dipr1.boxes import area, as_boxes, clip, union_area, union_areas
 from dipr1.regions import box_variance, look_targets
 from dipr1.responses import parse_response
 from dipr1.rewards.completions import (
-    column,
     completion_text,
     f_beta,
     log_means,
     required_column,
+    rows,
     uncertainties,
 )
+
+GIVEN_REGIONS = ("region_boxes", "region_uncertainty")
+FRAME = ("frame_width", "frame_height")
 
 
 class LookingReward:
@@ -63,6 +68,8 @@ class LookingReward:
         self.max_regions = max_regions
         self.beta = beta
         self.source = source
+        # and, of a group, `image_id` or `prompts`
+        self.needs = GIVEN_REGIONS if source == "precomputed" else ("gt_boxes",)
         self.match_iou = match_iou
         self.v0 = v0
 
@@ -84,14 +91,12 @@ class LookingReward:
         [0.6666666666666666]
         """
         log_metric = columns.get("log_metric")
-        metrics: dict[str, list[float]] = {}
+        metrics: dict[str, list[float]] = defaultdict(list)
         rewards: list[float | None] = []
         regions = self._group_regions if self.source == "group" else self._given_regions
-        for completion, (hulls, uncertainty), width, height in zip(
-            completions,
+        for (hulls, uncertainty), (completion, width, height) in zip(
             regions(completions, columns),
-            column(columns, "frame_width", len(completions)),
-            column(columns, "frame_height", len(completions)),
+            rows(completions, columns, self.__name__, optional=FRAME),
             strict=True,
         ):
             if hulls is None:
@@ -105,12 +110,12 @@ class LookingReward:
             recall, precision = self.recall_precision(look.boxes, hulls, uncertainty, frame)
             rewards.append(f_beta(precision, recall, self.beta))
             if log_metric is not None:
-                metrics.setdefault("look/boxes", []).append(len(look.boxes))
-                metrics.setdefault("look/recall", []).append(recall)
-                metrics.setdefault("look/precision", []).append(precision)
+                metrics["look/boxes"].append(len(look.boxes))
+                metrics["look/recall"].append(recall)
+                metrics["look/precision"].append(precision)
                 if frame is not None:
                     share = union_area(clip(look.boxes, *frame)) / (width * height)
-                    metrics.setdefault("look/area_share", []).append(share)
+                    metrics["look/area_share"].append(share)
         log_means(log_metric, metrics)
         return rewards
 
@@ -167,11 +172,8 @@ class LookingReward:
         self, completions: Sequence[Any], columns: dict[str, Any]
     ) -> Iterator[tuple[Any, Any]]:
         """The hulls and uncertainties of the columns."""
-        return zip(
-            required_column(columns, "region_boxes", self.__name__),
-            required_column(columns, "region_uncertainty", self.__name__),
-            strict=True,
-        )
+        given = rows(completions, columns, self.__name__, required=self.needs)
+        return ((hulls, uncertainty) for _, hulls, uncertainty in given)
 
     def _group_regions(
         self, completions: Sequence[Any], columns: dict[str, Any]
@@ -186,21 +188,20 @@ class LookingReward:
             groups.setdefault(key, []).append(row)
         answers = [_answered_boxes(completion) for completion in completions]
         regions: list[tuple[Any, Any]] = [(None, None)] * len(completions)
-        for row, gt_boxes, ignore_boxes, group, width, height in zip(
-            range(len(completions)),
-            required_column(columns, "gt_boxes", self.__name__),
-            column(columns, "ignore_boxes", len(completions)),
-            (groups[key] for key in keys),
-            column(columns, "frame_width", len(completions)),
-            column(columns, "frame_height", len(completions)),
-            strict=True,
-        ):
-            others = [answers[other] for other in group if other != row]
+        given = rows(
+            completions,
+            columns,
+            self.__name__,
+            required=self.needs,
+            optional=("ignore_boxes", *FRAME),
+        )
+        for row, (_, gt_boxes, ignore_boxes, width, height) in enumerate(given):
+            others = [answers[other] for other in groups[keys[row]] if other != row]
             if gt_boxes is None or not others:
                 continue
             if width is not None and height is not None:
                 others = [clip(boxes, width, height) for boxes in others]
-            found = box_variance(
+            statistics = box_variance(
                 others,
                 gt_boxes,
                 () if ignore_boxes is None else ignore_boxes,
@@ -208,8 +209,8 @@ class LookingReward:
                 v0=self.v0,
             )
             regions[row] = (
-                [region.hull for region in found],
-                [region.uncertainty for region in found],
+                [region.hull for region in statistics],
+                [region.uncertainty for region in statistics],
             )
         return iter(regions)
 

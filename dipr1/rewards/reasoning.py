@@ -1,7 +1,7 @@
 """Reasoning reward: is the response in three steps, as asked?
 
-Published is a reward for a three-step answer. Its template and its exact rule are not, so what is
-here is our definition: the form of :mod:`dipr1.responses`, all or nothing.
+The paper's abstract names a reward for an answer in three steps. We have read the abstract only, so
+the rule is ours: the form of :mod:`dipr1.responses`, all or nothing.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ class ReasoningReward:
     """
 
     __name__ = "reasoning_reward"
+    needs: tuple[str, ...] = ()
 
     def __init__(self, graded: bool = False) -> None:
         self.graded = graded

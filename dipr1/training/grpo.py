@@ -1,7 +1,8 @@
-"""GRPO with the three rewards, through TRL's `GRPOTrainer`.
+"""GRPO with a weighted sum of rewards, through TRL's `GRPOTrainer`.
 
-Published is that DIP-R1 is trained with GRPO; its hyper-parameters are not, so they are ours.
-Where TRL departs from the textbook objective, the configuration names it:
+The paper's abstract says that DIP-R1 is trained with GRPO. We have read the abstract only, so the
+hyper-parameters are ours. Where TRL departs from the textbook objective, the configuration names
+it:
 
 - `loss_type`: TRL's default `dapo` divides the sum over tokens by the tokens of the whole batch;
   `bnpo` with one group per micro-batch divides by the group's tokens.
@@ -12,15 +13,39 @@ Where TRL departs from the textbook objective, the configuration names it:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
 
 from dipr1.errors import UserError
-from dipr1.rewards import AccuracyReward, LookingReward, ReasoningReward
+from dipr1.rewards import REWARDS
+from dipr1.training.arguments import shared_arguments, variety
 from dipr1.training.lessons import grpo_lessons
-from dipr1.training.options import Arm, Training
+from dipr1.training.options import GrpoArm
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 
-def grpo_trainer(arm: Arm, training: Training, policy, prompts, variance, seed: int, folder: Path):
+def lessons(arm: GrpoArm, prompts: pa.Table, variance: pa.Table | None, **asking: Any) -> Dataset:
+    """What an arm is asked; `asking` is the `seed` and whether the policy's frame is `fixed`.
+
+    Raises:
+        UserError: a reward needs statistics and there are none.
+    """
+    rows = grpo_lessons(prompts, variance, **variety(arm), **asking)
+    for reward in reward_functions(arm)[0]:
+        if absent := [name for name in reward.needs if name not in rows.column_names]:
+            raise UserError(
+                f"--rewards: {reward.__name__} needs {' and '.join(absent)}, so --variance FILE is"
+                " needed"
+            )
+    return rows
+
+
+def trainer(arm: GrpoArm, policy, lessons: Dataset, seed: int, folder: Path):
     """A `trl.GRPOTrainer` for one arm.
 
     Raises:
@@ -28,46 +53,42 @@ def grpo_trainer(arm: Arm, training: Training, policy, prompts, variance, seed: 
     """
     from trl import GRPOConfig, GRPOTrainer
 
-    from dipr1.training.running import shared_arguments, variety
-
-    responses = training.prompts_per_update * training.group_size
-    if responses % training.micro_batch_size:
+    responses = arm.prompts_per_update * arm.group_size
+    if responses % arm.micro_batch_size:
         raise UserError(
             f"training: prompts_per_update x group_size = {responses} responses per update are not"
-            f" a multiple of micro_batch_size = {training.micro_batch_size}; change one of them"
+            f" a multiple of micro_batch_size = {arm.micro_batch_size}; change one of them"
         )
     functions, weights = reward_functions(arm)
     config = GRPOConfig(
-        **shared_arguments(training, seed, folder),
-        learning_rate=training.learning_rate,
-        per_device_train_batch_size=training.micro_batch_size,
-        gradient_accumulation_steps=responses // training.micro_batch_size,
-        num_generations=training.group_size,
-        max_completion_length=training.max_completion_length,
-        temperature=training.temperature,
-        loss_type=training.loss_type,
-        beta=training.beta,
-        use_bias_correction_kl=training.bias_correction_kl,
+        **shared_arguments(arm, seed, folder),
+        learning_rate=arm.learning_rate,
+        per_device_train_batch_size=arm.micro_batch_size,
+        gradient_accumulation_steps=responses // arm.micro_batch_size,
+        num_generations=arm.group_size,
+        max_completion_length=arm.max_completion_length,
+        temperature=arm.temperature,
+        loss_type=arm.loss_type,
+        beta=arm.beta,
+        use_bias_correction_kl=arm.bias_correction_kl,
         reward_weights=weights,
     )
     return GRPOTrainer(
         model=policy.model,
         reward_funcs=functions,
         args=config,
-        train_dataset=grpo_lessons(prompts, variance, **variety(training, seed)),
+        train_dataset=lessons,
         processing_class=policy.processor,
     )
 
 
-def reward_functions(arm: Arm) -> tuple[list, list[float]]:
-    """The arm's rewards and their weights, in a fixed order; those without weight are left out."""
-    rewards = {
-        "reasoning": ReasoningReward(),
-        "looking": LookingReward(source=arm.looking_source),
-        "accuracy": AccuracyReward(
-            quality=arm.quality, aggregate=arm.aggregate, lam=arm.uncertainty_weight
-        ),
-    }
-    named = [(rewards[name], arm.rewards.get(name, 0.0)) for name in rewards]
-    weighted = [(reward, weight) for reward, weight in named if weight]
-    return [reward for reward, _ in weighted], [weight for _, weight in weighted]
+def reward_functions(arm: GrpoArm) -> tuple[list[Callable], list[float]]:
+    """The arm's rewards and their weights, in the order of `REWARDS`; none without a weight."""
+    weighted = {name: arm.rewards[name] for name in REWARDS if arm.rewards.get(name)}
+    functions = [
+        REWARDS[name].make(
+            **{option.parameter: getattr(arm, option.key) for option in REWARDS[name].options}
+        )
+        for name in weighted
+    ]
+    return functions, list(weighted.values())

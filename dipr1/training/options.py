@@ -1,19 +1,23 @@
-"""Options of training: what all arms share, and what each arm is."""
+"""Options of training: what `training` gives to every arm, and what each kind of arm is.
+
+An arm has the options of its method and no others. Those that it does not set itself are taken from
+`training`, so that ``dipr1 train`` is told all that an arm depends on, and nothing else.
+"""
 
 from __future__ import annotations
 
-from typing import Literal
+import inspect
+from typing import Annotated, Any, Literal, get_type_hints
 
-from pydantic import Field, model_validator
+from pydantic import Field, create_model, model_validator
 
 from dipr1.options import Section
+from dipr1.rewards import REWARDS, Reward, RewardOption
 
 
-class Training(Section):
-    """What all trained arms share."""
+class TrainedOptions(Section):
+    """What both methods use."""
 
-    dataset: str = Field("crowdscenes", description="Data set that is trained on.")
-    split: str = Field("train", description="Its split.")
     wordings: int = Field(
         1,
         ge=1,
@@ -31,32 +35,9 @@ class Training(Section):
         description="Labels that no image of the split has: each image is asked for one of them as"
         " well, and the right answer is `[]`.",
     )
-    updates: int = Field(50, ge=1, description="Optimiser steps, the same for every arm.")
+    updates: int = Field(50, ge=1, description="Optimiser steps.")
     prompts_per_update: int = Field(16, ge=1, description="Different prompts in one update.")
-    group_size: int = Field(8, ge=2, description="Responses per prompt (GRPO).")
-    micro_batch_size: int = Field(
-        64, ge=1, description="Responses in one forward and backward pass."
-    )
-    learning_rate: float = Field(3e-5, gt=0, description="GRPO learning rate, constant.")
-    sft_learning_rate: float = Field(3e-5, gt=0, description="SFT learning rate, constant.")
-    sft_think: str = Field(
-        "{count} objects.",
-        min_length=1,
-        description="SFT: what the teacher thinks; {count} is the number of objects.",
-    )
-    sft_why: str | None = Field(None, description="SFT: the teacher's `why` of every look.")
     max_grad_norm: float = Field(0.2, gt=0, description="Gradient norm is clipped to this.")
-    max_completion_length: int = Field(160, ge=1, description="Longest response, in tokens.")
-    temperature: float = Field(1.0, gt=0, description="Temperature of the rollouts.")
-    loss_type: Literal["dapo", "bnpo", "grpo", "dr_grpo"] = Field(
-        "dapo",
-        description="TRL's name of the loss; `bnpo` with one group per micro-batch is the sum over"
-        " the group's tokens divided by their number.",
-    )
-    beta: float = Field(0.0, ge=0, description="Weight of the KL term; 0 keeps no reference model.")
-    bias_correction_kl: bool = Field(
-        False, description="TRL's importance-corrected KL; false is the plain k3 estimator."
-    )
     freeze_vision: bool = Field(True, description="Train the language model only.")
     gradient_checkpointing: bool = Field(
         False, description="Trade time for memory: needed for models of billions of parameters."
@@ -64,28 +45,148 @@ class Training(Section):
     save_every: int = Field(10, ge=1, description="Updates between checkpoints.")
 
 
-class Arm(Section):
-    """One way to train, compared with the others."""
+class SftOptions(TrainedOptions):
+    """What supervised fine-tuning uses."""
 
-    method: Literal["none", "sft", "grpo"] = Field(description="`none` is the base policy itself.")
-    rewards: dict[Literal["reasoning", "looking", "accuracy"], float] = Field(
-        {}, description="GRPO: weight of each reward."
+    sft_learning_rate: float = Field(3e-5, gt=0, description="SFT: learning rate, constant.")
+    sft_think: str = Field(
+        "{count} objects.",
+        min_length=1,
+        description="SFT: what the teacher thinks; {count} is the number of objects.",
     )
-    looking_source: Literal["precomputed", "group"] = Field(
-        "precomputed",
-        description="Looking: whose boxes vary, those of the base policy, measured beforehand, or"
-        " those of the prompt's other responses (docs/method.md, section 5).",
+    sft_why: str | None = Field(None, description="SFT: the teacher's `why` of every look.")
+
+
+class GrpoOptions(TrainedOptions):
+    """What GRPO uses."""
+
+    learning_rate: float = Field(3e-5, gt=0, description="GRPO: learning rate, constant.")
+    group_size: int = Field(8, ge=2, description="GRPO: responses per prompt.")
+    micro_batch_size: int = Field(
+        64, ge=1, description="GRPO: responses in one forward and backward pass."
     )
-    quality: Literal["soft", "hard"] = Field("soft", description="Accuracy: c = IoU or c = 1.")
-    aggregate: Literal["fbeta", "mean", "precision", "recall"] = Field(
-        "fbeta", description="Accuracy: how precision and recall become one number."
+    max_completion_length: int = Field(160, ge=1, description="GRPO: longest response, in tokens.")
+    temperature: float = Field(1.0, gt=0, description="GRPO: temperature of the rollouts.")
+    loss_type: Literal["dapo", "bnpo", "grpo", "dr_grpo"] = Field(
+        "dapo",
+        description="GRPO: TRL's name of the loss; `bnpo` with one group per micro-batch is the sum"
+        " over the group's tokens divided by their number.",
     )
-    uncertainty_weight: float = Field(
-        1.0, ge=0, description="Accuracy: lambda in w = 1 + lambda * u; 0 weighs all people alike."
+    beta: float = Field(
+        0.0, ge=0, description="GRPO: weight of the KL term; 0 keeps no reference model."
+    )
+    bias_correction_kl: bool = Field(
+        False, description="GRPO: TRL's importance-corrected KL; false is the plain k3 estimator."
+    )
+
+
+class TrainingSplit(Section):
+    """What every arm is trained on."""
+
+    dataset: str = Field("crowdscenes", description="Data set that is trained on.")
+    split: str = Field("train", description="Its split.")
+
+
+class Training(GrpoOptions, SftOptions, TrainingSplit):
+    """What is trained on, and the options of all arms that do not set them themselves."""
+
+
+class UntrainedArm(Section):
+    """The base policy itself, not trained."""
+
+    method: Literal["none"] = Field(description="No training.")
+
+
+class SftArm(SftOptions):
+    """Supervised fine-tuning on a perfect teacher's responses."""
+
+    method: Literal["sft"] = Field(description="Supervised fine-tuning.")
+    learning_rate: float | None = Field(
+        None, gt=0, description="Another name of `sft_learning_rate`."
     )
 
     @model_validator(mode="after")
-    def _grpo_has_rewards(self) -> Arm:
-        if self.method == "grpo" and not any(self.rewards.values()):
+    def _one_learning_rate(self) -> SftArm:
+        if self.learning_rate is not None:
+            if "sft_learning_rate" in self.model_fields_set:
+                raise ValueError("learning_rate and sft_learning_rate are the same; give one")
+            self.sft_learning_rate, self.learning_rate = self.learning_rate, None
+        return self
+
+
+class _RewardedArm(GrpoOptions):
+    """GRPO with a weighted sum of rewards."""
+
+    method: Literal["grpo"] = Field(description="Group relative policy optimisation.")
+    rewards: dict[Literal[*REWARDS], float] = Field(
+        {}, description=f"Weight of each reward: {', '.join(REWARDS)}."
+    )
+
+    @model_validator(mode="after")
+    def _has_rewards(self) -> _RewardedArm:
+        if not any(self.rewards.values()):
             raise ValueError("an arm of method 'grpo' needs at least one reward with a weight")
         return self
+
+    @model_validator(mode="after")
+    def _options_have_their_reward(self) -> _RewardedArm:
+        for name, reward in REWARDS.items():
+            for option in reward.options if name not in self.rewards else ():
+                if getattr(self, option.key) != type(self).model_fields[option.key].default:
+                    raise ValueError(
+                        f"{option.key} is an option of the {name} reward, which this arm does not"
+                        " have; add it to `rewards` or take the option out"
+                    )
+        return self
+
+
+def _field(reward: Reward, option: RewardOption) -> tuple[Any, Any]:
+    """A reward's option as a field; its type and default are those of the constructor."""
+    kind = get_type_hints(reward.make.__init__)[option.parameter]
+    default = inspect.signature(reward.make).parameters[option.parameter].default
+    return kind, Field(default, ge=option.minimum, description=option.description)
+
+
+GrpoArm = create_model(
+    "GrpoArm",
+    __base__=_RewardedArm,
+    __doc__=_RewardedArm.__doc__,
+    **{
+        option.key: _field(reward, option)
+        for reward in REWARDS.values()
+        for option in reward.options
+    },
+)
+
+TrainedArm = Annotated[SftArm | GrpoArm, Field(discriminator="method")]
+Arm = Annotated[UntrainedArm | SftArm | GrpoArm, Field(discriminator="method")]
+
+
+def shared_options(arm: type[Section]) -> list[str]:
+    """The options of `training` that a kind of arm uses, and may set itself.
+
+    >>> shared_options(UntrainedArm)
+    []
+    """
+    common = next(base for base in arm.__mro__ if issubclass(Training, base))
+    return list(common.model_fields)
+
+
+def settled(arm: Any, training: Training) -> Any:
+    """`arm` with the values of `training` for what it does not set itself.
+
+    >>> settled(SftArm(method="sft", updates=3), Training(updates=9, sft_why="crowd")).sft_why
+    'crowd'
+    """
+    shared = training.model_dump(include=set(shared_options(type(arm))))
+    return type(arm).model_validate(shared | arm.model_dump(exclude_unset=True))
+
+
+def without_meaning(arm: Any) -> set[str]:
+    """Options of rewards to which `arm` gives no weight: nothing depends on them."""
+    return {
+        option.key
+        for name, reward in REWARDS.items()
+        for option in reward.options
+        if arm.method == "grpo" and not arm.rewards.get(name)
+    }

@@ -24,7 +24,7 @@ from dipr1.artifacts.prompts import PROMPTS
 from dipr1.artifacts.variance import places_of_objects
 from dipr1.errors import UserError
 from dipr1.frames import Frame
-from dipr1.prompts import REQUESTS, TINY_PROMPT, build_prompt
+from dipr1.prompts import REQUESTS, build_prompt
 
 
 def variations(
@@ -34,6 +34,7 @@ def variations(
     wordings: int = 1,
     ask: Literal["all", "each", "both"] = "all",
     absent_labels: Sequence[str] = (),
+    fixed: bool = False,
     seed: int = 0,
 ) -> Iterator[tuple[pa.Table, pa.Table | None]]:
     """Pairs of prompts and variance, each with every image once; by default the given pair alone.
@@ -46,6 +47,7 @@ def variations(
         ask: for all labels together, for each alone (where an image has none of it, the right
             answer is `[]`), or both.
         absent_labels: what is in no image of the split; each image is asked for one of them.
+        fixed: the policy's frame is the same for every image; such a policy knows one wording.
         seed: of the draws.
 
     Raises:
@@ -59,7 +61,7 @@ def variations(
     both = [label for label in absent_labels if label in labels]
     if both:
         raise UserError(f"absent_labels: {both[0]!r} is asked for anyway; take it out")
-    known = 1 if _is_fixed(prompts, 0) else len(REQUESTS)
+    known = 1 if fixed else len(REQUESTS)
     if wordings > known:
         raise UserError(f"wordings: the policy's prompt has {known} but {wordings} are wanted")
     rng = np.random.default_rng(seed)
@@ -71,7 +73,7 @@ def variations(
         for turn in range(wordings):
             chosen = others[:, turn - 1] if turn else np.zeros(prompts.num_rows, np.int64)
             usual = turn == 0 and asked[0] == labels
-            yield part if usual else (_reworded(part[0], asked, chosen), part[1])
+            yield part if usual else (_reworded(part[0], asked, chosen, fixed), part[1])
 
 
 def _label_sets(
@@ -119,13 +121,14 @@ def of_labels(
     return restricted, _replaced(regions.take(rows[kept[places]]), {"gt_index": column})
 
 
-def _reworded(prompts: pa.Table, asked: list[list[str]], wordings: np.ndarray) -> pa.Table:
+def _reworded(
+    prompts: pa.Table, asked: list[list[str]], wordings: np.ndarray, fixed: bool
+) -> pa.Table:
     """The same rows with another question each."""
     sizes = [
         prompts[name].to_pylist()
         for name in ("frame", "width", "height", "frame_width", "frame_height")
     ]
-    fixed = _is_fixed(prompts, 0)
     texts = [
         build_prompt(labels, Frame(*size, fixed=fixed), wording)
         for labels, wording, *size in zip(asked, wordings.tolist(), *sizes, strict=True)
@@ -135,13 +138,6 @@ def _reworded(prompts: pa.Table, asked: list[list[str]], wordings: np.ndarray) -
         "prompt": pa.array(texts, PROMPTS.schema.field("prompt").type),
     }
     return _replaced(prompts, columns)
-
-
-def _is_fixed(prompts: pa.Table, row: int) -> bool:
-    """Whether the prompt is that of a policy with a fixed frame, which knows no other."""
-    (message,) = prompts["prompt"][row].as_py()
-    labels = " and ".join(prompts["labels"][row].as_py())
-    return message["content"] == TINY_PROMPT.format(labels=labels)
 
 
 def _replaced(table: pa.Table, columns: dict[str, pa.Array]) -> pa.Table:

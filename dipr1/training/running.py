@@ -1,8 +1,7 @@
-"""Train one arm and save its policy with its training log (verb ``train``)."""
+"""What happens around a trainer: the frozen tower, progress, checkpoints, the log."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,7 +9,6 @@ import pyarrow as pa
 from dipr1.artifacts.training_log import TRAINING_LOG
 from dipr1.errors import UserError
 from dipr1.progress import say
-from dipr1.training.options import Arm, Training
 
 # Wall-clock figures, and counts since the last start: they differ between two runs that are the
 # same in everything else.
@@ -24,51 +22,6 @@ LEFT_OUT = (
     "train_loss",
     "num_tokens",
 )
-
-
-def _trainer(arm: Arm, training: Training, policy, prompts, variance, seed: int, folder: Path):
-    if arm.method == "sft":
-        from dipr1.training.sft import sft_trainer
-
-        return sft_trainer(training, policy, prompts, variance, seed, folder)
-    from dipr1.training.grpo import grpo_trainer
-
-    return grpo_trainer(arm, training, policy, prompts, variance, seed, folder)
-
-
-def shared_arguments(training: Training, seed: int, folder: Path) -> dict:
-    """What both trainers are told alike (`transformers.TrainingArguments`)."""
-    os.environ["TENSORBOARD_LOGGING_DIR"] = str(folder / "tensorboard")
-    return {
-        "output_dir": str(folder),
-        "max_steps": training.updates,
-        "lr_scheduler_type": "constant",
-        "warmup_steps": 0,
-        "max_grad_norm": training.max_grad_norm,
-        "weight_decay": 0.0,
-        "logging_steps": 1,
-        "save_steps": training.save_every,
-        "save_total_limit": 2,
-        "report_to": ["tensorboard"],
-        "seed": seed,
-        "data_seed": seed,
-        "bf16": False,
-        "fp16": False,
-        "gradient_checkpointing": training.gradient_checkpointing,
-        "disable_tqdm": True,
-        "remove_unused_columns": False,
-        "dataloader_pin_memory": False,
-    }
-
-
-def variety(training: Training, seed: int) -> dict:
-    """How both trainers vary the questions (`dipr1.training.questions.variations`)."""
-    return {
-        "wordings": training.wordings,
-        "ask": training.ask,
-        "absent_labels": training.absent_labels,
-        "seed": seed,
-    }
 
 
 def freeze_vision(model) -> None:

@@ -3,32 +3,40 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
+from dipr1.training.arguments import shared_arguments, variety
 from dipr1.training.lessons import sft_lessons
-from dipr1.training.options import Training
+from dipr1.training.options import SftArm
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 
-def sft_trainer(training: Training, policy, prompts, variance, seed: int, folder: Path):
+def lessons(arm: SftArm, prompts: pa.Table, variance: pa.Table | None, **asking: Any) -> Dataset:
+    """What an arm is shown; `asking` is the `seed` and whether the policy's frame is `fixed`."""
+    return sft_lessons(prompts, variance, arm.sft_think, arm.sft_why, **variety(arm), **asking)
+
+
+def trainer(arm: SftArm, policy, lessons: Dataset, seed: int, folder: Path):
     """A `trl.SFTTrainer` that sees as many prompts per update as GRPO does.
 
     The loss is on the response alone.
     """
     from trl import SFTConfig, SFTTrainer
 
-    from dipr1.training.running import shared_arguments, variety
-
     config = SFTConfig(
-        **shared_arguments(training, seed, folder),
-        learning_rate=training.sft_learning_rate,
-        per_device_train_batch_size=training.prompts_per_update,
+        **shared_arguments(arm, seed, folder),
+        learning_rate=arm.sft_learning_rate,
+        per_device_train_batch_size=arm.prompts_per_update,
         max_length=None,
         completion_only_loss=True,
     )
     return SFTTrainer(
         model=policy.model,
         args=config,
-        train_dataset=sft_lessons(
-            prompts, variance, training.sft_think, training.sft_why, **variety(training, seed)
-        ),
+        train_dataset=lessons,
         processing_class=policy.processor,
     )

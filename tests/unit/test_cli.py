@@ -14,10 +14,17 @@ from hypothesis import strategies as st
 from dipr1.cli import VERBS, main
 from dipr1.config import Variance
 from dipr1.errors import UserError
-from dipr1.options import Section, add_options, flags, options
+from dipr1.options import (
+    Section,
+    add_options,
+    add_union_options,
+    flags,
+    options,
+    union_options,
+)
 from dipr1.policies.options import Sample
 from dipr1.report.options import Report
-from dipr1.training.options import Arm, Training
+from dipr1.training.options import GrpoArm, SftArm, TrainedArm, Training
 
 
 def parsed(section_type: type[Section], words: list[str]):
@@ -35,8 +42,8 @@ def parsed(section_type: type[Section], words: list[str]):
         Training(dataset="other", learning_rate=1e-5, freeze_vision=False),
         Training(ask="both", absent_labels=["traffic light", "cow"]),
         Report(num_images=0),
-        Arm(method="none"),
-        Arm(method="grpo", rewards={"looking": 0.5, "accuracy": 2}, aggregate="mean"),
+        SftArm(method="sft", sft_think="{count} people, 100 % sure"),
+        GrpoArm(method="grpo", rewards={"looking": 0.5, "accuracy": 2}, aggregate="mean"),
     ],
     ids=lambda section: type(section).__name__,
 )
@@ -45,16 +52,15 @@ def test_flags_are_read_back_as_the_section(section):
 
 
 @given(
-    rewards=st.dictionaries(
-        st.sampled_from(["reasoning", "looking", "accuracy"]),
-        st.floats(0.001, 1e6, allow_nan=False),
-        min_size=1,
+    rewards=st.fixed_dictionaries(
+        {"accuracy": st.floats(0.001, 1e6)},
+        optional={name: st.floats(0.001, 1e6) for name in ("reasoning", "looking")},
     ),
     weight=st.floats(0, 1e9),
 )
 def test_flags_keep_every_digit(rewards, weight):
-    arm = Arm(method="grpo", rewards=rewards, uncertainty_weight=weight)
-    assert parsed(Arm, shlex.split(flags(arm))) == arm
+    arm = GrpoArm(method="grpo", rewards=rewards, uncertainty_weight=weight)
+    assert parsed(GrpoArm, shlex.split(flags(arm))) == arm
 
 
 def test_no_flags_are_the_defaults():
@@ -77,7 +83,27 @@ def test_a_flag_out_of_bounds_is_the_users_mistake(words, message):
 
 def test_a_flag_that_should_be_json():
     with pytest.raises(UserError, match="--rewards: not JSON"):
-        parsed(Arm, ["--method", "grpo", "--rewards", "{looking: 1}"])
+        parsed(GrpoArm, ["--method", "grpo", "--rewards", "{looking: 1}"])
+
+
+def trained(*words: str):
+    parser = argparse.ArgumentParser()
+    add_union_options(parser, TrainedArm)
+    return union_options(parser.parse_args(["--method", *words]), TrainedArm)
+
+
+def test_the_chosen_member_of_a_union_has_its_own_flags():
+    assert trained("sft", "--updates", "3") == SftArm(method="sft", updates=3)
+    arm = GrpoArm(method="grpo", rewards={"looking": 1}, looking_source="group")
+    assert trained("grpo", "--rewards", '{"looking": 1}', "--looking-source", "group") == arm
+
+
+def test_a_flag_of_another_member_of_a_union():
+    with pytest.raises(UserError) as raised:
+        trained("sft", "--updates", "3", "--group-size", "4")
+    message = str(raised.value)
+    assert message.startswith("--group-size: not an option of --method sft; it has wordings, ask,")
+    assert "sft-think" in message and "group-size" not in message.removeprefix("--group-size")
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from dipr1.config import Config, check, load
+from dipr1.config import Config, check, load, train_flags
 from dipr1.errors import UserError
 
 SHORT = """
@@ -100,6 +100,73 @@ def test_a_missing_section_is_named():
 )
 def test_what_does_not_fit_together_is_named(changes, message):
     assert message in fault(config(**changes))
+
+
+@pytest.mark.parametrize(
+    ("arm", "message"),
+    [
+        (
+            {"method": "sft", "rewards": {"accuracy": 1}},
+            "unknown key 'arms.x.rewards'; allowed here: absent_labels, ask, freeze_vision, ",
+        ),
+        (
+            {"method": "none", "updates": 3},
+            "unknown key 'arms.x.updates'; allowed here: method",
+        ),
+        (
+            {"method": "grpo", "rewards": {"accuracy": 1}, "sft_think": "so"},
+            "unknown key 'arms.x.sft_think'; allowed here: absent_labels, aggregate, ask, beta, ",
+        ),
+        ({"method": "grpo", "rewards": {"accurate": 1}}, "arms.x.rewards.accurate: found 'accur"),
+        ({"updates": 3}, "arms.x.method: field required"),
+        (
+            {"method": "grpo", "rewards": {"accuracy": 1}, "looking_source": "group"},
+            "arms.x: looking_source is an option of the looking reward, which this arm does not",
+        ),
+        (
+            {"method": "sft", "learning_rate": 1, "sft_learning_rate": 2},
+            "arms.x: learning_rate and sft_learning_rate are the same; give one",
+        ),
+    ],
+)
+def test_an_arm_has_the_options_of_its_method_and_no_others(arm, message):
+    assert fault(config(arms={"x": arm})).startswith(message)
+
+
+def test_an_arm_overrides_what_training_says():
+    checked = check(
+        config(
+            training__updates=9,
+            training__temperature=0.5,
+            training__sft_why="crowd",
+            arms={
+                "mine": {"method": "grpo", "rewards": {"accuracy": 1}, "updates": 3},
+                "taught": {"method": "sft", "sft_why": None, "learning_rate": 0.1},
+            },
+        )
+    )
+    mine, taught = checked.arms["mine"], checked.arms["taught"]
+    assert (mine.updates, mine.temperature) == (3, 0.5)
+    assert (taught.updates, taught.sft_why, taught.sft_learning_rate) == (9, None, 0.1)
+    assert check(checked.model_dump()) == checked
+
+
+def test_only_what_an_arm_depends_on_is_told_to_its_training():
+    arms = {
+        "plain": {"method": "grpo", "rewards": {"accuracy": 1, "looking": 0}},
+        "taught": {"method": "sft"},
+    }
+    before = check(config(arms=arms))
+    for changes, changed in [
+        ({"training__sft_learning_rate": 0.5}, {"taught"}),
+        ({"training__group_size": 2}, {"plain"}),
+        ({"training__updates": 7}, {"plain", "taught"}),
+        ({"arms__plain__looking_source": "group"}, set()),
+        ({"arms__plain__quality": "hard"}, {"plain"}),
+    ]:
+        after = check(config(**({"arms": yaml.safe_load(yaml.safe_dump(arms))} | changes)))
+        told = {arm for arm in arms if train_flags(before, arm) != train_flags(after, arm)}
+        assert told == changed, changes
 
 
 def test_a_file_that_is_not_there_or_not_yaml(tmp_path):

@@ -213,8 +213,8 @@ def test_answers_to_different_questions_are_no_group(prompts):
 def test_a_policy_with_a_fixed_frame_knows_one_wording(source):
     prompts = prompt_rows(source, LABELS, read_policy_frames("tiny"))
     with pytest.raises(UserError, match="wordings: the policy's prompt has 1 but 2 are wanted"):
-        list(variations(prompts, None, wordings=2))
-    asked_for = [texts(part)[0] for part, _ in variations(prompts, None, ask="each")]
+        list(variations(prompts, None, wordings=2, fixed=True))
+    asked_for = [texts(part)[0] for part, _ in variations(prompts, None, ask="each", fixed=True)]
     assert asked_for == [f"Find every {label}." for label in LABELS]
 
 

@@ -13,7 +13,7 @@ from dipr1.errors import UserError
 from dipr1.responses import parse_response
 from dipr1.rewards import accuracy_reward, looking_reward
 from dipr1.training.grpo import reward_functions
-from dipr1.training.options import Arm, Training
+from dipr1.training.options import GrpoArm
 from dipr1.training.running import log_table, newest_checkpoint
 
 
@@ -98,7 +98,7 @@ def test_teacher_earns_every_reward(prompts, variance, why):
 
 
 def test_rewards_of_an_arm():
-    arm = Arm(method="grpo", rewards={"accuracy": 2.0, "reasoning": 1.0}, uncertainty_weight=0)
+    arm = GrpoArm(method="grpo", rewards={"accuracy": 2.0, "reasoning": 1.0}, uncertainty_weight=0)
     functions, weights = reward_functions(arm)
     assert [function.__name__ for function in functions] == ["reasoning_reward", "accuracy_reward"]
     assert weights == [1.0, 2.0]
@@ -125,12 +125,12 @@ def test_a_half_written_checkpoint_is_passed_over(tmp_path):
 
 def test_sizes_must_divide(prompts, tmp_path):
     pytest.importorskip("trl")
-    from dipr1.training.grpo import grpo_trainer
+    from dipr1.training.grpo import trainer
 
-    training = Training(prompts_per_update=3, group_size=2, micro_batch_size=4)
-    arm = Arm(method="grpo", rewards={"accuracy": 1})
+    sizes = {"prompts_per_update": 3, "group_size": 2, "micro_batch_size": 4}
+    arm = GrpoArm(method="grpo", rewards={"accuracy": 1}, **sizes)
     with pytest.raises(UserError, match="6 responses per update"):
-        grpo_trainer(arm, training, None, prompts, None, 0, tmp_path)
+        trainer(arm, None, None, 0, tmp_path)
 
 
 def test_repeated_images_are_seen_once_and_alike():

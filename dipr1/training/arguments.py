@@ -1,0 +1,39 @@
+"""What the trainers of both methods are told alike."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from dipr1.training.options import TrainedOptions
+
+
+def shared_arguments(arm: TrainedOptions, seed: int, folder: Path) -> dict[str, Any]:
+    """Arguments of `transformers.TrainingArguments`, from which both trainers' inherit."""
+    os.environ["TENSORBOARD_LOGGING_DIR"] = str(folder / "tensorboard")
+    return {
+        "output_dir": str(folder),
+        "max_steps": arm.updates,
+        "lr_scheduler_type": "constant",
+        "warmup_steps": 0,
+        "max_grad_norm": arm.max_grad_norm,
+        "weight_decay": 0.0,
+        "logging_steps": 1,
+        "save_steps": arm.save_every,
+        "save_total_limit": 2,
+        "report_to": ["tensorboard"],
+        "seed": seed,
+        "data_seed": seed,
+        "bf16": False,
+        "fp16": False,
+        "gradient_checkpointing": arm.gradient_checkpointing,
+        "disable_tqdm": True,
+        "remove_unused_columns": False,
+        "dataloader_pin_memory": False,
+    }
+
+
+def variety(arm: TrainedOptions) -> dict[str, Any]:
+    """How an arm varies the questions, for :func:`dipr1.training.questions.variations`."""
+    return {"wordings": arm.wordings, "ask": arm.ask, "absent_labels": arm.absent_labels}
