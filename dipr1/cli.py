@@ -1,4 +1,4 @@
-"""One command per verb; a verb's module is imported only when it is called.
+"""The command line: a verb is a module in `verbs/`, which is imported when the verb is called.
 
 Exit codes: 0 done, 1 the input is at fault (one line says how), 2 wrong usage.
 """
@@ -17,7 +17,7 @@ from dipr1.errors import UserError
 
 FOLDER = Path(__file__).parent / "verbs"
 
-VERBS = (
+ORDER = (
     "download",
     "convert",
     "describe",
@@ -30,9 +30,13 @@ VERBS = (
     "evaluate",
     "official",
     "report",
-    "pretrain",
 )
-"""In the order of the help: each is ``dipr1/verbs/VERB.py``."""
+"""The verbs that the help lists first, in the order of the work; the others follow by name."""
+
+VERBS = sorted(
+    (path.stem for path in FOLDER.glob("[a-z]*.py")),
+    key=lambda verb: (ORDER.index(verb) if verb in ORDER else len(ORDER), verb),
+)
 
 WITHOUT_RULE = ("official",)
 """The verbs that are no step of the workflow."""
@@ -40,23 +44,31 @@ WITHOUT_RULE = ("official",)
 
 def parser_for(verb: str | None) -> argparse.ArgumentParser:
     """The command line; only the module of `verb` is imported."""
-    parser = argparse.ArgumentParser(prog="dipr1", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="dipr1",
+        description="Teach a multimodal LLM to think, look and answer, and measure what it gains.",
+        epilog="`dipr1 VERB --help` lists the flags of a verb.",
+    )
     parser.add_argument("--version", action="version", version=f"dipr1 {__version__}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     for name in VERBS:
-        summary = summary_of(name)
+        text = docstring_of(name)
+        summary = text.splitlines()[0].removesuffix(".")
         command = verbs.add_parser(
-            name, help=summary[0].lower() + summary[1:].rstrip("."), description=summary
+            name,
+            help=summary[0].lower() + summary[1:],
+            description=text,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         if name == verb:
             module_of(name).add_arguments(command)
     return parser
 
 
-def summary_of(verb: str) -> str:
-    """The first line of a verb's docstring, read without importing what the verb needs."""
+def docstring_of(verb: str) -> str:
+    """What a verb says of itself, read without importing what the verb needs."""
     tree = ast.parse((FOLDER / f"{verb}.py").read_text(encoding="utf-8"))
-    return (ast.get_docstring(tree) or "").splitlines()[0]
+    return ast.get_docstring(tree) or verb
 
 
 def module_of(verb: str):

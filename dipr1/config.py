@@ -6,6 +6,7 @@ The models below check ``config.yaml``, make ``workflow/schemas/config.schema.ya
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,6 @@ from dipr1.options import Section, explain, flags, members
 from dipr1.policies.options import Policy, Sample
 from dipr1.report.options import Report
 from dipr1.training.options import Arm, Training, settled, shared_options, without_meaning
-
-Name = r"^[A-Za-z0-9_]+$"
 
 
 class Variance(Section):
@@ -76,7 +75,7 @@ class Config(Section):
                 raise ValueError(f"{where}: no data set {wanted!r}; there are {', '.join(known)}")
         for kind, names in (("datasets", self.datasets), ("arms", self.arms)):
             for name in names:
-                if not name.replace("_", "").isalnum():
+                if not re.fullmatch(r"[A-Za-z0-9_]+", name):
                     raise ValueError(f"{kind}: name {name!r} may hold letters, digits and _ only")
         return self
 

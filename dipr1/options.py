@@ -12,7 +12,7 @@ import difflib
 import json
 import shlex
 from collections.abc import Collection
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -24,27 +24,43 @@ class Section(BaseModel):
 
     model_config = ConfigDict(extra="forbid", validate_default=True)
 
+    flag_names: ClassVar[dict[str, str]] = {}  # of fields whose flag is not called like the field
+
+    @classmethod
+    def flag(cls, name: str) -> str:
+        """The flag of a field: ``--max-new-tokens`` for ``max_new_tokens``."""
+        return "--" + cls.flag_names.get(name, name).replace("_", "-")
+
 
 def explain(error: ValidationError, model: type[BaseModel]) -> str:
     """The first fault of a validation, as one line: key, value, what is allowed."""
+    key, message = first_fault(error, model)
+    return f"{key}: {message}" if key else message
+
+
+def first_fault(error: ValidationError, model: type[BaseModel]) -> tuple[str, str]:
+    """The dotted key of a validation's first fault ("" if it is no single key's), and what it is.
+
+    The value that was given is quoted, except where it is missing or the message says more.
+    """
     fault = error.errors(include_url=False)[0]
     path, section = _place(model, fault["loc"])
-    key = ".".join(path) or "(top level)"
+    key = ".".join(path)
     if fault["type"] == "extra_forbidden":
         allowed = sorted(section.model_fields)
         near = difflib.get_close_matches(path[-1], allowed, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
-        return f"unknown key {key!r}; {hint}allowed here: {', '.join(allowed)}"
+        return "", f"unknown key {key!r}; {hint}allowed here: {', '.join(allowed)}"
     message = fault["msg"].removeprefix("Value error, ")
     message = message[0].lower() + message[1:]
     if fault["type"] == "union_tag_not_found":
-        return f"{key}.{_discriminator(fault)}: field required"
+        return f"{key}.{_discriminator(fault)}", "field required"
     if fault["type"] == "union_tag_invalid":
         tag, expected = fault["ctx"]["tag"], fault["ctx"]["expected_tags"]
-        return f"{key}.{_discriminator(fault)}: found {tag!r}; input should be {expected}"
+        return f"{key}.{_discriminator(fault)}", f"found {tag!r}; input should be {expected}"
     if fault["type"] in ("missing", "value_error"):
-        return f"{key}: {message}" if path else message
-    return f"{key}: found {fault['input']!r}; {message}"
+        return key, message
+    return key, f"found {fault['input']!r}; {message}"
 
 
 def _discriminator(fault: Any) -> str:
@@ -81,10 +97,14 @@ def members(kind: Any) -> dict[str, type[Section]]:
     }
 
 
-def add_options(parser: Any, model: type[Section], names: Collection[str] | None = None) -> None:
-    """Give `parser` one flag per field of a configuration section, with its default and help.
+# what the help writes for a flag's value
+_PLACEHOLDERS = {int: "N", float: "X", bool: "{true,false}", dict: "JSON"}
 
-    A field ``max_new_tokens`` becomes ``--max-new-tokens``; dictionaries are given as JSON.
+
+def add_options(parser: Any, model: type[Section], names: Collection[str] | None = None) -> None:
+    """Give `parser` one flag per field of a section, with its default and help.
+
+    Values are checked by :func:`options`; dictionaries are given as JSON.
 
     Args:
         parser: an argument parser, or a group of one.
@@ -93,18 +113,32 @@ def add_options(parser: Any, model: type[Section], names: Collection[str] | None
     """
     for name in model.model_fields if names is None else names:
         field = model.model_fields[name]
-        default = "required" if field.is_required() else f"default {field.default!r}"
-        choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else None
+        kind = get_origin(field.annotation) or field.annotation
+        choices = get_args(field.annotation) if kind is Literal else None
+        flag = model.flag(name)
         parser.add_argument(
-            "--" + name.replace("_", "-"),
+            flag,
             dest=name,
             default=argparse.SUPPRESS,
             required=field.is_required(),
             choices=choices,
-            nargs="+" if get_origin(field.annotation) is list else None,
-            metavar=None if choices else name.upper(),
-            help=f"{field.description} ({default})".replace("%", "%%"),
+            nargs="*" if kind is list else None,
+            metavar=None if choices else _PLACEHOLDERS.get(kind, flag[2:].upper()),
+            help=_help(field).replace("%", "%%"),
         )
+
+
+def _help(field: Any) -> str:
+    """A field's description in the style of a flag's help: no capital, no full stop."""
+    text = field.description.removesuffix(".")
+    if not text[1].isupper():  # else it begins with an abbreviation
+        text = text[0].lower() + text[1:]
+    if field.is_required():
+        return f"{text} (required)"
+    if field.default in (None, [], {}):
+        return text
+    default = str(field.default).lower() if isinstance(field.default, bool) else field.default
+    return f"{text} (default {default})"
 
 
 def add_union_options(parser: argparse.ArgumentParser, union: Any) -> None:
@@ -133,10 +167,9 @@ def union_options(args: argparse.Namespace, union: Any) -> Any:
     fields = tagged[tag].model_fields
     for name in (name for section in tagged.values() for name in section.model_fields):
         if name in vars(args) and name not in fields:
-            allowed = ", ".join(n.replace("_", "-") for n in fields if n != discriminator)
+            allowed = ", ".join(Section.flag(other) for other in fields if other != discriminator)
             raise UserError(
-                f"--{name.replace('_', '-')}: not an option of --{discriminator} {tag}; it has"
-                f" {allowed}"
+                f"{Section.flag(name)}: not an option of --{discriminator} {tag}; it has {allowed}"
             )
     return options(args, tagged[tag])
 
@@ -153,27 +186,32 @@ def options(args: argparse.Namespace, model: type[Section]) -> Any:
             try:
                 given[name] = json.loads(value)
             except json.JSONDecodeError as error:
-                flag = name.replace("_", "-")
-                raise UserError(f"--{flag}: not JSON ({error.msg}): {value}") from None
+                raise UserError(f"{model.flag(name)}: not JSON ({error.msg}): {value}") from None
     try:
         return model.model_validate(given)
     except ValidationError as error:
-        key, colon, rest = explain(error, model).partition(":")
-        raise UserError("--" + key.replace("_", "-") + colon + rest) from None
+        key, message = first_fault(error, model)
+        raise UserError(f"{model.flag(key)}: {message}" if key else message) from None
 
 
-def flags(section: Section) -> str:
+def flags(section: Section, model: type[Section] | None = None) -> str:
     """The flags that :func:`options` reads back as `section`, quoted for a shell.
 
-    >>> from dipr1.config import Variance
-    >>> flags(Variance(v0=0.02))
-    '--match-iou 0.5 --v0 0.02'
+    Args:
+        section: whose values are spelled.
+        model: the section's own class, or one that it inherits from, whose fields are spelled
+            then.
+
+    >>> from dipr1.policies.options import Generation, Sample
+    >>> flags(Sample(num_samples=4), Generation)
+    '--max-new-tokens 160 --batch-size 128'
     """
     words = []
-    for name, value in section.model_dump().items():
-        if value is None or value == []:
+    for name in (model or type(section)).model_fields:
+        value = getattr(section, name)
+        if value is None:
             continue
-        words.append("--" + name.replace("_", "-"))
+        words.append(section.flag(name))
         if isinstance(value, dict):
             words.append(shlex.quote(json.dumps(value, sort_keys=True)))
         elif isinstance(value, list):

@@ -9,11 +9,11 @@ ROOT = Path(workflow.basedir)
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from dipr1.cli import VERBS
 from dipr1.options import flags
 from dipr1.config import check, train_flags
 from dipr1.errors import UserError
 from dipr1.provenance import code_digest, policy_digest
+from dipr1.policies.options import Generation
 
 
 def read_experiment(config):
@@ -139,8 +139,9 @@ def policy_of(wildcards):
     return [f"results/policies/{wildcards.arm}/seed{wildcards.seed}"]
 
 
-def policy_name(wildcards, input):
-    """What `dipr1 predict --policy` is given."""
-    if experiment.arms[wildcards.arm].method == "none":
-        return shlex.quote(experiment.policy.model)
-    return input.policy
+def policy_flags(wildcards, input):
+    """The flags that say which policy answers for an arm."""
+    policy = experiment.policy
+    if experiment.arms[wildcards.arm].method != "none":
+        policy = policy.model_copy(update={"model": str(input.policy)})
+    return flags(policy)

@@ -17,10 +17,8 @@ rule predict:
         runtime=240,
         gpu=0,
     params:
-        policy=policy_name,
-        dtype=experiment.policy.dtype,
-        max_new_tokens=experiment.sample.max_new_tokens,
-        batch_size=experiment.sample.batch_size,
+        policy=policy_flags,
+        options=flags(experiment.sample, Generation),
         # finished parts of an interrupted job, outside the outputs that Snakemake deletes
         parts="results/checkpoints/predictions/{arm}/seed{seed}/{dataset}.{split}",
         weights=policy_digest(experiment.policy.model),
@@ -30,11 +28,9 @@ rule predict:
         " with arm {wildcards.arm}, seed {wildcards.seed}"
     shell:
         "dipr1 predict {input.prompts}"
-        " --policy {params.policy}"
-        " --dtype {params.dtype}"
+        " {params.policy}"
+        " {params.options}"
         " --threads {threads}"
-        " --max-new-tokens {params.max_new_tokens}"
-        " --batch-size {params.batch_size}"
         " --parts {params.parts}"
         " --output {output.predictions}"
         " > {log} 2>&1"

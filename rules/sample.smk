@@ -19,8 +19,7 @@ rule sample:
     params:
         num_shards=experiment.num_shards,
         seed=experiment.seeds[0],
-        model=shlex.quote(experiment.policy.model),
-        dtype=experiment.policy.dtype,
+        policy=flags(experiment.policy),
         options=flags(experiment.sample),
         # finished parts of an interrupted job, outside the outputs that Snakemake deletes
         parts="results/checkpoints/samples/{dataset}/{split}/{shard}",
@@ -33,10 +32,9 @@ rule sample:
         "dipr1 sample {input.prompts}"
         " --shard {wildcards.shard}/{params.num_shards}"
         " --seed {params.seed}"
-        " --policy {params.model}"
-        " --dtype {params.dtype}"
-        " --threads {threads}"
+        " {params.policy}"
         " {params.options}"
+        " --threads {threads}"
         " --parts {params.parts}"
         " --output {output.samples}"
         " > {log} 2>&1"

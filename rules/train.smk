@@ -24,8 +24,7 @@ rule train:
         runtime=720,
         gpu=0,
     params:
-        model=shlex.quote(experiment.policy.model),
-        dtype=experiment.policy.dtype,
+        policy=flags(experiment.policy),
         # a function, so that braces in a text are not taken for wildcards
         options=lambda wildcards: train_flags(experiment, wildcards.arm),
         # outside the outputs, which Snakemake deletes before a run and after a failure
@@ -39,8 +38,7 @@ rule train:
         " --arm {wildcards.arm}"
         " --prompts {input.prompts}"
         " --variance {input.variance}"
-        " --policy {params.model}"
-        " --dtype {params.dtype}"
+        " {params.policy}"
         " --seed {wildcards.seed}"
         " --threads {threads}"
         " --checkpoints {params.checkpoints}"

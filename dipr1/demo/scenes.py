@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from dipr1.artifacts.writing import whole
 from dipr1.demo.drawing import (
@@ -470,32 +470,3 @@ def _coco_records(drawn: Scene) -> Iterator[dict]:
 def _coco_box(box: Sequence[float]) -> dict:
     x1, y1, x2, y2 = box
     return {"category_id": 1, "bbox": [x1, y1, x2 - x1, y2 - y1], "area": (x2 - x1) * (y2 - y1)}
-
-
-def contact_sheet(
-    path: str | os.PathLike, *, seed: int = 21, columns: int = 5, rows: int = 1, zoom: int = 2
-) -> None:
-    """Draw scenes side by side: `rows` rows of every style in turn, as `docs/scenes.png` shows.
-
-    Every other scene has its boxes drawn: green, a person; orange, a person less than half
-    visible; blue, an ignore region. Saved with a palette, without which the grain costs megabytes.
-    """
-    width, height = 192 * zoom, 144 * zoom
-    sheet = Image.new("RGB", (columns * width, rows * len(STYLES) * height))
-    for block, style in enumerate(STYLES):
-        for cell in range(columns * rows):
-            drawn = scene(cell, seed=seed, style=style)
-            tile = drawn.image.resize((width, height), Image.Resampling.LANCZOS)
-            if cell % 2:
-                _draw_boxes(tile, drawn, zoom)
-            row, column = divmod(cell, columns)
-            sheet.paste(tile, (column * width, (block * rows + row) * height))
-    sheet.quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
-
-
-def _draw_boxes(tile: Image.Image, drawn: Scene, zoom: int) -> None:
-    draw = ImageDraw.Draw(tile)
-    for box, visible in zip(drawn.boxes * zoom, drawn.visibility, strict=True):
-        draw.rectangle(box.tolist(), outline=(60, 230, 90) if visible >= 0.5 else (250, 160, 40))
-    for box in drawn.ignore_boxes * zoom:
-        draw.rectangle(box.tolist(), outline=(60, 140, 255))

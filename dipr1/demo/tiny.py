@@ -14,8 +14,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dipr1.frames import policy_frame
-from dipr1.policies.families import read_policy_frames
+from dipr1.frames import Frame
 from dipr1.prompts import build_prompt, render_response
 
 if TYPE_CHECKING:
@@ -26,6 +25,15 @@ PATCH = 8
 MERGE = 2
 HIDDEN = 192
 VOCABULARY = 640
+PROMPT = build_prompt(["person"], Frame.absolute(SIDE, SIDE, SIDE, SIDE, fixed=True))[0]["content"]
+# what the policy says in words, of which the tokenizer makes few tokens
+THOUGHTS = (
+    "An empty street.",
+    "A street with 1 person.",
+    "A street with {count} people.",
+    "A crowded street with {count} people.",
+)
+WHY = "overlap"
 SPECIAL_TOKENS = (
     "<|endoftext|>",
     "<|im_start|>",
@@ -85,12 +93,9 @@ def build_tokenizer():
 
 def _corpus() -> list[str]:
     """Template texts from which the merges are learnt: every number, every turn of phrase."""
-    from dipr1.demo.pretraining import THOUGHTS, WHY
-
     numbers = range(SIDE + 1)
     texts = [" ".join(str(n) for n in numbers)] * 50
-    prompt = build_prompt(["person"], policy_frame(read_policy_frames("tiny"), SIDE, SIDE))
-    turns = "<|im_start|>user\n" + prompt[0]["content"] + "<|im_end|>\n<|im_start|>assistant\n"
+    turns = f"<|im_start|>user\n{PROMPT}<|im_end|>\n<|im_start|>assistant\n"
     for thought in THOUGHTS:
         for count in range(12):
             boxes = [[n % 129, 0, 1, 2] for n in range(count)]
@@ -130,10 +135,28 @@ def build_model(tokenizer, seed: int = 0) -> PreTrainedModel:
     what is learnt of one coordinate carries over to the next.
     """
     import torch
-    from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
+    from transformers import Qwen3VLForConditionalGeneration
+
+    torch.manual_seed(seed)
+    model = Qwen3VLForConditionalGeneration(_config(tokenizer))
+    with torch.no_grad():
+        # what it adds to the language model's first layer is nothing before it has learnt something
+        model.model.visual.deepstack_merger_list[0].linear_fc2.weight.zero_()
+        numbers = torch.arange(SIDE + 1)[:, None]
+        frequencies = 2 * torch.pi / 256 * 2 ** (5 * torch.rand(HIDDEN)) / 2
+        phases = 2 * torch.pi * torch.rand(HIDDEN)
+        waves = 0.02 * 2**0.5 * torch.cos(numbers * frequencies + phases)
+        model.get_input_embeddings().weight[number_ids(tokenizer)] = waves
+    model.generation_config.eos_token_id = tokenizer.eos_token_id
+    model.generation_config.pad_token_id = tokenizer.pad_token_id
+    return model
+
+
+def _config(tokenizer):
+    from transformers import Qwen3VLConfig
 
     ids = tokenizer.convert_tokens_to_ids
-    config = Qwen3VLConfig(
+    return Qwen3VLConfig(
         text_config={
             "vocab_size": len(tokenizer),
             "hidden_size": HIDDEN,
@@ -171,19 +194,6 @@ def build_model(tokenizer, seed: int = 0) -> PreTrainedModel:
         vision_end_token_id=ids("<|vision_end|>"),
         tie_word_embeddings=True,
     )
-    torch.manual_seed(seed)
-    model = Qwen3VLForConditionalGeneration(config)
-    with torch.no_grad():
-        # it adds to the language model's first layer: nothing, until it has learnt something
-        model.model.visual.deepstack_merger_list[0].linear_fc2.weight.zero_()
-        numbers = torch.arange(SIDE + 1)[:, None]
-        frequencies = 2 * torch.pi / 256 * 2 ** (5 * torch.rand(HIDDEN)) / 2
-        phases = 2 * torch.pi * torch.rand(HIDDEN)
-        waves = 0.02 * 2**0.5 * torch.cos(numbers * frequencies + phases)
-        model.get_input_embeddings().weight[number_ids(tokenizer)] = waves
-    model.generation_config.eos_token_id = tokenizer.eos_token_id
-    model.generation_config.pad_token_id = tokenizer.pad_token_id
-    return model
 
 
 def number_ids(tokenizer) -> list[int]:

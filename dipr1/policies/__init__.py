@@ -1,1 +1,1 @@
-"""Load, sample and build the multimodal LLMs that are trained."""
+"""The multimodal LLMs: in which frame each answers, how it is loaded, how it is made to answer."""

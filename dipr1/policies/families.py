@@ -11,8 +11,7 @@ from typing import Any, Literal
 
 from dipr1.errors import UserError
 from dipr1.frames import MAX_PIXELS, MERGE_SIZE, MIN_PIXELS, PATCH_SIZE, PolicyFrames
-
-_TINY_SIDE = 128
+from dipr1.provenance import CHECKPOINT
 
 # How `model_type` in config.json begins -> the coordinates that the family was trained with.
 FAMILIES: dict[str, Literal["absolute", "thousandths"]] = {
@@ -23,6 +22,24 @@ FAMILIES: dict[str, Literal["absolute", "thousandths"]] = {
 }
 
 
+def policy_folder(folder_or_name: str) -> Path:
+    """The checkpoint folder of a policy.
+
+    Args:
+        folder_or_name: a Hugging Face checkpoint folder, or `tiny`.
+
+    Raises:
+        UserError: there is no checkpoint in it.
+    """
+    folder = CHECKPOINT if folder_or_name == "tiny" else Path(folder_or_name)
+    if not (folder / "config.json").is_file():
+        raise UserError(
+            f"{folder / 'config.json'}: no such file; --policy takes `tiny` or the folder of a"
+            " downloaded Hugging Face checkpoint"
+        )
+    return folder
+
+
 def read_policy_frames(folder_or_name: str) -> PolicyFrames:
     """Read from a checkpoint's JSON files in which frame it answers.
 
@@ -30,20 +47,13 @@ def read_policy_frames(folder_or_name: str) -> PolicyFrames:
         folder_or_name: a Hugging Face checkpoint folder, or `tiny`.
 
     Raises:
-        UserError: there is no such folder, its files are not JSON, or its family is not known.
+        UserError: there is no checkpoint in it, its files are not JSON, or its family is not known.
 
     >>> read_policy_frames("tiny").fixed
     (128, 128)
     """
-    if folder_or_name == "tiny":
-        return PolicyFrames("absolute", fixed=(_TINY_SIDE, _TINY_SIDE))
-    folder = Path(folder_or_name)
-    config = _read_json(folder / "config.json")
-    if config is None:
-        raise UserError(
-            f"{folder / 'config.json'}: no such file; --policy takes `tiny` or the folder of a"
-            " downloaded Hugging Face checkpoint"
-        )
+    folder = policy_folder(folder_or_name)
+    config = _read_json(folder / "config.json") or {}
     if declared := config.get("dipr1_frame"):
         return PolicyFrames("absolute", fixed=(int(declared["width"]), int(declared["height"])))
     family = str(config.get("model_type"))
@@ -75,11 +85,11 @@ def _read_resize(folder: Path) -> PolicyFrames:
 
 def _read_json(path: Path) -> dict[str, Any] | None:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except ValueError as error:
         raise UserError(f"{path}: not JSON ({error}); download the checkpoint again") from None
-    if not isinstance(found, dict):
-        raise UserError(f"{path}: expected a JSON object but got {type(found).__name__}")
-    return found
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: expected a JSON object but got {type(content).__name__}")
+    return content

@@ -3,44 +3,29 @@
 from __future__ import annotations
 
 import functools
-import hashlib
-import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from PIL import Image, UnidentifiedImageError
+
 from dipr1.errors import UserError
+from dipr1.policies.families import policy_folder
 
 if TYPE_CHECKING:
-    from PIL import Image
     from transformers import PreTrainedModel, ProcessorMixin
 
-TINY = Path(__file__).parents[1] / "demo" / "checkpoint"
 IMAGE_CACHE = 4096  # resized images kept, so that G responses to one prompt decode it once
 
 
 @dataclass
-class Policy:
+class LoadedPolicy:
     """A multimodal LLM ready to answer."""
 
     model: PreTrainedModel
     processor: ProcessorMixin
 
 
-def policy_folder(name: str) -> Path:
-    """Folder of a policy; ``tiny`` is the one that the package ships.
-
-    Raises:
-        UserError: there is no checkpoint in it.
-    """
-    folder = TINY if name == "tiny" else Path(name)
-    if not (folder / "config.json").is_file():
-        remedy = "run `dipr1 pretrain`" if name == "tiny" else "give a Hugging Face folder"
-        raise UserError(f"policy {name!r}: no config.json in {folder}; {remedy}")
-    return folder
-
-
-def load_policy(name: str, dtype: str = "float32", threads: int | None = None) -> Policy:
+def load_policy(name: str, dtype: str = "float32", threads: int | None = None) -> LoadedPolicy:
     """Load model and processor from a Hugging Face checkpoint folder.
 
     Args:
@@ -63,7 +48,7 @@ def load_policy(name: str, dtype: str = "float32", threads: int | None = None) -
     processor.tokenizer.padding_side = "left"
     model = AutoModelForImageTextToText.from_pretrained(folder, dtype=getattr(torch, dtype))
     model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
-    return Policy(model, processor)
+    return LoadedPolicy(model, processor)
 
 
 @functools.lru_cache(maxsize=IMAGE_CACHE)
@@ -82,8 +67,6 @@ def load_image(path: str, frame: str, width: float, height: float) -> Image.Imag
     Raises:
         UserError: the file cannot be read as an image.
     """
-    from PIL import Image, UnidentifiedImageError
-
     try:
         with Image.open(path) as opened:
             image = opened.convert("RGB")
@@ -92,18 +75,3 @@ def load_image(path: str, frame: str, width: float, height: float) -> Image.Imag
     if frame == "absolute":
         image = image.resize((round(width), round(height)), Image.Resampling.BICUBIC)
     return image
-
-
-def fingerprint(options: dict, files: list[str | Path]) -> str:
-    """Digest of what a result depends on; a part made under another one is not continued.
-
-    Folders count by the names and contents of their files.
-    """
-    digest = hashlib.sha256(json.dumps(options, sort_keys=True, default=str).encode())
-    for path in map(Path, files):
-        inner = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-        for file in inner:
-            digest.update(file.name.encode())
-            with file.open("rb") as stream:
-                digest.update(hashlib.file_digest(stream, "sha256").digest())
-    return digest.hexdigest()

@@ -1,8 +1,8 @@
-"""Options of the base policy and of its samples."""
+"""Options of the base policy and of its responses."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -12,14 +12,21 @@ from dipr1.options import Section
 class Policy(Section):
     """The base MLLM."""
 
+    flag_names: ClassVar[dict[str, str]] = {"model": "policy"}
+
     model: str = Field("tiny", description="`tiny` (shipped), or a Hugging Face checkpoint folder.")
-    dtype: Literal["float32", "bfloat16"] = Field("float32", description="Weights' type.")
+    dtype: Literal["float32", "bfloat16"] = Field("float32", description="Type of the weights.")
 
 
-class Sample(Section):
+class Generation(Section):
+    """How responses are generated, by `sample` and `predict` alike."""
+
+    max_new_tokens: int = Field(160, ge=1, description="Longest response, in tokens.")
+    batch_size: int = Field(128, ge=1, description="Responses generated together.")
+
+
+class Sample(Generation):
     """Responses sampled from the base policy, from which the variance is measured."""
 
     num_samples: int = Field(8, ge=1, description="Responses per image (N in the method).")
     temperature: float = Field(1.0, ge=0, description="Sampling temperature; 0 is greedy.")
-    max_new_tokens: int = Field(160, ge=1, description="Longest response, in tokens.")
-    batch_size: int = Field(128, ge=1, description="Responses generated together.")

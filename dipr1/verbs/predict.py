@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import argparse
 
-from dipr1.policies.options import Sample
-from dipr1.policies.sampling import add_policy_arguments, sample_to_file
+from dipr1.options import add_options, options
+from dipr1.policies.options import Generation, Sample
+from dipr1.verbs.sample import add_file_arguments, write_samples
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Flags of ``dipr1 predict``."""
-    add_policy_arguments(parser)
-    parser.add_argument("--max-new-tokens", type=int, default=Sample().max_new_tokens)
-    parser.add_argument("--batch-size", type=int, default=Sample().batch_size)
+    add_file_arguments(parser)
+    add_options(parser, Generation)
 
 
 def run(args: argparse.Namespace) -> None:
     """Predict: one sample per image at temperature 0."""
-    greedy = Sample(
-        num_samples=1,
-        temperature=0,
-        max_new_tokens=args.max_new_tokens,
-        batch_size=args.batch_size,
-    )
-    sample_to_file(args, greedy, shard=(0, 1), seed=0)
+    generation = options(args, Generation).model_dump()
+    greedy = Sample(num_samples=1, temperature=0, **generation)
+    write_samples(args, greedy, shard=(0, 1), seed=0)

@@ -1,4 +1,4 @@
-"""Build the embedded tiny policy from nothing."""
+"""Build and pretrain the embedded tiny policy from nothing."""
 
 from __future__ import annotations
 
@@ -6,19 +6,23 @@ import argparse
 from pathlib import Path
 
 from dipr1.artifacts.writing import whole
-from dipr1.demo import tiny
-from dipr1.demo.pretraining import STEPS, _run_stage
-from dipr1.progress import say
+from dipr1.demo.pretraining import STAGES, pretrain
+from dipr1.demo.tiny import save
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Flags of ``dipr1 pretrain``."""
     parser.add_argument("--output", required=True, type=Path, help="folder of the checkpoint")
-    parser.add_argument("--checkpoints", required=True, type=Path, help="folder to resume from")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument(
-        "--scale", type=float, default=1.0, help="share of the steps to run (for a trial)"
+        "--checkpoints",
+        required=True,
+        type=Path,
+        help="folder that it resumes from if interrupted",
+    )
+    parser.add_argument("--seed", metavar="N", type=int, default=0, help="seed (default 0)")
+    parser.add_argument("--threads", metavar="N", type=int, default=2, help="threads (default 2)")
+    parser.add_argument(
+        "--scale", metavar="X", type=float, default=1, help="share of the steps to run, for a trial"
     )
 
 
@@ -27,12 +31,7 @@ def run(args: argparse.Namespace) -> None:
     import torch
 
     torch.set_num_threads(args.threads)
-    args.checkpoints.mkdir(parents=True, exist_ok=True)
-    processor = tiny.build_processor()
-    model = tiny.build_model(processor.tokenizer, args.seed)
-    say(f"{sum(p.numel() for p in model.parameters()):,} parameters")
-    head = torch.nn.Linear(tiny.HIDDEN, 5)
-    for stage in STEPS:
-        _run_stage(stage, model, head, processor, args)
+    stages = {name: stage.scaled(args.scale) for name, stage in STAGES.items()}
+    model, processor = pretrain(args.checkpoints, stages, seed=args.seed)
     with whole(args.output) as part:
-        tiny.save(model.to(torch.bfloat16), processor, part)
+        save(model, processor, part)

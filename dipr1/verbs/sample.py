@@ -3,19 +3,39 @@
 from __future__ import annotations
 
 import argparse
+import shutil
+from pathlib import Path
 
-from dipr1.policies.options import Sample
-from dipr1.policies.sampling import add_policy_arguments, parse_shard, sample_to_file
+from dipr1.artifacts.prompts import PROMPTS
+from dipr1.artifacts.samples import SAMPLES
+from dipr1.options import add_options, options
+from dipr1.policies.families import policy_folder
+from dipr1.policies.load import load_policy
+from dipr1.policies.options import Policy, Sample
+from dipr1.policies.sampling import parse_shard, sample
+from dipr1.progress import say
+from dipr1.resuming import claim, fingerprint
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Flags of ``dipr1 sample``."""
-    from dipr1.options import add_options
-
-    add_policy_arguments(parser)
-    parser.add_argument("--shard", default="0/1", help="which part of the images, e.g. 0/4")
-    parser.add_argument("--seed", type=int, default=0)
+    add_file_arguments(parser)
+    parser.add_argument(
+        "--shard", metavar="K/N", default="0/1", help="which part of the images, e.g. 0/4 (all)"
+    )
+    parser.add_argument("--seed", metavar="N", type=int, default=0, help="seed (default 0)")
     add_options(parser, Sample)
+
+
+def add_file_arguments(parser: argparse.ArgumentParser) -> None:
+    """Flags that ``dipr1 predict`` has too: who answers what, and where the responses go."""
+    parser.add_argument("prompts", metavar="PROMPTS", type=Path, help="prompts artifact")
+    parser.add_argument("--output", required=True, type=Path, help="samples artifact to write")
+    parser.add_argument(
+        "--parts", type=Path, help="folder of finished batches (default OUTPUT with .parts)"
+    )
+    parser.add_argument("--threads", metavar="N", type=int, help="CPU threads (default all)")
+    add_options(parser, Policy)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -24,6 +44,30 @@ def run(args: argparse.Namespace) -> None:
     Raises:
         UserError: the shard is not of the form K/N with K < N.
     """
-    from dipr1.options import options
+    write_samples(args, options(args, Sample), shard=parse_shard(args.shard), seed=args.seed)
 
-    sample_to_file(args, options(args, Sample), parse_shard(args.shard), args.seed)
+
+def write_samples(
+    args: argparse.Namespace, sampling: Sample, *, shard: tuple[int, int], seed: int
+) -> None:
+    """Let the policy respond, and remove the finished batches once the artifact is written."""
+    policy = options(args, Policy)
+    settings = sampling.model_dump() | policy.model_dump(exclude={"model"})
+    settings |= {"shard": shard, "seed": seed}
+    prompts = PROMPTS.read(args.prompts)
+    folder = args.parts or args.output.with_suffix(".parts")
+    claim(folder, fingerprint(settings, [args.prompts, policy_folder(policy.model)]))
+    samples = sample(
+        prompts,
+        lambda: load_policy(policy.model, policy.dtype, args.threads),
+        sampling,
+        shard=shard,
+        seed=seed,
+        folder=folder,
+    )
+    SAMPLES.write(samples, args.output)
+    shutil.rmtree(folder)
+    say(
+        f"{args.output}: {len(samples)} responses to {len(set(samples['image_id'].to_pylist()))}"
+        f" images, {samples['boxes'].null_count} of them without a readable answer"
+    )

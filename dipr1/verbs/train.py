@@ -13,11 +13,12 @@ from dipr1.artifacts.prompts import PROMPTS
 from dipr1.artifacts.training_log import TRAINING_LOG
 from dipr1.artifacts.variance import VARIANCE
 from dipr1.artifacts.writing import whole
-from dipr1.options import add_union_options, union_options
-from dipr1.policies.families import read_policy_frames
-from dipr1.policies.load import fingerprint, load_policy, policy_folder
-from dipr1.policies.sampling import claim
+from dipr1.options import add_options, add_union_options, options, union_options
+from dipr1.policies.families import policy_folder, read_policy_frames
+from dipr1.policies.load import load_policy
+from dipr1.policies.options import Policy
 from dipr1.progress import say
+from dipr1.resuming import claim, fingerprint
 from dipr1.training.options import TrainedArm
 from dipr1.training.running import freeze_vision, log_table, newest_checkpoint, tell_progress
 from dipr1.training.tower import share_repeated_images
@@ -28,8 +29,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--arm", required=True, help="name of the arm, for the log")
     parser.add_argument("--prompts", required=True, type=Path, help="prompts artifact")
     parser.add_argument("--variance", type=Path, default=None, help="variance artifact")
-    parser.add_argument("--policy", default="tiny", help="`tiny` or a checkpoint folder")
-    parser.add_argument("--dtype", default="float32", choices=["float32", "bfloat16"])
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=None, help="CPU threads")
     parser.add_argument("--output", required=True, type=Path, help="folder of the trained policy")
@@ -39,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=None,
         help="folder to resume from (default OUTPUT.parts)",
     )
+    add_options(parser, Policy)
     add_union_options(parser, TrainedArm)
 
 
@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> None:
     Raises:
         UserError: an option is not one of the method's, or a reward needs the variance.
     """
-    arm = union_options(args, TrainedArm)
+    base, arm = options(args, Policy), union_options(args, TrainedArm)
     method = importlib.import_module(f"dipr1.training.{arm.method}")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     # TRL 1.16 still uses the old name of an argument that transformers 5.23 has renamed
@@ -57,14 +57,14 @@ def run(args: argparse.Namespace) -> None:
         arm,
         PROMPTS.read(args.prompts),
         VARIANCE.read(args.variance) if args.variance else None,
-        fixed=read_policy_frames(args.policy).fixed is not None,
+        fixed=read_policy_frames(base.model).fixed is not None,
         seed=args.seed,
     )
     folder = args.checkpoints or args.output.with_suffix(".parts")
-    sources = [args.prompts, policy_folder(args.policy), args.variance]
-    settings = arm.model_dump() | {"seed": args.seed, "dtype": args.dtype}
+    sources = [args.prompts, policy_folder(base.model), args.variance]
+    settings = arm.model_dump() | base.model_dump(exclude={"model"}) | {"seed": args.seed}
     claim(folder, fingerprint(settings, [path for path in sources if path]))
-    policy = load_policy(args.policy, args.dtype, args.threads)
+    policy = load_policy(base.model, base.dtype, args.threads)
     if arm.freeze_vision:
         freeze_vision(policy.model)
         share_repeated_images(policy.model)

@@ -9,16 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dipr1.demo.drawing import BACKGROUND, Canvas, Dice, draw_person
-from dipr1.demo.scenes import (
-    STYLES,
-    Scene,
-    _draw_things,
-    _Placed,
-    contact_sheet,
-    scene,
-    write_scenes,
-)
+from dipr1.demo.drawing import Canvas, Dice, draw_person
+from dipr1.demo.scenes import STYLES, Scene, _draw_things, _Placed, scene, write_scenes
 
 GREY = (128, 128, 128)
 
@@ -154,16 +146,6 @@ def test_a_thing_in_front_hides_a_person():
     assert len(hidden) == 1 or visibility[0] < 0.8
 
 
-def test_extent_of_an_owner_without_pixels_is_none():
-    canvas = Canvas(40, 40, GREY)
-    canvas.owner = 7
-    assert canvas.extent((0, 0, 40, 40)) == (None, 0)
-    canvas.rectangle(3, 4, 5, 9, (1, 2, 3))
-    assert canvas.extent((0, 0, 40, 40)) == ((3, 4, 6, 10), 18)
-    canvas.owner = BACKGROUND
-    assert canvas.extent((3, 4, 6, 10)) == (None, 0)
-
-
 def test_written_scenes_are_coco_and_the_same_each_time(tmp_path: Path):
     done = []
     for name in ("a", "b"):
@@ -198,9 +180,3 @@ def test_a_broken_off_writing_leaves_nothing(tmp_path: Path):
     with pytest.raises(KeyboardInterrupt):
         write_scenes(tmp_path / "a", num_images=5, seed=2, on_progress=stop)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_contact_sheet_has_a_row_per_style(tmp_path: Path):
-    contact_sheet(tmp_path / "sheet.png", columns=2, rows=1, zoom=1)
-    with Image.open(tmp_path / "sheet.png") as sheet:
-        assert sheet.size == (2 * 192, len(STYLES) * 144)

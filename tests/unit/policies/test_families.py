@@ -1,4 +1,4 @@
-"""The frames are those of the real processors: the sizes they make, and where things lie in them.
+"""The frame of each family is read from its checkpoint, and is that of the real processors.
 
 Processors are built from their classes with the bounds of the published checkpoints (nothing is
 downloaded), saved, and read back the way a checkpoint folder is.
@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dipr1.errors import UserError
 from dipr1.frames import Frame, PolicyFrames, policy_frame, smart_resize
-from dipr1.policies.families import read_policy_frames
+from dipr1.policies.families import FAMILIES, read_policy_frames
 from dipr1.policies.load import load_image
 
 transformers = pytest.importorskip("transformers")
@@ -25,6 +26,98 @@ PATCH = 14
 # min_pixels, max_pixels: of the published Qwen2(.5)-VL checkpoints; of the model cards' example
 # for less memory; and so low that nearly everything shrinks
 BOUNDS = [(3136, 12_845_056), (256 * 28 * 28, 1280 * 28 * 28), (56 * 56, 20 * 28 * 28)]
+
+
+# --- what a checkpoint says -----------------------------------------------------------------------
+
+
+def written(folder: Path, config: dict, **files: dict) -> str:
+    """A checkpoint folder of JSON files alone."""
+    (folder / "config.json").write_text(json.dumps(config))
+    for name, content in files.items():
+        (folder / f"{name}.json").write_text(json.dumps(content))
+    return str(folder)
+
+
+def test_tiny_has_the_same_square_for_every_image():
+    for size in ((192, 144), (31, 4000)):
+        frame = policy_frame(read_policy_frames("tiny"), *size)
+        assert (frame.kind, frame.model_width, frame.model_height) == ("absolute", 128, 128)
+        assert frame.fixed
+
+
+def test_a_declared_frame_wins_over_the_family(tmp_path):
+    config = {"model_type": "qwen3_vl", "dipr1_frame": {"width": 96, "height": 64}}
+    policy = read_policy_frames(written(tmp_path, config))
+    assert policy == PolicyFrames("absolute", fixed=(96, 64))
+
+
+@pytest.mark.parametrize("model_type", ["qwen3_vl", "qwen3_vl_moe", "internvl", "internvl_chat"])
+def test_thousandths_families(tmp_path, model_type):
+    policy = read_policy_frames(written(tmp_path, {"model_type": model_type}))
+    frame = policy_frame(policy, 640, 480)
+    assert (frame.kind, frame.model_width, frame.model_height) == ("thousandths", 1000, 1000)
+
+
+PIXELS = {"min_pixels": 256 * 28 * 28, "max_pixels": 512 * 28 * 28}
+EDGES = {"size": {"shortest_edge": 256 * 28 * 28, "longest_edge": 512 * 28 * 28}}
+BOTH = {"size": {"shortest_edge": 1, "longest_edge": 2}} | PIXELS
+
+
+@pytest.mark.parametrize("model_type", ["qwen2_vl", "qwen2_5_vl"])
+@pytest.mark.parametrize("settings", [PIXELS, EDGES, BOTH])
+@pytest.mark.parametrize("nested", [False, True])
+def test_both_spellings_of_the_pixel_bounds(tmp_path, model_type, settings, nested):
+    settings = settings | {"patch_size": 14, "merge_size": 2}
+    files = (
+        {"processor_config": {"image_processor": settings}}
+        if nested
+        else {"preprocessor_config": settings}
+    )
+    policy = read_policy_frames(written(tmp_path, {"model_type": model_type}, **files))
+    assert policy == PolicyFrames("absolute", None, 28, 256 * 28 * 28, 512 * 28 * 28)
+    frame = policy_frame(policy, 1920, 1080)
+    assert (frame.model_width, frame.model_height) == (840, 448)
+
+
+def test_a_processor_saved_by_transformers_is_read(tmp_path):
+    processor = transformers.Qwen2VLImageProcessor(patch_size=16, min_pixels=4096, max_pixels=65536)
+    processor.save_pretrained(tmp_path)
+    policy = read_policy_frames(written(tmp_path, {"model_type": "qwen2_5_vl"}))
+    assert policy == PolicyFrames("absolute", None, 32, 4096, 65536)
+    image = np.zeros((100, 300, 3), np.uint8)
+    _, rows, columns = processor(images=image, return_tensors="np")["image_grid_thw"][0]
+    frame = policy_frame(policy, 300, 100)
+    assert (frame.model_width, frame.model_height) == (columns * 16, rows * 16)
+
+
+def test_defaults_are_those_of_the_processor_class(tmp_path):
+    processor = transformers.Qwen2VLImageProcessor()
+    policy = read_policy_frames(written(tmp_path, {"model_type": "qwen2_vl"}))
+    assert policy.factor == processor.patch_size * processor.merge_size
+    assert policy.min_pixels == processor.size["shortest_edge"]
+    assert policy.max_pixels == processor.size["longest_edge"]
+
+
+def test_an_unknown_family_is_named_with_the_known_ones(tmp_path):
+    folder = written(tmp_path, {"model_type": "llava"})
+    with pytest.raises(UserError, match="'llava'; known families: " + ", ".join(FAMILIES)):
+        read_policy_frames(folder)
+
+
+def test_a_folder_that_is_not_there(tmp_path):
+    with pytest.raises(UserError, match="no such file; --policy takes `tiny` or the folder"):
+        read_policy_frames(str(tmp_path / "missing"))
+
+
+@pytest.mark.parametrize("text", ["{", "[]"])
+def test_a_config_that_is_no_json_object(tmp_path, text):
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(UserError, match="config.json: "):
+        read_policy_frames(str(tmp_path))
+
+
+# --- what the processors make ---------------------------------------------------------------------
 
 
 def random_sizes(count: int, largest_area: int, seed: int = 0) -> list[tuple[int, int]]:
