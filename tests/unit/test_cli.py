@@ -102,7 +102,9 @@ def test_a_flag_of_another_member_of_a_union():
     with pytest.raises(UserError) as raised:
         trained("sft", "--updates", "3", "--group-size", "4")
     message = str(raised.value)
-    assert message.startswith("--group-size: not an option of --method sft; it has wordings, ask,")
+    assert message.startswith(
+        "--group-size: not an option of --method sft; it has --wordings, --ask,"
+    )
     assert "sft-think" in message and "group-size" not in message.removeprefix("--group-size")
 
 
