@@ -123,7 +123,9 @@ def add_options(parser: Any, model: type[Section], names: Collection[str] | None
             required=field.is_required(),
             choices=choices,
             nargs="*" if kind is list else None,
-            metavar=None if choices else _PLACEHOLDERS.get(kind, name.upper()),
+            metavar=None
+            if choices
+            else _PLACEHOLDERS.get(kind, flag[2:].replace("-", "_").upper()),
             help=_help(field).replace("%", "%%"),
         )
 
