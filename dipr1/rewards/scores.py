@@ -1,4 +1,4 @@
-"""All three rewards of a response and their weighted sum, from one record of ground truth.
+"""All rewards of a response and their weighted sum, from one record of ground truth.
 
 Trainers that hand over one ground truth per response, rather than one column per quantity, are
 served from here: those of :mod:`dipr1.rewards.adapters`, and any other by `score_response`.
@@ -12,11 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from dipr1.rewards.accuracy import accuracy_reward
-from dipr1.rewards.looking import looking_reward
-from dipr1.rewards.reasoning import reasoning_reward
+from dipr1.rewards import REWARDS
 
-WEIGHTS = {"reasoning": 1.0, "looking": 0.3, "accuracy": 3.0}
+WEIGHTS = {name: reward.weight for name, reward in REWARDS.items()}
 """Of the rewards in the total, unless others are given: those of the arm `dipr1` in config.yaml."""
 
 GROUND_TRUTH = (
@@ -47,8 +45,8 @@ def score_response(
         ground_truth: `gt_boxes`, and what else is known of `GROUND_TRUTH`. Model frame.
 
     Returns:
-        reasoning, looking, accuracy (each in [0, 1]) and total. `looking` is left out where there
-        are no `region_boxes`.
+        The rewards by name and their `total`. One is left out where there is not what it needs,
+        such as `looking` without `region_boxes`.
 
     Raises:
         ValueError: `gt_boxes` is missing, or a name is unknown.
@@ -83,16 +81,12 @@ def score_responses(
         raise ValueError(f"weights: expected {', '.join(WEIGHTS)} but got {', '.join(unknown)}")
     records = [read_ground_truth(ground_truth) for ground_truth in ground_truths]
     columns = {name: [record.get(name) for record in records] for name in GROUND_TRUTH}
-    rewards = {
-        "reasoning": reasoning_reward(texts, **columns),
-        "looking": looking_reward(texts, **columns),
-        "accuracy": accuracy_reward(texts, **columns),
-    }
+    rewards = {name: reward.make()(texts, **columns) for name, reward in REWARDS.items()}
     scores = []
     for values in zip(*rewards.values(), strict=True):
-        given = {n: v for n, v in zip(rewards, values, strict=True) if v is not None}
-        total = sum(weights.get(name, 0.0) * value for name, value in given.items())
-        scores.append(given | {"total": float(total)})
+        defined = {n: v for n, v in zip(rewards, values, strict=True) if v is not None}
+        total = sum(weights.get(name, 0.0) * value for name, value in defined.items())
+        scores.append(defined | {"total": float(total)})
     return scores
 
 
@@ -100,8 +94,8 @@ def read_ground_truth(ground_truth: Mapping[str, Any] | str) -> dict[str, Any]:
     """A record of ground truth as plain lists.
 
     Args:
-        ground_truth: a mapping, whose values may be arrays, also arrays of arrays as a data frame
-            makes them of nested lists; or the JSON of one.
+        ground_truth: a mapping or its JSON. Values may be arrays, and arrays of arrays, which is
+            what data frames make of nested lists.
 
     Raises:
         ValueError: it is no such record, `gt_boxes` is missing, regions have no uncertainty, or a

@@ -1,4 +1,4 @@
-"""The rewards for EasyR1: the sum of all three per response, and each of them for its log.
+"""The rewards for EasyR1: their weighted sum per response, and each of them for its log.
 
 In EasyR1's configuration (0.3), with the path of this file, which
 ``python -c "import dipr1.rewards.adapters.for_easyr1 as m; print(m.__file__)"`` prints::

@@ -1,4 +1,4 @@
-"""The rewards for ms-swift, one reward class each, under the names of our three rewards.
+"""The rewards for ms-swift: a class for each, such as `DipLooking`, under ``dipr1_`` and its name.
 
 With the path of this file, which ``python -c "import dipr1.rewards.adapters.for_swift as m;
 print(m.__file__)"`` prints, and weights in the order of the names (4.6)::
@@ -13,6 +13,9 @@ How ms-swift calls them: modelscope/ms-swift, swift/rewards/orm.py, swift/rlhf_t
 (``orms[name](args=args)``) and swift/rl_core/grpo_algorithm.py (``reward(completions, **columns)``,
 None for a row that a reward does not apply to). They are computed within milliseconds, so none is
 an ``AsyncORM``, which is for waiting on a server.
+
+>>> orms["dipr1_reasoning"]()(["<think>empty</think><look>[]</look><answer>[]</answer>", "no"])
+[1.0, 0.0]
 """
 
 from __future__ import annotations
@@ -21,9 +24,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from dipr1.rewards.accuracy import accuracy_reward
-from dipr1.rewards.looking import looking_reward
-from dipr1.rewards.reasoning import reasoning_reward
+from dipr1.rewards import REWARDS
 from dipr1.rewards.scores import GROUND_TRUTH
 
 try:
@@ -50,28 +51,13 @@ class _Reward(ORM):
         return self.reward(completions, **given)
 
 
-class DipReasoning(_Reward):
-    """Is the response in three steps, as asked?
-
-    >>> DipReasoning()(["<think>empty</think><look>[]</look><answer>[]</answer>", "no"])
-    [1.0, 0.0]
-    """
-
-    reward = staticmethod(reasoning_reward)
+def _as_class(name: str) -> type[_Reward]:
+    """The class of a reward: `DipLooking` for `looking`."""
+    reward = REWARDS[name].make()
+    members = {"reward": reward, "__doc__": type(reward).__doc__}
+    return type(f"Dip{name.title().replace('_', '')}", (_Reward,), members)
 
 
-class DipLooking(_Reward):
-    """Does the response look where the base policy is unsure?"""
-
-    reward = staticmethod(looking_reward)
-
-
-class DipAccuracy(_Reward):
-    """Are the boxes of the answer right?"""
-
-    reward = staticmethod(accuracy_reward)
-
-
-orms["dipr1_reasoning"] = DipReasoning
-orms["dipr1_looking"] = DipLooking
-orms["dipr1_accuracy"] = DipAccuracy
+for _name in REWARDS:
+    orms[f"dipr1_{_name}"] = _made = _as_class(_name)
+    globals()[_made.__name__] = _made  # pickle looks a class up in its module

@@ -1,4 +1,4 @@
-"""The rewards for verl: the sum of all three per response, and each of them for its log.
+"""The rewards for verl: their weighted sum per response, and each of them for its log.
 
 In verl's configuration (0.9)::
 
