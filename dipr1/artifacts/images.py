@@ -6,6 +6,7 @@ import pyarrow as pa
 
 from dipr1.artifacts import Artifact
 from dipr1.artifacts.columns import STRINGS
+from dipr1.rewards import REWARDS
 
 VERDICTS = pa.list_(pa.int8(), 10)  # one per IoU threshold
 
@@ -25,9 +26,8 @@ IMAGES = Artifact(
             "num_counted75": pa.int32(),  # the same at IoU 0.75
             "hits75": pa.int32(),
             "errors": pa.int32(),  # missed objects and false boxes at IoU 0.5
-            "reward_reasoning": pa.float64(),
-            "reward_looking": pa.float64(),  # null without variance
-            "reward_accuracy": pa.float64(),
+            # null where there is not what the reward needs, such as the variance
+            **{f"reward_{name}": pa.float64() for name in REWARDS},
             "look_share": pa.float64(),  # of the image's area
             "look_hits": pa.int32(),  # hits, false boxes and missed objects in the look regions
             "look_false": pa.int32(),

@@ -26,6 +26,9 @@ from dipr1.rewards.completions import (
     uncertainties,
 )
 
+Pairs = tuple[np.ndarray, ...]
+"""Rows of predictions, columns of ground truth, and their IoUs, pair by pair."""
+
 
 class AccuracyReward:
     """Weighted precision and recall of the answer's boxes, in one number.
@@ -101,7 +104,7 @@ class AccuracyReward:
             if answer is None:
                 rewards.append(0.0)
                 continue
-            precision, recall, num_ignored = self._judge(answer, boxes, *others)
+            precision, recall, num_ignored = self._compare(answer, boxes, *others)
             rewards.append(self._combine(precision, recall))
             if log_metric is not None:
                 metrics["answer/boxes"].append(len(answer.boxes))
@@ -123,8 +126,8 @@ class AccuracyReward:
     ) -> tuple[float, float]:
         """Precision and weighted recall of one answer.
 
-        They are (1, 1) where nothing is there and nothing is found, and (0, 0) where only one of
-        the two is so.
+        They are (1, 1) where both the answer and the ground truth are empty, and (0, 0) where only
+        one of them is.
 
         Args:
             answer: N boxes, in the frame of `gt_boxes`.
@@ -134,9 +137,9 @@ class AccuracyReward:
             gt_uncertainty: G values in [0, 1].
             labels: the labels asked for.
         """
-        return self._judge(answer, gt_boxes, gt_labels, ignore_boxes, gt_uncertainty, labels)[:2]
+        return self._compare(answer, gt_boxes, gt_labels, ignore_boxes, gt_uncertainty, labels)[:2]
 
-    def _judge(
+    def _compare(
         self,
         answer: Answer,
         gt_boxes: ArrayLike,
@@ -147,22 +150,13 @@ class AccuracyReward:
     ) -> tuple[float, float, int]:
         """Precision, weighted recall, and how many boxes left the count in ignore regions."""
         gt_boxes = as_boxes(gt_boxes)
-        pairs = overlapping(answer.boxes, gt_boxes, self.match_iou)
-        if gt_labels is not None:
-            predicted = _default_labels(answer.labels, gt_labels if labels is None else labels)
-            pairs = _of_same_label(pairs, predicted, gt_labels)
-        # Copies share what they overlap, so that without a shared target there are none to mind.
-        if len(set(pairs[1].tolist())) < len(pairs[1]) and num_repeated(answer.boxes):
-            pairs = _without_neighbours(pairs, answer.boxes)
-        matched, found, quality = match_pairs(*pairs)
+        asked = gt_labels if labels is None else labels
+        predicted, true, quality = match_pairs(
+            *self._candidates(answer, gt_boxes, gt_labels, asked)
+        )
         if self.quality == "hard":
-            quality = np.ones(len(matched))
-        num_ignored = 0
-        if ignore_boxes is not None and len(ignore_boxes):
-            unmatched = np.ones(len(answer.boxes), dtype=bool)
-            unmatched[matched] = False
-            ignored = lies_in(answer.boxes[unmatched], ignore_boxes)
-            num_ignored = int(ignored.sum())
+            quality = np.ones(len(predicted))
+        num_ignored = _num_ignored(np.delete(answer.boxes, predicted, axis=0), ignore_boxes)
         num_predictions = len(answer.boxes) - num_ignored
         if num_predictions == 0 or len(gt_boxes) == 0:
             both_empty = float(num_predictions == len(gt_boxes))
@@ -170,8 +164,24 @@ class AccuracyReward:
         weights = 1.0 + self.lam * uncertainties(gt_uncertainty, len(gt_boxes))
         # Sums are rounded once, so that the order of the answer's boxes cannot change the reward.
         precision = math.fsum(quality.tolist()) / num_predictions
-        gained = math.fsum((weights[found] * quality).tolist())
+        gained = math.fsum((weights[true] * quality).tolist())
         return precision, gained / math.fsum(weights.tolist()), num_ignored
+
+    def _candidates(
+        self,
+        answer: Answer,
+        gt_boxes: np.ndarray,
+        gt_labels: Sequence[str] | None,
+        asked: Sequence[str] | None,
+    ) -> Pairs:
+        """The pairs of a prediction and a ground truth that may be matched."""
+        pairs = overlapping(answer.boxes, gt_boxes, self.match_iou)
+        if gt_labels is not None:
+            pairs = _of_same_label(pairs, _default_labels(answer.labels, asked), gt_labels)
+        # Copies of a box overlap the same ground truth: where none is shared there are no copies.
+        if len(set(pairs[1].tolist())) < len(pairs[1]) and num_repeated(answer.boxes):
+            pairs = _without_neighbours(pairs, answer.boxes)
+        return pairs
 
     def _combine(self, precision: float, recall: float) -> float:
         if self.aggregate == "fbeta":
@@ -181,18 +191,21 @@ class AccuracyReward:
         return precision if self.aggregate == "precision" else recall
 
 
+def _num_ignored(unmatched: np.ndarray, ignore_boxes: ArrayLike | None) -> int:
+    """How many unmatched predictions leave the count, since they lie in an ignore region."""
+    if ignore_boxes is None or not len(ignore_boxes):
+        return 0
+    return int(lies_in(unmatched, ignore_boxes).sum())
+
+
 def _default_labels(labels: Sequence[str | None], possible: Sequence[str]) -> Sequence[str | None]:
-    """A prediction without a label has the one that is possible where that is only one."""
+    """The labels, where none is written the possible one, if there is only one."""
     if None not in labels or len(set(possible)) != 1:
         return labels
     return [possible[0] if label is None else label for label in labels]
 
 
-def _of_same_label(
-    pairs: tuple[np.ndarray, np.ndarray, np.ndarray],
-    labels: Sequence[str | None],
-    gt_labels: Sequence[str],
-) -> tuple[np.ndarray, ...]:
+def _of_same_label(pairs: Pairs, labels: Sequence[str | None], gt_labels: Sequence[str]) -> Pairs:
     """The pairs of a prediction and a ground truth that have the same label."""
     if len({*labels, *gt_labels}) == 1:
         return pairs
@@ -203,13 +216,11 @@ def _of_same_label(
     return tuple(values[np.array(same, dtype=bool)] for values in pairs)
 
 
-def _without_neighbours(
-    pairs: tuple[np.ndarray, np.ndarray, np.ndarray], boxes: np.ndarray
-) -> tuple[np.ndarray, ...]:
-    """The pairs left to boxes that are given several times: those of their largest IoU.
+def _without_neighbours(pairs: Pairs, boxes: np.ndarray) -> Pairs:
+    """The pairs without those of a box that is given several times and its lesser overlaps.
 
-    Else a copy would be taken for the neighbour, whom nobody has found, of the one that it shows,
-    and to repeat every box would pay in a crowd.
+    Else the first copy would be matched to the person that it shows, the second one to a neighbour
+    who overlaps it as well and has no box, and in a crowd it would pay to repeat every box.
     """
     rows, _, ious = pairs
     _, same, count = np.unique(boxes, axis=0, return_inverse=True, return_counts=True)

@@ -44,9 +44,9 @@ class ReasoningReward:
 
 
 def _metrics(responses: Sequence[Response]) -> dict[str, list[bool]]:
-    """What is reported of the form: every problem each time, so that its mean over steps is one."""
-    found = {f"problems/{name}": [name in r.problems for r in responses] for name in PROBLEMS}
-    return found | {
+    """What is logged of the form: every problem at every step, also where no response has it."""
+    problems = {f"problems/{name}": [name in r.problems for r in responses] for name in PROBLEMS}
+    return problems | {
         "response/well_formed": [response.well_formed for response in responses],
         "response/truncated": [
             any(problem.endswith("_unclosed") for problem in response.problems)

@@ -1,1 +1,1 @@
-"""Train a policy: teacher-forced (`sft`) or with the three rewards (`grpo`), both through TRL."""
+"""Train a policy: teacher-forced (`sft`) or with rewards (`grpo`), both through TRL."""

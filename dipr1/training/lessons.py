@@ -16,7 +16,7 @@ from dipr1.training.questions import variations
 if TYPE_CHECKING:
     from datasets import Dataset
 
-TEACHER_LOOKS = 4  # a teacher that lists all sixteen targets writes more looks than answers
+TEACHER_LOOKS = 4  # with all sixteen targets the teacher would write more looks than answers
 
 IMAGE_COLUMNS = ("image", "frame", "frame_width", "frame_height")
 
@@ -24,7 +24,7 @@ IMAGE_COLUMNS = ("image", "frame", "frame_width", "frame_height")
 def grpo_lessons(prompts: pa.Table, variance: pa.Table | None, **variety: Any) -> Dataset:
     """Rows with `prompt`, `image` and every column that the rewards use.
 
-    Images are opened when a row is read and kept, so the G responses to one prompt decode it once.
+    An image is decoded when a row is first read, and kept for the other responses to its prompt.
     `variety` is how else the images are asked about (:func:`dipr1.training.questions.variations`).
     """
     prompts, columns = asked(prompts, variance, **variety)
@@ -55,11 +55,10 @@ def asked(
     """
     tables, columns = [], {}
     for number, (part, statistics) in enumerate(variations(prompts, variance, **variety)):
-        found = reward_columns(part, statistics)
-        if number:
-            found["image_id"] = [f"{name}#{number}" for name in found["image_id"]]
         tables.append(part)
-        for name, values in found.items():
+        for name, values in reward_columns(part, statistics).items():
+            if number and name == "image_id":
+                values = [f"{image_id}#{number}" for image_id in values]
             columns.setdefault(name, []).extend(values)
     return pa.concat_tables(tables), columns
 
@@ -72,8 +71,8 @@ def teacher_response(
     Args:
         columns: of :func:`dipr1.artifacts.reward_columns.reward_columns`.
         row: which prompt.
-        think: text of the first section; `{count}` becomes the number of objects. In words that
-            the policy knows, since few updates teach no new ones.
+        think: text of the first section; `{count}` becomes the number of objects. Better in words
+            that the policy uses already, since a few updates teach no new ones.
         why: what is said of each look, if anything.
     """
     boxes = np.array(columns["gt_boxes"][row], np.float64).reshape(-1, 4)

@@ -1,12 +1,11 @@
-"""More than one question about a training image: other wordings, one label at a time, labels that
-are not there.
+"""Further questions about a training image: in other words, for one label, for one that is absent.
 
-Sampling, statistics and evaluation ask every image once, with the prompt of the prompts artifact.
-Only the training set is varied, and each variation is a pair of tables like those two artifacts, so
-that whoever reads them need not know of it.
+Sampling, statistics and evaluation ask about every image once, with the prompt of the prompts
+artifact. Only the training set is varied. A variation is a pair of tables like the prompts and the
+variance artifact, so that whatever reads these reads it too.
 
-An object's statistics hold for a question about its label alone. A phantom has no label: what the
-policy invents is only looked at where all labels are asked for.
+The statistics of an object also hold for a question about its label alone. A phantom has no label,
+so it is left out of such a question.
 """
 
 from __future__ import annotations
@@ -42,8 +41,8 @@ def variations(
     Args:
         prompts: the prompts artifact of a split; all rows ask for the same labels.
         variance: the variance artifact of the same images.
-        wordings: how many wordings of each question: the usual one, then others drawn for each
-            image, none twice.
+        wordings: how many wordings of each question: the usual one, then others, drawn for each
+            image without repetition.
         ask: for all labels together, for each alone (where an image has none of it, the right
             answer is `[]`), or both.
         absent_labels: what is in no image of the split; each image is asked for one of them.
@@ -58,9 +57,8 @@ def variations(
         yield prompts, variance
         return
     labels = prompts["labels"][0].as_py()
-    both = [label for label in absent_labels if label in labels]
-    if both:
-        raise UserError(f"absent_labels: {both[0]!r} is asked for anyway; take it out")
+    if present := [label for label in absent_labels if label in labels]:
+        raise UserError(f"absent_labels: {present[0]!r} is asked for anyway; take it out")
     known = 1 if fixed else len(REQUESTS)
     if wordings > known:
         raise UserError(f"wordings: the policy's prompt has {known} but {wordings} are wanted")

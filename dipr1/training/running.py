@@ -10,8 +10,8 @@ from dipr1.artifacts.training_log import TRAINING_LOG
 from dipr1.errors import UserError
 from dipr1.progress import say
 
-# Wall-clock figures, and counts since the last start: they differ between two runs that are the
-# same in everything else.
+# Wall-clock figures, and counts since the last start: they differ between runs that are otherwise
+# the same.
 LEFT_OUT = (
     "runtime",
     "per_second",
@@ -45,7 +45,7 @@ def freeze_vision(model) -> None:
 
 
 def tell_progress(trainer, arm: str) -> None:
-    """Have one short line said per update, in place of the trainer's dictionaries."""
+    """Print one short line per update, in place of the dictionaries that trainers print."""
     from transformers import PrinterCallback, TrainerCallback
 
     class Teller(TrainerCallback):
@@ -64,12 +64,12 @@ def tell_progress(trainer, arm: str) -> None:
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
-    """The checkpoint with the most updates that was written whole; None without one.
+    """The complete checkpoint with the most updates; None without one.
 
-    The trainer's state is what a checkpoint gets last, so a killed one lacks it.
+    A trainer writes its state last, so a checkpoint that was cut short lacks it.
     """
-    whole_ones = [p for p in folder.glob("checkpoint-*") if (p / "trainer_state.json").is_file()]
-    return max(whole_ones, key=lambda p: int(p.name.split("-")[1]), default=None)
+    complete = [state.parent for state in folder.glob("checkpoint-*/trainer_state.json")]
+    return max(complete, key=lambda path: int(path.name.split("-")[1]), default=None)
 
 
 def log_table(history: list[dict]) -> pa.Table:

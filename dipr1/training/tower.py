@@ -1,7 +1,7 @@
-"""A frozen vision tower sees each image once, however many responses are about it.
+"""Let a frozen vision tower encode each image once, however many responses are about it.
 
-GRPO asks G responses of every prompt, and TRL hands the tower each image G times, for the rollout
-and again for the loss. A frozen tower says the same each time, so its work is G times too much.
+GRPO samples G responses to every prompt, and TRL hands the tower each image G times, for the
+rollout and again for the loss. A frozen tower gives the same features each time.
 """
 
 from __future__ import annotations
