@@ -1,10 +1,8 @@
-"""What the metrics are called on the page, what they mean, and how their values are written."""
+"""What the metrics are called on the page, and what they mean."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-from dipr1.report.results import Mean
 
 
 @dataclass(frozen=True)
@@ -189,37 +187,3 @@ GROUPS = {
     "The three rewards, measured on these images": REWARDS,
 }
 METRICS = {metric.name: metric for metrics in GROUPS.values() for metric in metrics}
-
-
-def number(value: float, metric: Metric, sign: str = "") -> str:
-    """A value as the page writes it; `sign` "+" makes it a difference.
-
-    >>> number(-0.25, METRICS["AP"], "+")
-    '−0.250'
-    >>> number(0.031, METRICS["well_formed_rate"], "+")
-    '+3.1 points'
-    """
-    written = format(value, sign + metric.form).replace("-", "−")
-    return written.replace("%", " points") if sign else written
-
-
-def interval(low: float, high: float, metric: Metric, sign: str = "") -> str:
-    """An interval as the page writes it.
-
-    >>> interval(-0.01, 0.25, METRICS["AP"], "+")
-    '−0.010 to +0.250'
-    """
-    ends = [format(end, sign + metric.form).replace("-", "−") for end in (low, high)]
-    return " to ".join(ends)
-
-
-def show(mean: Mean, metric: Metric) -> str:
-    """A mean with its spread, or a dash where it is undefined.
-
-    >>> show(Mean(0.5, 0.01), METRICS["AP"]), show(Mean(None, None), METRICS["AP"])
-    ('0.500 ± 0.010', '–')
-    """
-    if mean.value is None:
-        return "–"
-    value = number(mean.value, metric)
-    return value if mean.spread is None else f"{value} ± {number(mean.spread, metric)}"

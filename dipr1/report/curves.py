@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
 from markupsafe import escape
 
 from dipr1.artifacts.columns import ragged
 from dipr1.evaluation.looks import Reliability, reliability
+from dipr1.report.colours import colour_of
 from dipr1.report.results import Results
 
 WIDTH, HEIGHT = 380, 230
@@ -95,36 +97,24 @@ def panels(results: Results) -> list[Panel]:
     return [panel for panel in drawn if panel is not None]
 
 
-def runs_of(quantity: Quantity, results: Results) -> dict[str, list]:
-    """(steps, values) of each seed by arm, of the arms that logged the quantity more than once."""
-    runs = {}
-    for arm in results.arms:
-        series = [
-            log[quantity.name]
-            for (name, _), log in sorted(results.logs.items())
-            if name == arm and quantity.name in log
-        ]
-        series = [_finite(steps, values) for steps, values in series]
-        series = [(steps, values) for steps, values in series if len(steps) > 1]
-        if series:
-            runs[arm] = series
-    return runs
+def logged(quantity: Quantity, results: Results) -> dict[str, pl.DataFrame]:
+    """What the arms logged of a quantity: seed, step and value, of the runs with several values."""
+    values = results.logs.filter(pl.col("value").is_finite(), name=quantity.name)
+    values = values.filter(pl.len().over("arm", "seed") > 1).sort("seed", maintain_order=True)
+    of_arms = {arm: values.filter(arm=arm) for arm in results.arms}
+    return {arm: of_arm for arm, of_arm in of_arms.items() if len(of_arm)}
 
 
 def _panel(quantity: Quantity, results: Results) -> Panel | None:
-    runs = runs_of(quantity, results)
+    runs = logged(quantity, results)
     if not runs:
         return None
+    tenth = pl.max_horizontal(1, pl.len() // 10)
     ends = [
-        (arm, float(np.mean([values[-max(1, len(values) // 10) :].mean() for _, values in series])))
-        for arm, series in runs.items()
+        (arm, of_arm.group_by("seed").agg(pl.col("value").tail(tenth).mean())["value"].mean())
+        for arm, of_arm in runs.items()
     ]
     return Panel(quantity, _draw(quantity, runs, results.arms), ends)
-
-
-def _finite(steps: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    known = np.isfinite(values)
-    return steps[known], values[known]
 
 
 def smooth(values: np.ndarray, window: int) -> np.ndarray:
@@ -137,42 +127,38 @@ def smooth(values: np.ndarray, window: int) -> np.ndarray:
     return np.convolve(values, ones, "same") / np.convolve(np.ones(len(values)), ones, "same")
 
 
-def mean_over_seeds(series: Sequence[tuple]) -> tuple[np.ndarray, np.ndarray]:
-    """The steps that any seed logged, and the mean of their values.
+def of_each_seed(runs: pl.DataFrame) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Steps and values of each seed of an arm."""
+    of_seeds = runs.partition_by("seed", maintain_order=True)
+    return [(run["step"].to_numpy(), run["value"].to_numpy()) for run in of_seeds]
 
-    >>> steps, values = np.array([1, 2]), np.array([0.0, 4.0])
-    >>> mean_over_seeds([(steps, values), (steps[1:], values[1:] + 2)])
+
+def smooth_mean(runs: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """The steps that any seed of an arm logged, and the smoothed mean of their values.
+
+    >>> runs = pl.DataFrame({"seed": [0, 0, 1], "step": [1, 2, 2], "value": [0.0, 4.0, 6.0]})
+    >>> smooth_mean(runs)
     (array([1, 2]), array([0., 5.]))
     """
-    steps = np.concatenate([steps for steps, _ in series])
-    values = np.concatenate([values for _, values in series])
-    distinct, index = np.unique(steps, return_inverse=True)
-    return distinct, np.bincount(index, values) / np.bincount(index)
+    means = runs.group_by("step").agg(pl.col("value").mean()).sort("step")
+    return means["step"].to_numpy(), smooth(means["value"].to_numpy(), 2 * (len(means) // 20) + 1)
 
 
-def _draw(quantity: Quantity, runs: dict[str, list], arms: list[str]) -> str:
-    all_steps = np.concatenate([steps for series in runs.values() for steps, _ in series])
-    all_values = np.concatenate([values for series in runs.values() for _, values in series])
-    frame = _Frame(
-        ticks(min(0, all_steps.min()), all_steps.max(), 5),
-        ticks(all_values.min(), all_values.max(), 5),
-        all_steps.max(),
-    )
-    x, y = frame.x, frame.y
+def _draw(quantity: Quantity, runs: dict[str, pl.DataFrame], arms: list[str]) -> str:
+    of_all = pl.concat(runs.values())
+    first, last = of_all["step"].min(), of_all["step"].max()
+    y_ticks = ticks(of_all["value"].min(), of_all["value"].max(), 5)
+    frame = _Frame(ticks(min(0, first), last, 5), y_ticks, last)
     words = f"{quantity.title} over the training steps of {', '.join(runs)}"
     parts = [frame.start(words, "training step")]
-    for arm, series in runs.items():
-        style = f'class="arm{arms.index(arm) % 9}"'
-        for steps, values in series:
-            parts.append(
-                f'<path {style} fill="none" stroke-opacity=".28" d="{_line(x(steps), y(values))}"/>'
-            )
-        steps, values = mean_over_seeds(series)
-        values = smooth(values, 2 * (len(values) // 20) + 1)
+    for arm, of_arm in runs.items():
+        style = f'class="arm{colour_of(arms.index(arm))}" fill="none"'
+        for steps, values in of_each_seed(of_arm):
+            parts.append(f'<path {style} stroke-opacity=".28" d="{frame.line(steps, values)}"/>')
         dash = DASHES[arms.index(arm) % len(DASHES)]
         parts.append(
-            f'<path {style} fill="none" stroke-width="2.4" stroke-dasharray="{dash}"'
-            f' d="{_line(x(steps), y(values))}"><title>{escape(arm)}</title></path>'
+            f'<path {style} stroke-width="2.4" stroke-dasharray="{dash}"'
+            f' d="{frame.line(*smooth_mean(of_arm))}"><title>{escape(arm)}</title></path>'
         )
     return "".join([*parts, "</svg>"])
 
@@ -198,8 +184,13 @@ class _Frame:
         low, high = self.y_ticks[0], self.y_ticks[-1]
         return HEIGHT - BOTTOM - (value - low) / (high - low) * (HEIGHT - TOP - BOTTOM)
 
+    def line(self, xs: np.ndarray, ys: np.ndarray) -> str:
+        """A path through some points, as an SVG path's `d`."""
+        points = zip(self.x(xs), self.y(ys), strict=True)
+        return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
+
     def start(self, words: str, x_title: str) -> str:
-        """The opening tag with the axes: `words` for who cannot see the drawing."""
+        """The opening tag with the axes; `words` tell what is drawn to those who cannot see it."""
         parts = [
             f'<svg class="curves" viewBox="0 0 {WIDTH} {HEIGHT}" role="img"'
             f' aria-label="{escape(words)}">'
@@ -208,12 +199,12 @@ class _Frame:
             parts.append(
                 f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{self.y(tick):.1f}"'
                 f' y2="{self.y(tick):.1f}"/><text x="{LEFT - 6}" y="{self.y(tick) + 4:.1f}"'
-                f' text-anchor="end">{number(tick, self.y_ticks)}</text>'
+                f' text-anchor="end">{tick_label(tick, self.y_ticks)}</text>'
             )
         for tick in self.x_ticks:
             parts.append(
                 f'<text x="{self.x(tick):.1f}" y="{HEIGHT - BOTTOM + 15}" text-anchor="middle">'
-                f"{number(tick, self.x_ticks)}</text>"
+                f"{tick_label(tick, self.x_ticks)}</text>"
             )
         parts.append(
             f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 4}" text-anchor="middle">'
@@ -227,34 +218,32 @@ def reliability_diagram(results: Results, dataset: str) -> str:
 
     Regions of all seeds of an arm together, in ten bins of u; a dot's area is its share of them.
     """
-    bins = {arm: _bins(results, arm, dataset) for arm in results.arms}
-    bins = {arm: found for arm, found in bins.items() if found is not None}
-    if not bins:
+    every = {arm: _binned(results, arm, dataset) for arm in results.arms}
+    binned = {arm: bins for arm, bins in every.items() if bins is not None}
+    if not binned:
         return ""
     unit = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
     frame = _Frame(unit, unit, 1.0)
-    words = f"Share of regions with an error by uncertainty, of {', '.join(bins)}"
+    words = f"Share of regions with an error by uncertainty, of {', '.join(binned)}"
     parts = [frame.start(words, "uncertainty u of the region")]
-    for arm, found in bins.items():
-        style = f'class="arm{results.arms.index(arm) % 9}"'
-        known = found.counts > 0
-        xs = frame.x(found.mean_uncertainty[known])
-        ys = frame.y(found.error_rate[known])
-        dash = DASHES[results.arms.index(arm) % len(DASHES)]
+    for arm, bins in binned.items():
+        place = results.arms.index(arm)
+        style = f'class="arm{colour_of(place)}" fill="none"'
+        filled = bins.counts > 0
+        us, rates = bins.mean_uncertainty[filled], bins.error_rate[filled]
         parts.append(
-            f'<path {style} fill="none" stroke-width="2" stroke-dasharray="{dash}"'
-            f' d="{_line(xs, ys)}"><title>{escape(arm)}</title></path>'
+            f'<path {style} stroke-width="2" stroke-dasharray="{DASHES[place % len(DASHES)]}"'
+            f' d="{frame.line(us, rates)}"><title>{escape(arm)}</title></path>'
         )
-        for x, y, share in zip(xs, ys, found.counts[known] / found.counts.sum(), strict=True):
-            radius = 2 + 8 * math.sqrt(share)
-            parts.append(
-                f'<circle {style} cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}" fill="none"'
-                ' stroke-width="1.5"/>'
-            )
+        radii = 2 + 8 * np.sqrt(bins.counts[filled] / bins.counts.sum())
+        parts += [
+            f'<circle {style} cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}" stroke-width="1.5"/>'
+            for x, y, radius in zip(frame.x(us), frame.y(rates), radii, strict=True)
+        ]
     return "".join([*parts, "</svg>"])
 
 
-def _bins(results: Results, arm: str, dataset: str) -> Reliability | None:
+def _binned(results: Results, arm: str, dataset: str) -> Reliability | None:
     """The regions of all seeds of an arm, binned by u; None where there are none."""
     tables = [results.images.get((arm, seed, dataset)) for seed in results.seeds(arm)]
     columns = [
@@ -262,10 +251,6 @@ def _bins(results: Results, arm: str, dataset: str) -> Reliability | None:
         for name in ("region_uncertainty", "region_erred")
     ]
     return reliability(*columns) if len(columns[0]) else None
-
-
-def _line(xs: np.ndarray, ys: np.ndarray) -> str:
-    return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in zip(xs, ys, strict=True))
 
 
 def ticks(low: float, high: float, count: int) -> list[float]:
@@ -285,10 +270,10 @@ def ticks(low: float, high: float, count: int) -> list[float]:
     return [round(step * k, 12) for k in range(first, last + 1)]
 
 
-def number(value: float, among: Sequence[float]) -> str:
+def tick_label(value: float, among: Sequence[float]) -> str:
     """A tick's label, with as many decimals as tell it from its neighbours.
 
-    >>> number(0.5, [0, 0.25, 0.5])
+    >>> tick_label(0.5, [0, 0.25, 0.5])
     '0.50'
     """
     step = among[1] - among[0]

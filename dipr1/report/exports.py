@@ -1,4 +1,4 @@
-"""The comparison as a paper prints it: Markdown, LaTeX and CSV, the same bytes for the same rows.
+"""The figures for papers: the summary as Markdown, the comparison as Markdown, LaTeX and CSV.
 
 Per set there is a table of values with their intervals, the best value bold, and one per baseline
 of the differences, bold where the interval leaves out zero. The CSV has every row and every field.
@@ -6,17 +6,19 @@ of the differences, bold where the interval leaves out zero. The CSV has every r
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
+
+import polars as pl
 
 from dipr1.artifacts.comparison import COMPARISON
 from dipr1.artifacts.writing import whole
 from dipr1.evaluation.comparison import Compared, comparison_table
 from dipr1.report.catalogue import METRICS, Metric
+from dipr1.report.notation import show
+from dipr1.report.results import Results
 
 PRINTED = ("AP50", "AP75", "AP", "AP_crowdhuman", "MR", "JI", "f1_50", "count_error")
 """Metrics of the Markdown and LaTeX tables, which have to fit a page."""
@@ -63,7 +65,7 @@ def tables(rows: Sequence[Compared], printed: Sequence[str] = PRINTED) -> list[T
         rows: of :func:`dipr1.evaluation.comparison.compare`.
         printed: metrics in the order of the columns; those without a row are left out.
     """
-    found = []
+    printable = []
     compared_with = {row.baseline for row in rows}
     baselines = [arm for arm in dict.fromkeys(row.arm for row in rows) if arm in compared_with]
     for name in dict.fromkeys(row.set for row in rows):
@@ -75,8 +77,8 @@ def tables(rows: Sequence[Compared], printed: Sequence[str] = PRINTED) -> list[T
             cell = _value_cells(by_key, arms) if baseline is None else _difference_cell
             cells = {arm: [cell(by_key[arm, m.name], m) for m in metrics] for arm in arms}
             if cells and metrics:
-                found.append(Table(_caption(chosen, baseline), metrics, arms, cells))
-    return found
+                printable.append(Table(_caption(chosen, baseline), metrics, arms, cells))
+    return printable
 
 
 def _value_cells(
@@ -121,6 +123,23 @@ def _caption(rows: Sequence[Compared], baseline: str | None) -> str:
 
 
 # --- Markdown -----------------------------------------------------------------------------------
+
+
+def summary(results: Results, title: str) -> str:
+    """Every metric of every arm as Markdown, the best value of each row in bold."""
+    lines = [f"# {title}", ""]
+    for dataset in results.sets:
+        lines += [f"## {dataset}", "", "| metric | " + " | ".join(results.arms) + " |"]
+        lines += ["|---|" + "---:|" * len(results.arms)]
+        for metric in filter(lambda metric: results.has(metric.name), METRICS.values()):
+            best = results.best(dataset, metric)
+            values = {
+                arm: show(results.mean(arm, dataset, metric.name), metric) for arm in results.arms
+            }
+            cells = [f"**{value}**" if arm in best else value for arm, value in values.items()]
+            lines.append(f"| {metric.title} | {' | '.join(cells)} |")
+        lines.append("")
+    return "\n".join(lines)
 
 
 def markdown(rows: Sequence[Compared], printed: Sequence[str] = PRINTED) -> str:
@@ -223,14 +242,10 @@ def _latex_number(text: str) -> str:
 
 def csv_text(rows: Sequence[Compared]) -> str:
     """All rows and fields as CSV: floats with six decimals, nothing where there is no value."""
-    out = io.StringIO()
-    names = [field.name for field in fields(Compared)]
-    writer = csv.DictWriter(out, names, lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        values = asdict(row)
-        writer.writerow({k: f"{v:.6f}" if isinstance(v, float) else v for k, v in values.items()})
-    return out.getvalue()
+    table = pl.from_arrow(comparison_table(rows))
+    # True and False as Python writes them
+    flags = pl.col("in_domain").cast(pl.String).str.to_titlecase()
+    return table.with_columns(flags).write_csv(float_precision=6)
 
 
 def write_exports(rows: Sequence[Compared], folder: Path) -> list[Path]:

@@ -15,25 +15,14 @@ import pyarrow as pa
 from dipr1.artifacts.columns import ragged
 from dipr1.artifacts.writing import whole
 from dipr1.report.catalogue import METRICS
-from dipr1.report.curves import QUANTITIES, mean_over_seeds, runs_of, smooth
+from dipr1.report.colours import LIGHT, colour_of
+from dipr1.report.curves import QUANTITIES, logged, of_each_seed, smooth_mean
 from dipr1.report.results import Results
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# those of the page (page.css), of the light scheme
-COLOURS = (
-    "#6b7280",
-    "#1d63d8",
-    "#c2630a",
-    "#0a8754",
-    "#8b3fc7",
-    "#c62a3f",
-    "#0b7f97",
-    "#c0308b",
-    "#7a5a1e",
-)
 LINES = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)))
 STYLE = {
     "font.size": 8,
@@ -74,7 +63,7 @@ def _figures(results: Results) -> Iterator[tuple[str, Figure]]:
     yield "comparison", comparison(results)
     if results.images:
         yield "precision_recall", precision_recall(results)
-    if any(runs_of(quantity, results) for quantity in QUANTITIES):
+    if any(logged(quantity, results) for quantity in QUANTITIES):
         yield "training", training(results)
 
 
@@ -100,7 +89,7 @@ def _dots(axes: Axes, results: Results, dataset: str, name: str) -> None:
     axes.set_title(f"{METRICS[name].title}, {dataset}", loc="left")
     for place, arm in enumerate(results.arms):
         value, span = results.mean(arm, dataset, name).value, results.interval(arm, dataset, name)
-        colour = COLOURS[place % len(COLOURS)]
+        colour = LIGHT[colour_of(place)]
         if span is not None:
             axes.plot([span.low, span.high], [place, place], color=colour, lw=4, alpha=0.4)
         if value is not None:
@@ -112,21 +101,20 @@ def _dots(axes: Axes, results: Results, dataset: str, name: str) -> None:
 
 def training(results: Results) -> Figure:
     """What the trainers logged: single steps thin, their moving average thick."""
-    found = [(quantity, runs_of(quantity, results)) for quantity in QUANTITIES if quantity.main]
-    found = [(quantity, runs) for quantity, runs in found if runs]
-    columns = min(3, len(found))
-    figure, grid = _axes(-(-len(found) // columns), columns, 2.6, 1.9)
-    for axes in grid.flat[len(found) :]:
+    drawn = [(quantity, logged(quantity, results)) for quantity in QUANTITIES if quantity.main]
+    drawn = [(quantity, runs) for quantity, runs in drawn if runs]
+    columns = min(3, len(drawn))
+    figure, grid = _axes(-(-len(drawn) // columns), columns, 2.6, 1.9)
+    for axes in grid.flat[len(drawn) :]:
         axes.set_visible(False)
-    for axes, (quantity, runs) in zip(grid.flat, found, strict=False):
+    for axes, (quantity, runs) in zip(grid.flat, drawn, strict=False):
         axes.set_title(quantity.title, loc="left")
         axes.set_xlabel("training step")
-        for arm, series in runs.items():
+        for arm, of_arm in runs.items():
             style = _style(results, arm)
-            for steps, values in series:
+            for steps, values in of_each_seed(of_arm):
                 axes.plot(steps, values, color=style["color"], lw=0.5, alpha=0.35)
-            steps, values = mean_over_seeds(series)
-            axes.plot(steps, smooth(values, 2 * (len(values) // 20) + 1), **style)
+            axes.plot(*smooth_mean(of_arm), **style)
     _legend(figure, grid, results.arms)
     return figure
 
@@ -179,8 +167,8 @@ def interpolated_precision(hits: np.ndarray, num_objects: int) -> np.ndarray:
 
 def _style(results: Results, arm: str) -> dict:
     place = results.arms.index(arm)
-    colour, line = COLOURS[place % len(COLOURS)], LINES[place % len(LINES)]
-    return {"color": colour, "linestyle": line, "lw": 1.6, "label": arm}
+    line = LINES[place % len(LINES)]
+    return {"color": LIGHT[colour_of(place)], "linestyle": line, "lw": 1.6, "label": arm}
 
 
 def _legend(figure: Figure, grid: np.ndarray, arms: list[str]) -> None:

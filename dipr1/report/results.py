@@ -1,7 +1,4 @@
-"""What the page is made of: metrics, their intervals, training logs, and means over the seeds.
-
-Arm, seed and evaluation set are read from the paths, which are those of the workflow.
-"""
+"""What the page is made of: metrics, their intervals, training logs, and means over the seeds."""
 
 from __future__ import annotations
 
@@ -11,14 +8,16 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
+import polars as pl
 import pyarrow as pa
 
+from dipr1.artifacts import Artifact
 from dipr1.artifacts.images import IMAGES
 from dipr1.artifacts.metrics import METRICS
 from dipr1.artifacts.training_log import TRAINING_LOG
 from dipr1.errors import UserError
 from dipr1.evaluation.comparison import Compared, compare
+from dipr1.report.catalogue import Metric
 
 BASE = "base"
 
@@ -28,7 +27,11 @@ RUN_PATH = re.compile(
 SET_PATH = re.compile(r"(?:^|/)(?P<dataset>[^/]+)/(?P<split>[^/.]+)(?:\.rejects)?\.parquet$")
 LOG_PATH = re.compile(r"(?:^|/)(?P<arm>[^/]+)/seed(?P<seed>\d+)/training_log\.parquet$")
 
-REWARD = re.compile(r"rewards/(\w+)_reward/mean")
+REWARD = r"^rewards/(\w+)_reward/mean$"
+RUN = {"arm": pl.String, "seed": pl.Int64}
+FIGURES = RUN | {"set": pl.String, "name": pl.String, "value": pl.Float64}
+LOGS = RUN | {"step": pl.Int64, "name": pl.String, "value": pl.Float64}
+CURVE_COLUMNS = ["label_objects", "box_score", "box_coco", "region_uncertainty", "region_erred"]
 
 
 @dataclass(frozen=True)
@@ -49,22 +52,29 @@ class Results:
     """Everything that was measured.
 
     Attributes:
-        arms: in the order of the files, `base` first.
-        sets: `dataset.split`, in the order of the files; the first one is the headline.
-        metrics: (arm, seed, set) -> value by name.
-        logs: (arm, seed) -> (steps, values) by name.
+        figures: a metric of a run per row, columns `FIGURES`; the first set is the headline.
+        logs: a logged value per row, columns `LOGS`.
         compared: intervals and differences; empty where the images were not given.
         images: (arm, seed, set) -> the per-image artifact, for curves.
         resamples: of the bootstrap behind the intervals.
     """
 
-    arms: list[str]
-    sets: list[str]
-    metrics: dict[tuple[str, int, str], dict[str, float | None]]
-    logs: dict[tuple[str, int], dict[str, tuple[np.ndarray, np.ndarray]]]
+    figures: pl.DataFrame
+    logs: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=LOGS))
     compared: list[Compared] = field(default_factory=list)
     images: dict[tuple[str, int, str], pa.Table] = field(default_factory=dict)
     resamples: int = 0
+
+    @cached_property
+    def arms(self) -> list[str]:
+        """In the order of the files, `base` first."""
+        arms = self.figures["arm"].unique(maintain_order=True).to_list()
+        return sorted(arms, key=lambda arm: arm != BASE)
+
+    @cached_property
+    def sets(self) -> list[str]:
+        """`dataset.split`, in the order of the files."""
+        return self.figures["set"].unique(maintain_order=True).to_list()
 
     @cached_property
     def _compared(self) -> dict[tuple, Compared]:
@@ -72,69 +82,69 @@ class Results:
 
     def interval(self, arm: str, dataset: str, name: str) -> Compared | None:
         """The metric of an arm with its interval; None where there is none."""
-        found = self._compared.get((arm, dataset, name, None))
-        return found if found is not None and found.low is not None else None
+        row = self._compared.get((arm, dataset, name, None))
+        return row if row is not None and row.low is not None else None
 
     def effect(self, arm: str, dataset: str, name: str, baseline: str) -> Compared | None:
         """An arm's difference to a baseline with its interval; None where there is none."""
-        found = self._compared.get((arm, dataset, name, baseline))
-        return found if found is not None and found.difference_low is not None else None
+        row = self._compared.get((arm, dataset, name, baseline))
+        return row if row is not None and row.difference_low is not None else None
 
     @property
     def base(self) -> str | None:
         """The arm that was not trained: `base`, or else the first one without a training log."""
         if BASE in self.arms:
             return BASE
-        return next((arm for arm in self.arms if self.logs and not self.updates(arm)), None)
+        logged = len(self.logs)
+        return next((arm for arm in self.arms if logged and not self.updates(arm)), None)
 
     @property
     def baselines(self) -> list[str]:
         """What the others are compared with: the base and the arms trained without a reward."""
-        without = [arm for arm in self.arms if self.logs and not self.rewards(arm)]
+        logged = len(self.logs)
+        without = [arm for arm in self.arms if logged and not self.rewards(arm)]
         return list(dict.fromkeys([self.base, *without] if self.base else without))
 
     def seeds(self, arm: str) -> list[int]:
         """The seeds of an arm, in increasing order."""
-        return sorted({seed for name, seed, _ in self.metrics if name == arm})
+        return self.figures.filter(arm=arm)["seed"].unique().sort().to_list()
+
+    @cached_property
+    def _means(self) -> dict[tuple, Mean]:
+        defined = pl.when(pl.col("value").null_count() == 0)
+        of_seeds = self.figures.group_by("arm", "set", "name").agg(
+            mean=defined.then(pl.col("value").mean()), spread=defined.then(pl.col("value").std())
+        )
+        return {row[:3]: Mean(*row[3:]) for row in of_seeds.iter_rows()}
 
     def mean(self, arm: str, dataset: str, name: str) -> Mean:
         """A metric of one arm on one set, over its seeds."""
-        values = [
-            figures.get(name)
-            for (found, _, where), figures in self.metrics.items()
-            if found == arm and where == dataset
-        ]
-        if not values or None in values:
-            return Mean(None, None)
-        spread = float(np.std(values, ddof=1)) if len(values) > 1 else None
-        return Mean(float(np.mean(values)), spread)
+        return self._means.get((arm, dataset, name), Mean(None, None))
 
-    def best(self, dataset: str, name: str, *, higher: bool = True) -> list[str]:
-        """The arms with the best mean of a metric; several where they are equal."""
-        means = {arm: self.mean(arm, dataset, name).value for arm in self.arms}
+    def has(self, name: str) -> bool:
+        """Whether some arm has a value of a metric on some set."""
+        return any(key[2] == name and mean.value is not None for key, mean in self._means.items())
+
+    def best(self, dataset: str, metric: Metric) -> list[str]:
+        """The arms with the best mean of a metric; several where they are equal.
+
+        None where neither more nor less is better.
+        """
+        means = {arm: self.mean(arm, dataset, metric.name).value for arm in self.arms}
         known = {arm: value for arm, value in means.items() if value is not None}
-        if not known:
+        if not known or not metric.better:
             return []
-        top = max(known.values()) if higher else min(known.values())
+        top = max(known.values()) if metric.better == "higher" else min(known.values())
         return [arm for arm, value in known.items() if value == top]
 
     def updates(self, arm: str) -> int:
         """How many updates an arm was trained for; 0 where it has no training log."""
-        steps = [
-            series[0].max(initial=0)
-            for (name, _), log in self.logs.items()
-            if name == arm
-            for series in log.values()
-        ]
-        return int(max(steps, default=0))
+        return self.logs.filter(arm=arm)["step"].max() or 0
 
     def rewards(self, arm: str) -> list[str]:
         """The rewards an arm was trained with, e.g. `reasoning`; none for other methods."""
-        logged = [name for (found, _), log in self.logs.items() if found == arm for name in log]
-        return list(dict.fromkeys(match[1] for match in map(REWARD.fullmatch, logged) if match))
-
-
-CURVE_COLUMNS = ["label_objects", "box_score", "box_coco", "region_uncertainty", "region_erred"]
+        names = self.logs.filter(arm=arm)["name"].unique(maintain_order=True)
+        return names.str.extract(REWARD).drop_nulls().to_list()
 
 
 def read_results(metrics: Sequence[str], training_logs: Sequence[str]) -> Results:
@@ -144,22 +154,27 @@ def read_results(metrics: Sequence[str], training_logs: Sequence[str]) -> Result
         UserError: a path does not tell arm, seed and set, a file is missing or not the artifact,
             or an arm was not measured on all sets.
     """
-    measured = {}
-    for path in metrics:
-        arm, seed, dataset = run_of(path)
-        table = METRICS.read(path, ["name", "value"]).to_pydict()
-        measured[arm, seed, dataset] = dict(zip(table["name"], table["value"], strict=True))
-    arms = list(dict.fromkeys(arm for arm, _, _ in measured))
-    arms.sort(key=lambda arm: arm != BASE)  # stable: only `base` moves
-    sets = list(dict.fromkeys(dataset for _, _, dataset in measured))
-    for arm, seed in {(arm, seed): None for arm, seed, _ in measured}:
-        for dataset in sets:
-            if (arm, seed, dataset) not in measured:
-                raise UserError(
-                    f"--metrics: arm {arm!r}, seed {seed} has no metrics of {dataset!r};"
-                    " run `dipr1 evaluate` for it or leave the set out"
-                )
-    return Results(arms, sets, measured, dict(_read_log(path) for path in training_logs))
+    figures = _read_all(METRICS, metrics, FIGURES, run_of)
+    runs = figures.select("arm", "seed").unique(maintain_order=True)
+    sets = figures.select("set").unique(maintain_order=True)
+    for arm, seed, name in runs.join(sets, how="cross").join(figures, [*RUN, "set"], "anti").rows():
+        raise UserError(
+            f"--metrics: arm {arm!r}, seed {seed} has no metrics of {name!r};"
+            " run `dipr1 evaluate` for it or leave the set out"
+        )
+    return Results(figures, _read_all(TRAINING_LOG, training_logs, LOGS, _run_of_log))
+
+
+def _read_all(artifact: Artifact, paths: Sequence[str], columns: dict, run_of) -> pl.DataFrame:
+    """The files below each other, each row with its run."""
+    tables = [pl.DataFrame(schema=columns)]
+    for path in paths:
+        run = [
+            pl.lit(value).alias(name) for name, value in zip(columns, run_of(path), strict=False)
+        ]
+        table = pl.from_arrow(artifact.read(path))
+        tables.append(table.with_columns(run).select(*columns).cast(columns))
+    return pl.concat(tables)
 
 
 def with_intervals(
@@ -185,20 +200,13 @@ def with_intervals(
     )
 
 
-def _read_log(path: str) -> tuple[tuple[str, int], dict[str, tuple[np.ndarray, np.ndarray]]]:
-    found = LOG_PATH.search(Path(path).as_posix())
-    if found is None:
+def _run_of_log(path: str) -> tuple[str, int]:
+    match = LOG_PATH.search(Path(path).as_posix())
+    if match is None:
         raise UserError(
             f"--training-logs: expected .../ARM/seedN/training_log.parquet but got {path}"
         )
-    table = TRAINING_LOG.read(path)
-    steps, values = table["step"].to_numpy(), table["value"].to_numpy()
-    names = np.array(table["name"].to_pylist(), dtype=object)
-    log = {
-        name: (steps[names == name], values[names == name])
-        for name in dict.fromkeys(names.tolist())
-    }
-    return (found["arm"], int(found["seed"])), log
+    return match["arm"], int(match["seed"])
 
 
 def run_of(path: str) -> tuple[str, int, str]:
@@ -207,10 +215,10 @@ def run_of(path: str) -> tuple[str, int, str]:
     >>> run_of("results/metrics/dipr1/seed0/crowdscenes.validation.parquet")
     ('dipr1', 0, 'crowdscenes.validation')
     """
-    found = RUN_PATH.search(Path(path).as_posix())
-    if found is None:
+    match = RUN_PATH.search(Path(path).as_posix())
+    if match is None:
         raise UserError(f"{path}: expected a path .../ARM/seedN/DATASET.SPLIT.parquet")
-    return found["arm"], int(found["seed"]), found["set"]
+    return match["arm"], int(match["seed"]), match["set"]
 
 
 def set_of(path: str) -> str:
@@ -219,7 +227,7 @@ def set_of(path: str) -> str:
     >>> set_of("results/annotations/crowdscenes/validation.parquet")
     'crowdscenes.validation'
     """
-    found = SET_PATH.search(Path(path).as_posix())
-    if found is None:
+    match = SET_PATH.search(Path(path).as_posix())
+    if match is None:
         raise UserError(f"{path}: expected a path .../DATASET/SPLIT.parquet")
-    return f"{found['dataset']}.{found['split']}"
+    return f"{match['dataset']}.{match['split']}"

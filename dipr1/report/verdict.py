@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from dipr1.evaluation.comparison import Compared
-from dipr1.report.catalogue import METRICS, Metric, interval, number
+from dipr1.report.catalogue import METRICS, Metric
 from dipr1.report.curves import ticks
+from dipr1.report.notation import interval, number
 from dipr1.report.results import Results
 
 HEADLINE = "AP"
@@ -53,7 +54,7 @@ class Finding:
 def headline(results: Results) -> Headline:
     """Which arm is best on the first set, and against what."""
     dataset = results.sets[0]
-    best = next(iter(results.best(dataset, HEADLINE)), None)
+    best = next(iter(results.best(dataset, METRICS[HEADLINE])), None)
     others = [arm for arm in results.arms if arm != best]
     others.sort(key=lambda arm: -(results.mean(arm, dataset, HEADLINE).value or 0.0))
     base = results.base
@@ -132,8 +133,8 @@ def findings(results: Results, head: Headline) -> list[Finding]:
     wanted = [(head.dataset, HEADLINE, baseline) for baseline in baselines if baseline != arm]
     wanted.append((head.dataset, "f1_50", head.pair[0]))
     wanted += [(name, HEADLINE, head.pair[0]) for name in results.sets[1:]]
-    found = [_finding(results, arm, *which) for which in wanted]
-    return [finding for finding in found if finding is not None]
+    every = [_finding(results, arm, *which) for which in wanted]
+    return [finding for finding in every if finding is not None]
 
 
 def _finding(results: Results, arm: str, dataset: str, name: str, baseline: str) -> Finding | None:
@@ -215,8 +216,8 @@ class Chart:
 
 def charts(results: Results, rival: str | None) -> list[Chart]:
     """The headline's metric on each set where it is defined."""
-    found = [_chart(results, dataset, METRICS[HEADLINE], rival) for dataset in results.sets]
-    return [chart for chart in found if chart is not None]
+    every = [_chart(results, dataset, METRICS[HEADLINE], rival) for dataset in results.sets]
+    return [chart for chart in every if chart is not None]
 
 
 def _chart(results: Results, dataset: str, metric: Metric, rival: str | None) -> Chart | None:
@@ -233,7 +234,7 @@ def _chart(results: Results, dataset: str, metric: Metric, rival: str | None) ->
     def at(value: float) -> float:
         return round(100 * (value - marks[0]) / (marks[-1] - marks[0]), 2)
 
-    best = results.best(dataset, metric.name)
+    best = results.best(dataset, metric)
     rows = []
     for index, (arm, value) in enumerate(means.items()):
         span, effect = spans[arm], None

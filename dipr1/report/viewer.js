@@ -19,8 +19,8 @@
   const state = {
     list: [], // indices into images, filtered and sorted
     at: 0, // position in the list
-    arms: data.shown, // indices of the arms side by side
-    arm: data.shown[data.shown.length - 1], // chosen last: what "worst" refers to
+    arms: data.pair, // indices of the arms side by side
+    arm: data.pair[data.pair.length - 1], // chosen last: what "worst" refers to
     view: null, // zoomed part of the image {x, y, w, h}; null is the whole
   };
 
@@ -146,7 +146,7 @@
     watch(svg);
     const text = make("details", {}, make("summary", {}, "What it wrote"),
       make("pre", { tabindex: 0 }, answer.text));
-    const caption = make("figcaption", {}, make("span", { class: "dot fill" + (arm % 9) }),
+    const caption = make("figcaption", {}, make("span", { class: "dot fill" + (arm % data.numColours) }),
       make("b", {}, arms[arm]), " ", verdict(image, answer));
     return make("figure", { class: "panel" }, caption, svg, text);
   }

@@ -20,8 +20,8 @@ from dipr1.boxes import iou
 from dipr1.errors import UserError
 from dipr1.evaluation.answers import Judged, judge
 from dipr1.regions import look_targets
+from dipr1.report.crops import against_labels
 from dipr1.report.pictures import LARGEST_SIDE, data_uri, open_picture
-from dipr1.report.suspects import against_labels
 from dipr1.responses import parse_response
 
 MOST_IMAGES = 200  # of all sets together: 200 pictures of 60 kB are 16 MB as base64
@@ -140,7 +140,7 @@ class _Scenes:
             record = self._record(row) | {
                 "why": why,
                 "regions": _regions(regions.get(name, [])),
-                "suspects": [_suspect(found) for found in suspects.get(name, [])],
+                "suspects": [_suspect(row) for row in suspects.get(name, [])],
             }
             yield record, self._picture(row)
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from dipr1.artifacts.annotations import ANNOTATIONS
 from dipr1.artifacts.rejects import REJECTS
 from dipr1.artifacts.writing import whole
-from dipr1.report.cards import as_text, describe, page, sample_pictures
+from dipr1.report.cards import as_text, page, sample_pictures
+from dipr1.report.describing import describe
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -5,19 +5,28 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import pyarrow as pa
+
 from dipr1.artifacts.annotations import ANNOTATIONS
 from dipr1.artifacts.audit import AUDIT
 from dipr1.artifacts.rejects import REJECTS
+from dipr1.artifacts.samples import SAMPLES
+from dipr1.artifacts.variance import VARIANCE
 from dipr1.artifacts.writing import whole
+from dipr1.errors import UserError
 from dipr1.options import add_options, options
 from dipr1.progress import say
-from dipr1.report.cards import describe
-from dipr1.report.exports import write_exports
+from dipr1.report.crops import crops
+from dipr1.report.describing import describe
+from dipr1.report.exports import summary, write_exports
 from dipr1.report.figures import write_figures
 from dipr1.report.options import Report
-from dipr1.report.page import TITLE, _annotations, _viewer, nouns, render, summary
-from dipr1.report.results import read_results, set_of, with_intervals
-from dipr1.report.suspects import suspects
+from dipr1.report.page import TITLE, render
+from dipr1.report.results import Results, read_results, run_of, set_of, with_intervals
+from dipr1.report.verdict import headline
+from dipr1.report.viewer import EvaluationSet, Viewer, view
+
+ANSWER_COLUMNS = ["image_id", "text", "boxes", "look_boxes", "confidence"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -84,23 +93,21 @@ def run(args: argparse.Namespace) -> None:
     """
     chosen = options(args, Report)
     results = read_results(args.metrics, args.training_logs)
-    every = {set_of(path): ANNOTATIONS.read(path) for path in args.annotations}
-    annotations = _annotations(results, every)
+    annotations = {set_of(path): ANNOTATIONS.read(path) for path in args.annotations}
     rejects = {set_of(path): REJECTS.read(path) for path in args.rejects}
-    described = {name: describe(table, rejects.get(name)) for name, table in every.items()}
     audits = {set_of(path): AUDIT.read(path) for path in args.audit}
-    viewer = _viewer(results, args, annotations, audits, chosen.num_images)
-    suspicious = suspects(audits, chosen.num_suspects) if chosen.num_suspects else {}
+    for missing in (name for name in results.sets if name not in annotations):
+        raise UserError(f"--annotations: those of {missing!r} are missing; give its file too")
+    described = {name: describe(table, rejects.get(name)) for name, table in annotations.items()}
+    viewer = Viewer()
+    if chosen.num_images:
+        sets = _evaluation_sets(args, results, annotations, audits)
+        viewer = view(sets, headline(results).pair, chosen.num_images)
+    label_errors = crops(audits, chosen.num_suspects) if chosen.num_suspects else {}
     # last, since it takes longest: by now every file is known to be there
     results = with_intervals(results, args.images, args.trained_on, chosen.resamples)
     page = render(
-        results,
-        viewer,
-        suspicious,
-        described,
-        title=args.title,
-        trained_on=args.trained_on,
-        nouns=nouns(annotations.values()),
+        results, viewer, label_errors, described, title=args.title, trained_on=args.trained_on
     )
     output = Path(args.output)
     with whole(output) as part:
@@ -111,3 +118,26 @@ def run(args: argparse.Namespace) -> None:
     if results.compared:
         write_exports(results.compared, output.parent)
     say(f"{output}: {len(results.arms)} arms, {len(page.encode()) / 1e6:.1f} MB")
+
+
+def _evaluation_sets(
+    args: argparse.Namespace,
+    results: Results,
+    annotations: dict[str, pa.Table],
+    audits: dict[str, pa.Table],
+) -> list[EvaluationSet]:
+    """What the viewer shows of each set: the answers of the first seed of each arm."""
+    predictions = {run_of(path): path for path in args.predictions}
+    variance = {set_of(path): path for path in args.variance}
+    sets = []
+    for name in results.sets:
+        runs = {arm: (arm, results.seeds(arm)[0], name) for arm in results.arms}
+        for arm, seed, _ in (run for run in runs.values() if run not in predictions):
+            raise UserError(
+                f"--predictions: those of arm {arm!r}, seed {seed} on {name!r} are missing;"
+                " give their file too"
+            )
+        answers = {arm: SAMPLES.read(predictions[run], ANSWER_COLUMNS) for arm, run in runs.items()}
+        regions = VARIANCE.read(variance[name]) if name in variance else None
+        sets.append(EvaluationSet(name, annotations[name], answers, regions, audits.get(name)))
+    return sets

@@ -9,7 +9,8 @@ import pytest
 from dipr1.artifacts.annotations import ANNOTATIONS
 from dipr1.artifacts.rejects import REJECTS
 from dipr1.cli import main
-from dipr1.report.cards import describe, sample_pictures
+from dipr1.report.cards import sample_pictures
+from dipr1.report.describing import describe
 
 SETS = {
     "pennfudan": ("pennfudan/Annotation", "pennfudan/images"),

@@ -1,4 +1,4 @@
-"""The comparison as a paper prints it."""
+"""The figures as a paper prints them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ import pytest
 
 from dipr1.artifacts.comparison import COMPARISON
 from dipr1.evaluation.comparison import Compared
+from dipr1.report.catalogue import METRICS
 from dipr1.report.exports import csv_text, latex, markdown, write_exports
+from dipr1.report.results import read_results
+from tests.unit.report.reporting import SETS, metric_files
 
 SET = {"set": "town_hall.test", "in_domain": True, "num_images": 40}
 
@@ -107,3 +110,16 @@ def test_the_same_rows_give_the_same_files(tmp_path):
 @pytest.mark.parametrize("form", [markdown, latex])
 def test_nothing_to_print(form):
     assert form([]).strip() == ""
+
+
+def test_the_summary_has_a_row_per_metric_and_the_best_in_bold(experiment, page):
+    summary = (experiment / "page/summary.md").read_text(encoding="utf-8")
+    assert summary.count("| AP |") == len(SETS)
+    header, row = (
+        next(line for line in summary.splitlines() if line.startswith(start)).split("|")[1:-1]
+        for start in ("| metric |", "| F1 |")
+    )
+    results = read_results(metric_files(experiment), [])
+    best = results.best("crowdscenes.validation", METRICS["f1_50"])
+    bold = [arm.strip() for arm, cell in zip(header, row, strict=True) if "**" in cell]
+    assert bold == best

@@ -1,311 +1,240 @@
-"""The page in a real browser: it opens offline, its viewer works, light and dark, on a phone.
-
-Needs Chromium (`chromium`, `google-chrome`) and playwright's Python package, which drives the
-browser that is there and downloads none. Where one is missing the tests are skipped, unless
-DIPR1_REQUIRE_BROWSER=1 says that they must run.
-"""
+"""The page: it needs nothing but itself and says what was measured."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
-import os
-import shutil
-from pathlib import Path
+import re
+from html.parser import HTMLParser
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
+from dipr1.artifacts.annotations import ANNOTATIONS
 from dipr1.artifacts.samples import SAMPLES
+from dipr1.report.catalogue import METRICS
+from dipr1.report.results import read_results, with_intervals
+from dipr1.report.viewer import FALSE, HIT
 from tests.unit.experiment import files, make_experiment
-from tests.unit.report.test_report import KINDS, SETS, evaluate_all, report, write_audit
+from tests.unit.report.reporting import (
+    ARMS,
+    SETS,
+    evaluate_all,
+    image_files,
+    metric_files,
+    report,
+    set_files,
+)
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-NUM_IMAGES = 16
-HOSTILE = "</script><script>window.hacked = 1</script><img src=x onerror='window.hacked = 2'>"
+VOID = {"meta", "img", "input", "br", "link"}
 
 
-def absent(what: str) -> None:
-    message = f"{what} is missing; the page is not tested in a browser"
-    if os.environ.get("DIPR1_REQUIRE_BROWSER", "0") != "0":
-        pytest.fail(message)
-    pytest.skip(message)
+class Page(HTMLParser):
+    """Checks that tags are closed in order, and collects what the page loads and names."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.scripts: list[dict] = []
+        self.loads: list[str] = []
+        self.jumps: list[str] = []
+        self.ids: list[str] = []
+        self.images: list[dict] = []
+        self.words: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        found = dict(attrs)
+        links = [found[name] for name in ("src", "href", "data") if name in found]
+        self.loads += [link for link in links if not link.startswith("#")]
+        self.jumps += [link[1:] for link in links if link.startswith("#")]
+        self.ids += [found["id"]] if "id" in found else []
+        self.images += [found] if tag == "image" else []
+        self.scripts += [found] if tag == "script" else []
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] not in ("style", "script"):
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return re.sub(r"\s+", " ", " ".join(self.words))
 
 
 @pytest.fixture(scope="module")
-def browser():
-    executable = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if executable is None:
-        absent("Chromium")
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        absent("the Python package playwright")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=executable, args=FLAGS)
-        yield started
-        started.close()
+def shown(page) -> list[dict]:
+    """The images that the viewer shows."""
+    return json.loads(re.search(r'id="viewer-data">(.*?)</script>', page, re.DOTALL)[1])["images"]
 
 
-@pytest.fixture(scope="module")
-def built(browser, tmp_path_factory) -> Path:
-    """A page about drawn scenes; one response is hostile."""
-    folder = tmp_path_factory.mktemp("page")
-    make_experiment(folder, sets=SETS, arms=("base", "dipr1"), num_images=NUM_IMAGES)
-    predictions = next(name for name in files(folder, "predictions") if "base/seed0" in name)
-    table = SAMPLES.read(predictions)
-    texts = [HOSTILE, *table["text"].to_pylist()[1:]]
-    SAMPLES.write(table.set_column(2, "text", pa.array(texts)), predictions)
-    evaluate_all(folder)
-    write_audit(folder, KINDS)
-    flags = ("--trained-on", "crowdscenes.train", "--resamples", "100", "--num-images", "16")
-    assert report(folder, *flags) == 0
-    return folder / "page/index.html"
+def test_the_page_loads_nothing(page):
+    found = Page(page)
+    assert found.loads
+    assert all(load.startswith("data:image/webp;base64,") for load in found.loads)
+    assert "http://" not in page.replace("http://www.w3.org/2000/svg", "")
+    assert "https://" not in page
+    assert "@import" not in page
+    assert "url(" not in page
+    assert all("src" not in script for script in found.scripts)
+    assert len(page.encode()) < 20e6
 
 
-class Opened:
-    """The page in one window, with all that it complained about and asked for."""
-
-    def __init__(self, browser, built: Path, **context) -> None:
-        self.context = browser.new_context(**context)
-        self.page = self.context.new_page()
-        self.faults: list[str] = []
-        self.requests: list[str] = []
-        self.page.on("console", lambda message: self.faults.append(message.text))
-        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.goto(built.as_uri())
-
-    def to_viewer(self) -> None:
-        self.page.locator("#viewer").scroll_into_view_if_needed()
-        # the observer has told the viewer that the keys are its own
-        self.page.locator("#viewer[data-keys=on]").wait_for()
-
-    def shown(self) -> str:
-        return self.page.locator("#stages").get_attribute("data-image")
-
-    def where(self) -> str:
-        return self.page.locator("#viewer-where").inner_text()
-
-    def listed(self) -> list[str]:
-        labels = self.page.locator("#viewer-strip button").evaluate_all(
-            "buttons => buttons.map(button => button.ariaLabel)"
-        )
-        return [label.partition(":")[0].removeprefix("Image ") for label in labels]
-
-    def data(self) -> list[dict]:
-        return json.loads(self.page.locator("#viewer-data").text_content())["images"]
-
-    def evaluate(self, script: str):
-        return self.page.evaluate(script)
-
-
-@pytest.fixture
-def opened(browser, built):
-    window = Opened(browser, built, viewport={"width": 1200, "height": 900})
-    yield window
-    assert window.faults == []
-    window.context.close()
-
-
-def test_it_asks_for_nothing_but_itself(opened, built):
-    opened.to_viewer()
-    opened.page.keyboard.press("j")
-    outside = [url for url in opened.requests if not url.startswith("data:")]
-    assert outside == [built.as_uri()]
-
-
-def test_the_first_picture_is_painted(opened):
-    width = opened.evaluate(
-        """() => { const image = new Image();
-        image.src = document.querySelector('#stages image').getAttribute('href');
-        return image.decode().then(() => image.naturalWidth); }"""
+def test_the_policy_allows_this_script_and_nothing_else(page):
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', page)[1]
+    [script] = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert policy == (
+        "default-src 'none'; img-src data:; style-src 'unsafe-inline';"
+        f" script-src 'sha256-{digest}'"
     )
-    assert width == 192
 
 
-@pytest.mark.parametrize(("layer", "key"), [("hit", "r"), ("missed", "m"), ("ignore", "i")])
-def test_a_layer_is_switched_by_its_box_and_by_its_key(opened, layer, key):
-    opened.page.select_option("#viewer-order", "crowded")
-    marks = opened.page.locator(f"#stages g.{layer}")
-    for _ in range(NUM_IMAGES):
-        if marks.count():
-            break
-        opened.page.locator("#viewer-next").click()
-    assert marks.first.is_visible()
-    opened.page.locator(f"[data-layer={layer}]").click()
-    assert not marks.first.is_visible()
-    opened.to_viewer()
-    opened.page.keyboard.press(key)
-    assert marks.first.is_visible()
-    assert opened.page.locator(f"[data-layer={layer}]").is_checked()
+def test_ids_are_unique_and_every_jump_has_a_place(page):
+    found = Page(page)
+    assert len(found.ids) == len(set(found.ids))
+    assert set(found.jumps) <= set(found.ids)
 
 
-def test_keys_step_through_the_images(opened):
-    opened.to_viewer()
-    listed = opened.listed()
-    assert len(listed) == NUM_IMAGES
-    assert opened.shown() == listed[0]
-    for key, expected in [("j", 1), ("ArrowRight", 2), ("k", 1), ("ArrowLeft", 0), ("k", -1)]:
-        opened.page.keyboard.press(key)
-        assert opened.shown() == listed[expected]
-    opened.page.keyboard.press("Home")
-    assert (opened.shown(), opened.where()) == (listed[0], f"1 of {NUM_IMAGES}")
+def test_the_figures_on_the_page_are_those_of_the_artifacts(experiment, page):
+    text = Page(page).text
+    results = read_results(metric_files(experiment), [])
+    for arm in ARMS:
+        for name, metric in METRICS.items():
+            of_seeds = results.figures.filter(arm=arm, set="crowdscenes.validation", name=name)
+            values = of_seeds["value"].to_list()
+            assert len(values) == (1 if arm == "base" else 2)
+            if None in values:
+                continue
+            shown = format(np.mean(values), metric.form)
+            if len(values) > 1:
+                shown += f" ± {format(np.std(values, ddof=1), metric.form)}"
+            assert shown in text
 
 
-def test_above_the_viewer_the_keys_belong_to_the_page(opened):
-    before = opened.shown()
-    opened.page.keyboard.press("j")
-    assert opened.shown() == before
+def test_the_headline_is_computed(experiment, page):
+    results = read_results(metric_files(experiment), [])
+    means = {arm: results.mean(arm, "crowdscenes.validation", "AP").value for arm in ARMS}
+    best = max(means, key=means.get)
+    assert best != "base"
+    sentence = re.search(r'<p class="headline">(.*?)</p>', page, re.DOTALL)[1]
+    assert f"<b>{best}</b> is best on crowdscenes.validation" in sentence
+    assert f"{means[best] - means['base']:+.3f}" in sentence
 
 
-def test_filters_change_the_list(opened):
-    images = [image for image in opened.data() if image["set"] == SETS[0][0]]
-    for criterion in ("worst", "uncertain", "differ", "random"):
-        opened.page.select_option("#viewer-filter", criterion)
-        expected = {image["id"] for image in images if criterion in image["why"]}
-        assert set(opened.listed()) == expected
-        assert opened.where().endswith(f"of {len(expected)}")
-    opened.page.select_option("#viewer-filter", "suspect")
-    assert len(opened.listed()) == len(KINDS) - 1  # being uncertain is no suspicion
-    assert opened.page.locator("#stages g.suspect").first.is_visible()
-    opened.page.select_option("#viewer-filter", "")
-    opened.page.select_option("#viewer-set", "")
-    assert len(opened.listed()) == NUM_IMAGES * len(SETS)
+def test_every_interval_is_on_the_page(experiment, page):
+    text = Page(page).text
+    results = read_results(metric_files(experiment), files(experiment, "policies"))
+    results = with_intervals(results, image_files(experiment), "crowdscenes.train", 100)
+    assert results.baselines == ["base", "sft"]
+    for row in results.compared:
+        if row.baseline is None and row.low is not None and row.metric in METRICS:
+            form = METRICS[row.metric].form
+            assert f"{format(row.low, form)} to {format(row.high, form)}" in text
+    assert text.count("not trained on this data set") == 2  # a sentence and a chart
 
 
-def test_a_filter_that_nothing_passes_says_so(opened):
-    opened.page.select_option("#viewer-set", SETS[1][0])
-    opened.page.select_option("#viewer-filter", "unreadable")
-    opened.page.locator("[data-arm='0']").set_checked(False)
-    assert opened.listed() == []
-    assert opened.page.locator("#viewer-empty").is_visible()
-    opened.to_viewer()
-    for key in ("j", "+", "0", "o"):
-        opened.page.keyboard.press(key)
-    opened.page.select_option("#viewer-filter", "")
-    assert opened.page.locator("#stages svg").count() == 1
+def test_the_training_section_tells_the_arms_apart(page):
+    text = Page(page).text
+    assert "supervised fine-tuning on reference answers, 20 updates" in text
+    assert "with the reasoning + looking + accuracy rewards, 20 updates" in text
 
 
-def test_the_order_is_the_one_asked_for(opened):
-    by_id = {image["id"]: image for image in opened.data() if image["set"] == SETS[0][0]}
-    for order, key in [
-        ("worst", lambda image: image["answers"][1]["quality"]),
-        ("best", lambda image: -image["answers"][1]["quality"]),
-        ("uncertain", lambda image: -image["uncertainty"]),
-        ("crowded", lambda image: -len(image["people"])),
-    ]:
-        opened.page.select_option("#viewer-order", order)
-        values = [key(by_id[name]) for name in opened.listed()]
-        assert values == sorted(values)
+def test_the_viewer_has_the_asked_number_of_images_and_a_picture_for_each(page, shown):
+    pictures = re.findall(r'<script type="text/plain" id="picture-(\d+)">(.*?)</script>', page)
+    assert len(shown) == 6 * len(SETS)
+    assert [int(number) for number, _ in pictures] == list(range(len(shown)))
+    assert {image["set"] for image in shown} == {name for name, _ in SETS}
+    for image in shown:
+        assert len(image["answers"]) == len(ARMS)
+        assert image["why"]
 
 
-def test_arms_stand_side_by_side_or_alone(opened):
-    opened.to_viewer()
-    captions = opened.page.locator("#stages figcaption b")
-    assert captions.all_inner_texts() == ["base", "dipr1"]
-    opened.page.keyboard.press("2")
-    assert captions.all_inner_texts() == ["dipr1"]
-    opened.page.keyboard.press("Shift+Digit1")
-    assert captions.all_inner_texts() == ["base", "dipr1"]
-    opened.page.locator("[data-arm='1']").click()
-    opened.page.locator("[data-arm='0']").click()  # the last one stays
-    assert captions.all_inner_texts() == ["base"]
+def test_the_numbers_in_the_viewer_add_up(experiment, shown):
+    objects = {
+        (name, row["image_id"]): row["ignore"].count(False)
+        for name, path in set_files(experiment, "annotations").items()
+        if not name.endswith(".rejects")
+        for row in ANNOTATIONS.read(path).to_pylist()
+    }
+    for image in shown:
+        assert len(image["people"]) == objects[image["set"], image["id"]]
+        for answer in image["answers"]:
+            states = [box[4] for box in answer["boxes"]]
+            assert states.count(HIT) == answer["hits"]
+            assert states.count(FALSE) == answer["false"]
+            assert answer["hits"] + len(answer["missed"]) == len(image["people"])
 
 
-def test_all_panels_zoom_together(opened):
-    opened.to_viewer()
-    boxes = "[...document.querySelectorAll('#stages svg')].map(svg => svg.getAttribute('viewBox'))"
-    assert opened.evaluate(boxes) == ["0 0 192 144"] * 2
-    opened.page.keyboard.press("+")
-    assert opened.evaluate(boxes) == ["32 24 128 96"] * 2
-    opened.page.keyboard.press("0")
-    opened.page.locator("#stages svg").first.dblclick(position={"x": 30, "y": 30})
-    first, second = opened.evaluate(boxes)
-    assert first == second
-    assert [float(number) for number in first.split()][2:] == [96, 72]
-    opened.page.keyboard.press("j")
-    assert opened.evaluate(boxes) == ["0 0 192 144"] * 2
+def test_the_data_are_described(experiment, page):
+    text = Page(page).text
+    table = ANNOTATIONS.read(set_files(experiment, "annotations")["crowdscenes.train"])
+    ignored = [flag for flags in table["ignore"].to_pylist() for flag in flags]
+    assert "the trained ones learnt from 8 images of crowdscenes.train" in text
+    assert f"People {ignored.count(False)} " in text
+    assert (
+        f"Ignored boxes {ignored.count(True)} {100 * np.mean(ignored):.1f} % of all boxes" in text
+    )
+    assert "3 no area <0>" in text
 
 
-def test_a_box_says_what_it_is(opened):
-    opened.page.select_option("#viewer-order", "best")
-    opened.page.locator("[data-layer=look]").set_checked(False)
-    opened.page.locator("#stages g.hit").first.hover(force=True)
-    words = opened.page.locator("#viewer-info").inner_text()
-    assert words.startswith(("Right box: overlap", "False box: overlap"))
+def test_suspects_are_shown_with_crop_and_words(page):
+    text = Page(page).text
+    for words in (
+        "A label may be missing 0.90 The model finds it",
+        "A label may be wrong 0.80 Annotated, but the model finds it in none of its answers.",
+        "Borders may be off 0.70",
+    ):
+        assert words.replace("The model finds it", "The model finds a box here") in text
+    assert len(re.findall(r'aria-label="Crop of image', page)) == 3 * len(SETS)
+    assert page.count('"kind":"uncertain"') == 0
 
 
-def test_help_opens_and_closes(opened):
-    opened.page.keyboard.press("?")
-    assert opened.page.locator("#viewer-help").is_visible()
-    before = opened.shown()
-    opened.page.keyboard.press("j")
-    opened.page.keyboard.press("Escape")
-    assert not opened.page.locator("#viewer-help").is_visible()
-    assert opened.shown() == before
+def test_names_and_responses_are_escaped(tmp_path):
+    make_experiment(tmp_path, arms=("base",), num_images=2)
+    predictions = files(tmp_path, "predictions")[0]
+    table = SAMPLES.read(predictions)
+    texts = pa.array(["</script><script>alert(1)</script>"] * 2)
+    SAMPLES.write(table.set_column(2, "text", texts), predictions)
+    evaluate_all(tmp_path)
+    flags = ("--title", "<b>bold</b> & more", "--resamples", "100")
+    assert report(tmp_path, *flags, training_logs=[]) == 0
+    page = (tmp_path / "page/index.html").read_text(encoding="utf-8")
+    assert [script.get("type") for script in Page(page).scripts] == [
+        "text/plain",
+        "text/plain",
+        "application/json",
+        None,
+    ]
+    assert "alert(1)" in page
+    assert "&lt;b&gt;bold&lt;/b&gt; &amp; more" in page
 
 
-def test_a_suspect_opens_its_image(opened):
-    link = opened.page.locator("#suspects ~ .crops a").first
-    link.click()
-    assert "image " + opened.shown() == link.inner_text()
-    assert opened.page.locator("#stages g.suspect").first.is_visible()
-
-
-def test_a_hostile_response_is_text(opened):
-    opened.page.select_option("#viewer-order", "file")
-    [at] = [n for n, image in enumerate(opened.data()) if HOSTILE in image["answers"][0]["text"]]
-    opened.page.locator("#viewer-strip button").nth(at).click()
-    opened.page.locator("#stages summary").first.click()
-    assert opened.page.locator("#stages pre").first.inner_text() == HOSTILE
-    assert opened.evaluate("window.hacked") is None
-
-
-def brightness(window: Opened, what: str) -> float:
-    colour = window.evaluate(f"getComputedStyle(document.body).{what}")
-    return sum(int(part) for part in colour.removeprefix("rgb(").removesuffix(")").split(",")) / 3
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_scheme_is_the_readers(browser, built, scheme):
-    window = Opened(browser, built, color_scheme=scheme)
-    ink, paper = brightness(window, "color"), brightness(window, "backgroundColor")
-    assert (ink > paper + 150) if scheme == "dark" else (paper > ink + 150)
-    assert window.faults == []
-    window.context.close()
-
-
-def test_a_phone_need_not_scroll_sideways_and_decodes_what_it_shows(browser, built):
-    size = {"width": 360, "height": 740}
-    window = Opened(browser, built, viewport=size, has_touch=True, is_mobile=True)
-    for details in window.page.locator("details").all():
-        details.evaluate("details => { details.open = true; }")
-    assert window.evaluate("document.documentElement.scrollWidth") == 360
-    assert window.page.locator("#stages svg").count() == 1
-    window.to_viewer()
-    window.page.locator("#viewer-next").tap()
-    assert window.where() == f"2 of {NUM_IMAGES}"
-    decoded = window.page.locator("#viewer-strip img[src]")
-    decoded.first.wait_for()
-    assert decoded.count() < NUM_IMAGES
-    assert window.faults == []
-    window.context.close()
-
-
-def test_without_a_script_the_summary_and_the_tables_are_there(browser, built):
-    window = Opened(browser, built, java_script_enabled=False)
-    page = window.page
-    assert page.locator(".headline").is_visible()
-    assert page.locator("section:has(> #figures) .metrics").count() == len(SETS)
-    assert page.get_by_text("The viewer needs JavaScript").is_visible()
-    assert not page.locator("#viewer").is_visible()
-    window.context.close()
+def test_one_arm_alone_without_logs_variance_intervals_or_images(tmp_path):
+    make_experiment(tmp_path, arms=("base",), num_images=2)
+    evaluate_all(tmp_path)
+    flags = ("--num-images", "0")
+    assert report(tmp_path, *flags, training_logs=[], variance=[], images=[]) == 0
+    shown = Page((tmp_path / "page/index.html").read_text(encoding="utf-8"))
+    assert "there is no other arm to compare it with" in shown.text
+    assert "No intervals" in shown.text
+    assert shown.images == []
+    assert shown.scripts == []
+    assert "training" not in shown.ids
+    assert "viewer" not in shown.ids
+    assert sorted(path.name for path in (tmp_path / "page/figures").glob("*.svg")) == [
+        "comparison.svg"
+    ]

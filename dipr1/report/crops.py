@@ -1,4 +1,4 @@
-"""Likely label errors: crops of the first suspects of the label audit."""
+"""Likely label errors: crops around the first suspects of the label audit."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ KINDS = {
 
 
 @dataclass(frozen=True)
-class Suspect:
+class Crop:
     """One likely label error, ready to be shown.
 
     Attributes:
@@ -66,8 +66,8 @@ def against_labels(audit: pa.Table) -> pa.Table:
     return audit.filter(pc.is_in(audit["kind"], value_set=pa.array(list(KINDS))))
 
 
-def suspects(audits: dict[str, pa.Table], count: int) -> dict[str, list[Suspect]]:
-    """The first suspects of each set, the likeliest first; sets without any are left out.
+def crops(audits: dict[str, pa.Table], count: int) -> dict[str, list[Crop]]:
+    """Crops of the first suspects of each set, the likeliest first; sets without any are left out.
 
     Args:
         audits: the audit artifact by set.
@@ -76,22 +76,22 @@ def suspects(audits: dict[str, pa.Table], count: int) -> dict[str, list[Suspect]
     Raises:
         UserError: a picture cannot be opened.
     """
-    found = {
+    of_sets = {
         dataset: list(_of_set(dataset, table, -(-count // len(audits))))
         for dataset, table in audits.items()
     }
-    return {dataset: chosen for dataset, chosen in found.items() if chosen}
+    return {dataset: of_set for dataset, of_set in of_sets.items() if of_set}
 
 
-def _of_set(dataset: str, table: pa.Table, count: int) -> Iterator[Suspect]:
+def _of_set(dataset: str, table: pa.Table, count: int) -> Iterator[Crop]:
     for row in against_labels(table).sort_by("rank").slice(0, count).to_pylist():
         image = open_picture(row["image"])
         title, words = KINDS[row["kind"]]
         suggested = row["suggested_box"]
         around = [box for box in (row["box"], row["hull"], suggested) if box is not None]
-        view = crop(around, image.size)
+        view = window(around, image.size)
         left, top, right, bottom = view
-        yield Suspect(
+        yield Crop(
             dataset=dataset,
             image_id=row["image_id"],
             title=title,
@@ -115,12 +115,12 @@ def share(support: float) -> str:
     return f"{number} of its answers"
 
 
-def crop(boxes: list, size: tuple[int, int]) -> tuple[int, int, int, int]:
+def window(boxes: list, size: tuple[int, int]) -> tuple[int, int, int, int]:
     """What to cut out around boxes: with context on each side, within the image, in whole pixels.
 
     It is at least `ASPECT` times as wide as high where the image allows, so that crops look alike.
 
-    >>> crop([[40, 40, 60, 60]], (300, 200))
+    >>> window([[40, 40, 60, 60]], (300, 200))
     (20, 25, 80, 75)
     """
     boxes = np.array(boxes, np.float64)

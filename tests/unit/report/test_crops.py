@@ -1,0 +1,31 @@
+"""Crops of likely label errors."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from dipr1.artifacts.audit import AUDIT
+from dipr1.report.crops import crops, window
+
+
+@pytest.mark.parametrize("box", [[0, 0, 1, 1], [-50, -50, 300, 300], [190, 140, 191, 143]])
+def test_a_crop_holds_the_box_and_lies_in_the_image(box):
+    left, top, right, bottom = window([box], (192, 144))
+    inside = np.clip(box, 0, [192, 144, 192, 144])
+    assert 0 <= left <= inside[0]
+    assert 0 <= top <= inside[1]
+    assert inside[2] <= right <= 192
+    assert inside[3] <= bottom <= 144
+
+
+def test_suspects_are_shared_between_the_sets(tmp_path, blank):
+    row = {"rank": 0, "image_id": "0", "image": blank, "kind": "loose_label", "region": 0}
+    row |= {"box": [5, 5, 9, 9], "hull": [5, 5, 9, 9], "suggested_box": None}
+    row |= {"support": 0.5, "uncertainty": 1.0, "score": 0.5}
+    table = pa.Table.from_pylist([row | {"rank": rank} for rank in (2, 0, 1)], AUDIT.schema)
+    # being unsure says nothing against a label
+    unsure = pa.Table.from_pylist([row | {"kind": "uncertain"}], AUDIT.schema)
+    shown = crops({"a.s": table, "b.s": table, "c.s": unsure}, 6)
+    assert {name: len(of_set) for name, of_set in shown.items()} == {"a.s": 2, "b.s": 2}
