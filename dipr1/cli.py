@@ -38,7 +38,7 @@ VERBS = sorted(
     key=lambda verb: (ORDER.index(verb) if verb in ORDER else len(ORDER), verb),
 )
 
-WITHOUT_RULE = ("official",)
+WITHOUT_RULE = ("official", "provenance")
 """The verbs that are no step of the workflow."""
 
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from dipr1.errors import UserError
-from dipr1.provenance import file_digest, options_digest
 
 MARK = "fingerprint"  # the file in the folder that says what its parts were made from
 
@@ -27,8 +25,3 @@ def claim(folder: Path, fingerprint: str) -> None:
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
     mark.write_text(fingerprint)
-
-
-def fingerprint(options: Mapping, files: Iterable[str | Path]) -> str:
-    """Digest of what a result depends on: options, and the contents of files and folders."""
-    return options_digest({**options, "files": [file_digest(path) for path in files]})

@@ -23,5 +23,7 @@ rule download:
         "dipr1 download"
         " --format {params.format}"
         " {params.options}"
+        " --dataset {wildcards.dataset}"
+        " --split {wildcards.split}"
         " --output {output.split}"
         " > {log} 2>&1"

@@ -29,6 +29,8 @@ rule predict:
     shell:
         "dipr1 predict {input.prompts}"
         " {params.policy}"
+        " --arm {wildcards.arm}"
+        " --seed {wildcards.seed}"
         " {params.options}"
         " --threads {threads}"
         " --parts {params.parts}"

@@ -1,5 +1,6 @@
 """The artifacts: one module each, written whole or not at all, the same bytes each time.
 
+Each says itself what it is and what it was made from (:mod:`dipr1.artifacts.made`).
 Every file is Parquet that polars, pyarrow, DuckDB and ``datasets.load_dataset("parquet")`` open as
 it is. Boxes are xyxy float32; the frame is named per column in the comments.
 """
@@ -7,13 +8,15 @@ it is. Boxes are xyxy float32; the frame is named per column in the comments.
 from __future__ import annotations
 
 import importlib
+import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from dipr1.artifacts.made import KEY, Made
 from dipr1.artifacts.writing import whole
 from dipr1.errors import UserError
 
@@ -27,21 +30,32 @@ class Artifact:
     Attributes:
         name: what it is called, in messages and in the file.
         schema: its columns.
+        version: of the schema: one more where a column changes.
     """
 
     name: str
     schema: pa.Schema
+    version: int = 1
 
-    def write(self, table: pa.Table, path: str | os.PathLike) -> None:
+    def write(self, table: pa.Table, path: str | os.PathLike, made: Made | None = None) -> None:
         """Write `table`: cast to the schema, in fixed row groups, whole or not at all.
+
+        Args:
+            table: its columns, in any order.
+            path: the file.
+            made: what it is about and what it was made from.
 
         Raises:
             pyarrow.ArrowInvalid: the table does not fit the schema.
         """
         table = table.select(self.schema.names).cast(self.schema).combine_chunks()
+        made = replace(made or Made(), artifact=self.name, version=self.version)
+        record = json.dumps(
+            made.record(Path(path).parent), sort_keys=True, separators=(",", ":")
+        ).encode()
         with whole(path) as part:
             pq.write_table(
-                table,
+                table.replace_schema_metadata({KEY: record}),
                 part,
                 row_group_size=ROW_GROUP_ROWS,
                 compression="zstd",

@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from dipr1.artifacts.annotations import ANNOTATIONS
+from dipr1.artifacts.aligning import image_rows
+from dipr1.artifacts.annotations import ANNOTATIONS, objects_and_areas
 from dipr1.artifacts.columns import BOXES, ragged
 from dipr1.artifacts.samples import SAMPLES
 from dipr1.errors import UserError
@@ -88,7 +89,7 @@ def read_sampled_split(
     table = ANNOTATIONS.read(annotations, names)
     ids = table["image_id"].combine_chunks()
     boxes, offsets = ragged(table["boxes"])
-    ignored, _ = ragged(table["ignore"])
+    objects, areas = objects_and_areas(table)
     owner = np.repeat(np.arange(len(ids)), np.diff(offsets))
 
     def chosen(those: np.ndarray) -> BoxesByImage:
@@ -100,8 +101,8 @@ def read_sampled_split(
         ids=ids,
         paths=table["image"].combine_chunks(),
         sizes=np.stack([table["width"].to_numpy(), table["height"].to_numpy()], axis=1),
-        truth=chosen(~ignored),
-        ignore=chosen(ignored),
+        truth=chosen(objects),
+        ignore=chosen(areas),
         shards=shards,
         image=image,
         turn=turn,
@@ -120,14 +121,14 @@ def _index(paths: Sequence[str], ids: pa.Array, annotations: str) -> tuple[np.nd
     """The image and the turn of each row of the shards."""
     shards = [SAMPLES.read(path, ["image_id", "sample"]) for path in paths]
     rows = pa.concat_tables(shards)
-    image = pc.index_in(rows["image_id"], value_set=ids)
-    if image.null_count:
-        unknown = rows["image_id"].filter(pc.is_null(image)).unique()
+    image = image_rows(rows["image_id"], ids)
+    if image.min(initial=0) < 0:
+        unknown = rows["image_id"].filter(image < 0).unique()
         raise UserError(
             f"{annotations}: image {unknown[0].as_py()!r} has samples but no annotation "
             f"({len(unknown)} such images); give the annotations of the split that was sampled"
         )
-    image, sample = image.to_numpy(), rows["sample"].to_numpy()
+    sample = rows["sample"].to_numpy()
     order = np.lexsort((sample, image))
     begins_image = np.diff(image[order], prepend=-1) != 0
     repeated = order[~begins_image & (np.diff(sample[order], prepend=0) == 0)]

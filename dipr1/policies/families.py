@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
+from dipr1.artifacts.made import Input, content_digest
 from dipr1.errors import UserError
 from dipr1.frames import MAX_PIXELS, MERGE_SIZE, MIN_PIXELS, PATCH_SIZE, PolicyFrames
 from dipr1.provenance import CHECKPOINT
@@ -38,6 +39,11 @@ def policy_folder(folder_or_name: str) -> Path:
             " downloaded Hugging Face checkpoint"
         )
     return folder
+
+
+def policy_input(folder_or_name: str) -> Input:
+    """A policy as what an artifact is made from."""
+    return Input(folder_or_name, content_digest(policy_folder(folder_or_name)), "policy")
 
 
 def read_policy_frames(folder_or_name: str) -> PolicyFrames:

@@ -11,6 +11,7 @@ import pyarrow as pa
 from dipr1.artifacts.audit import AUDIT
 from dipr1.artifacts.audit_images import AUDIT_IMAGES
 from dipr1.artifacts.columns import box_column
+from dipr1.artifacts.made import made_by
 from dipr1.artifacts.sampled_boxes import SampledSplit, measure_split, read_sampled_split
 from dipr1.auditing import (
     KINDS,
@@ -46,18 +47,21 @@ def run(args: argparse.Namespace) -> None:
     Raises:
         UserError: as ``dipr1 variance``.
     """
-    variance = options(args, Variance)
+    variance, audit = options(args, Variance), options(args, Audit)
     match_iou, v0 = variance.match_iou, variance.v0
     split = read_sampled_split(args.samples, args.annotations, args.allow_missing)
+    made = made_by(
+        "audit", variance.model_dump() | audit.model_dump(), [*args.samples, args.annotations]
+    )
     measure_block = partial(measure_against_labels, match_iou=match_iou, v0=v0)
     regions, _ = measure_split(split, measure_block, "pieces measured")
     doubts = doubt(regions, split.sizes, match_iou=match_iou, v0=v0)
-    rows = likely_faults(doubts, options(args, Audit).rows)
-    AUDIT.write(_suspects(regions, doubts, rows, split), args.output)
+    rows = likely_faults(doubts, audit.rows)
+    AUDIT.write(_suspects(regions, doubts, rows, split), args.output, made)
     by_id = split.by_id()
     ranked = rank_images(regions, doubts, by_id[split.sampled()[by_id]])
     if args.images_output:
-        AUDIT_IMAGES.write(_images(ranked, split), args.images_output)
+        AUDIT_IMAGES.write(_images(ranked, split), args.images_output, made)
     say(f"{args.output}: {len(rows)} suspects in {len(ranked.image)} images")
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from dipr1.artifacts.annotations import ANNOTATIONS
+from dipr1.artifacts.made import Made, made_by
 from dipr1.artifacts.prompts import PROMPTS, prompt_rows
 from dipr1.artifacts.rejects import REJECTS
 from dipr1.datasets.converting import (
@@ -22,7 +24,7 @@ from dipr1.datasets.converting import (
 from dipr1.datasets.formats import READERS
 from dipr1.datasets.images import read_size_table
 from dipr1.errors import UserError
-from dipr1.policies.families import read_policy_frames
+from dipr1.policies.families import policy_input, read_policy_frames
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -70,6 +72,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--policy", default="tiny", help="`tiny` or a checkpoint folder; sets the prompts' frame"
     )
+    parser.add_argument("--dataset", help="name of the data set (default: what --source says)")
+    parser.add_argument("--split", help="name of the split (default: what --source says)")
     parser.add_argument("--strict", action="store_true", help="fail if anything is rejected")
     parser.add_argument("--json", action="store_true", help="print the counts as JSON")
 
@@ -90,8 +94,9 @@ def run(args: argparse.Namespace) -> None:
         _check_labels(rules, reading)
         sizes, faults = found_sizes(reading, table, has_files=source["images"] is not None)
         annotations, rejects, counts = annotation_rows(reading, sizes, faults, rules)
+    made = _made(args, source["format"])
     rejects_path = args.rejects or str(Path(args.output).with_suffix(".rejects.parquet"))
-    REJECTS.write(rejects, rejects_path)
+    REJECTS.write(rejects, rejects_path, made)
     print(_summary(counts, rejects, as_json=args.json), flush=True)
     if args.strict and rejects.num_rows:
         raise UserError(
@@ -100,9 +105,23 @@ def run(args: argparse.Namespace) -> None:
     if not annotations.num_rows:
         reason = f"; first reason: {rejects['reason'][0].as_py()}" if rejects.num_rows else ""
         raise UserError(f"no image is left of {counts['images'].read}{reason}")
-    ANNOTATIONS.write(annotations, args.output)
+    ANNOTATIONS.write(annotations, args.output, made)
     if frames is not None:
         labels = rules.labels or reading.categories
         if not labels:
             raise UserError("--labels: needed for --prompts, since the annotations name none")
-        PROMPTS.write(prompt_rows(annotations, labels, frames), args.prompts)
+        made = replace(made, inputs=(*made.inputs, policy_input(args.policy)))
+        PROMPTS.write(prompt_rows(annotations, labels, frames), args.prompts, made)
+
+
+def _made(args: argparse.Namespace, format_name: str) -> Made:
+    """What the artifacts say of themselves."""
+    names = ("box", "labels", "ignore_labels", "min_inside", "min_size")
+    return made_by(
+        "convert",
+        {"format": format_name} | {name: getattr(args, name) for name in names},
+        [args.source or args.annotations, args.sizes],
+        code={"format": format_name},
+        dataset=args.dataset,
+        split=args.split,
+    )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+from typing import Any
 
+from dipr1.artifacts.made import Input, Made, made_by, write_made
 from dipr1.artifacts.writing import whole
 from dipr1.datasets.fetching import ARCHIVES, _check_local, _fetch, _generate
 from dipr1.datasets.formats import READERS
@@ -38,6 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=ARCHIVES,
         help=f"folder where archives are kept, or put by hand (default {ARCHIVES})",
     )
+    parser.add_argument("--dataset", help="name of the data set, for all that is made of it")
+    parser.add_argument("--split", help="name of the split, likewise")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -57,4 +61,26 @@ def run(args: argparse.Namespace) -> None:
         part.mkdir(exist_ok=True)
         text = json.dumps(source, indent=2, ensure_ascii=False) + "\n"
         (part / "source.json").write_text(text, encoding="utf-8")
+        write_made(part, "download", _made(args, source))
     print(f"{args.output}: {source['num_images']} images")
+
+
+def _made(args: argparse.Namespace, source: dict[str, Any]) -> Made:
+    """What the folder says of itself."""
+    names = ("style", "num_images", "seed") if source.get("scenes") else ("source", "url", "sha256")
+    archives = source.get("source", {}).get("files", [])
+    if archives:
+        inputs = [Input(f"{args.archives}/{one['name']}", one["sha256"]) for one in archives]
+    elif source["inside"]:
+        inputs = []
+    else:
+        inputs = [Input(source["annotations"], source["sha256"])]
+    kind = "scenes" if source.get("scenes") else source["format"]
+    return made_by(
+        "download",
+        {"format": kind} | {name: getattr(args, name) for name in names},
+        inputs,
+        code={"format": kind},
+        dataset=args.dataset,
+        split=args.split,
+    )

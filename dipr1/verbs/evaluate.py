@@ -10,6 +10,7 @@ import pyarrow as pa
 from dipr1.artifacts.aligning import align
 from dipr1.artifacts.annotations import ANNOTATIONS
 from dipr1.artifacts.images import IMAGES
+from dipr1.artifacts.made import made_by, read_made
 from dipr1.artifacts.metrics import METRICS
 from dipr1.artifacts.prompts import PROMPTS
 from dipr1.artifacts.samples import SAMPLES
@@ -66,18 +67,28 @@ def run(args: argparse.Namespace) -> None:
     annotations = ANNOTATIONS.read(args.annotations)
     prompts = PROMPTS.read(args.prompts)
     predictions = SAMPLES.read(args.predictions, _columns_read(args.score))
+    samples = _samples(args)
+    about = read_made(args.predictions)
+    made = made_by(
+        "evaluate",
+        {"score": args.score},
+        [args.predictions, args.annotations, args.prompts, args.variance]
+        + (args.consistency_samples or []),
+        arm=about.arm,
+        seed=about.seed,
+    )
     images = per_image(
         annotations,
         align(annotations, prompts, args.annotations, args.prompts),
         align(annotations, predictions, args.annotations, args.predictions),
         VARIANCE.read(args.variance) if args.variance else None,
         score=args.score,
-        samples=_samples(args),
+        samples=samples,
     )
     values = measure(images)
     if args.images_output:
-        IMAGES.write(images, args.images_output)
-    METRICS.write(metrics_table(values, args.score), args.output)
+        IMAGES.write(images, args.images_output, made)
+    METRICS.write(metrics_table(values, args.score), args.output, made)
     if args.json:
         print(json.dumps({name: _or_none(value) for name, value in values.items()}, indent=2))
     else:

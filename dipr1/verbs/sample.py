@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import argparse
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from dipr1.artifacts.made import made_by
 from dipr1.artifacts.prompts import PROMPTS
 from dipr1.artifacts.samples import SAMPLES
 from dipr1.options import add_options, options
-from dipr1.policies.families import policy_folder
+from dipr1.policies.families import policy_input
 from dipr1.policies.load import load_policy
 from dipr1.policies.options import Policy, Sample
 from dipr1.policies.sampling import parse_shard, sample
 from dipr1.progress import say
-from dipr1.resuming import claim, fingerprint
+from dipr1.resuming import claim
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,19 +47,30 @@ def run(args: argparse.Namespace) -> None:
     Raises:
         UserError: the shard is not of the form K/N with K < N.
     """
-    write_samples(args, options(args, Sample), shard=parse_shard(args.shard), seed=args.seed)
+    sampling, shard = options(args, Sample), parse_shard(args.shard)
+    write_samples("sample", args, sampling, shard=shard, seed=args.seed, about={"seed": args.seed})
 
 
 def write_samples(
-    args: argparse.Namespace, sampling: Sample, *, shard: tuple[int, int], seed: int
+    verb: str,
+    args: argparse.Namespace,
+    sampling: Sample,
+    *,
+    shard: tuple[int, int],
+    seed: int,
+    about: Mapping[str, Any],
 ) -> None:
-    """Let the policy respond, and remove the finished batches once the artifact is written."""
+    """Let the policy respond, and remove the finished batches once the artifact is written.
+
+    `about` is the arm and seed that the artifact says it is of.
+    """
     policy = options(args, Policy)
     settings = sampling.model_dump() | policy.model_dump(exclude={"model"})
     settings |= {"shard": shard, "seed": seed}
     prompts = PROMPTS.read(args.prompts)
     folder = args.parts or args.output.with_suffix(".parts")
-    claim(folder, fingerprint(settings, [args.prompts, policy_folder(policy.model)]))
+    made = made_by(verb, settings, [args.prompts, policy_input(policy.model)], **about)
+    claim(folder, made.fingerprint())
     samples = sample(
         prompts,
         lambda: load_policy(policy.model, policy.dtype, args.threads),
@@ -65,7 +79,7 @@ def write_samples(
         seed=seed,
         folder=folder,
     )
-    SAMPLES.write(samples, args.output)
+    SAMPLES.write(samples, args.output, made)
     shutil.rmtree(folder)
     say(
         f"{args.output}: {len(samples)} responses to {len(set(samples['image_id'].to_pylist()))}"

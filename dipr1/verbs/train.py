@@ -9,16 +9,17 @@ import shutil
 import warnings
 from pathlib import Path
 
+from dipr1.artifacts.made import made_by, write_made
 from dipr1.artifacts.prompts import PROMPTS
 from dipr1.artifacts.training_log import TRAINING_LOG
 from dipr1.artifacts.variance import VARIANCE
 from dipr1.artifacts.writing import whole
 from dipr1.options import add_options, add_union_options, options, union_options
-from dipr1.policies.families import policy_folder, read_policy_frames
+from dipr1.policies.families import policy_input, read_policy_frames
 from dipr1.policies.load import load_policy
 from dipr1.policies.options import Policy
 from dipr1.progress import say
-from dipr1.resuming import claim, fingerprint
+from dipr1.resuming import claim
 from dipr1.training.options import TrainedArm
 from dipr1.training.running import freeze_vision, log_table, newest_checkpoint, tell_progress
 from dipr1.training.tower import share_repeated_images
@@ -61,9 +62,15 @@ def run(args: argparse.Namespace) -> None:
         seed=args.seed,
     )
     folder = args.checkpoints or args.output.with_suffix(".parts")
-    sources = [args.prompts, policy_folder(base.model), args.variance]
-    settings = arm.model_dump() | base.model_dump(exclude={"model"}) | {"seed": args.seed}
-    claim(folder, fingerprint(settings, [path for path in sources if path]))
+    made = made_by(
+        "train",
+        arm.model_dump() | base.model_dump(exclude={"model"}) | {"seed": args.seed},
+        [args.prompts, args.variance, policy_input(base.model)],
+        code={"method": arm.method},
+        arm=args.arm,
+        seed=args.seed,
+    )
+    claim(folder, made.fingerprint())
     policy = load_policy(base.model, base.dtype, args.threads)
     if arm.freeze_vision:
         freeze_vision(policy.model)
@@ -78,7 +85,9 @@ def run(args: argparse.Namespace) -> None:
         trainer.model.config.use_cache = True
         trainer.model.save_pretrained(part)
         policy.processor.save_pretrained(part)
-        TRAINING_LOG.write(log_table(trainer.state.log_history), part / "training_log.parquet")
+        log = log_table(trainer.state.log_history)
+        TRAINING_LOG.write(log, part / "training_log.parquet", made)
+        write_made(part, "policy", made)
         shutil.copytree(folder / "tensorboard", part / "tensorboard", dirs_exist_ok=True)
     shutil.rmtree(folder)
     say(f"{args.arm}: {trainer.state.global_step} updates, saved in {args.output}")

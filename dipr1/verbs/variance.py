@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from dipr1.artifacts.columns import box_column
+from dipr1.artifacts.made import made_by
 from dipr1.artifacts.sampled_boxes import measure_split, read_sampled_split
 from dipr1.artifacts.variance import VARIANCE
 from dipr1.config import Variance
@@ -46,9 +47,10 @@ def run(args: argparse.Namespace) -> None:
     """
     chosen = options(args, Variance)
     split = read_sampled_split(args.samples, args.annotations, args.allow_missing)
+    made = made_by("variance", chosen.model_dump(), [*args.samples, args.annotations])
     measure_block = partial(measure, match_iou=chosen.match_iou, v0=chosen.v0)
     regions, num_malformed = measure_split(split, measure_block, "pieces measured")
-    VARIANCE.write(_table(regions, split.ids), args.output)
+    VARIANCE.write(_table(regions, split.ids), args.output, made)
     num_phantoms = np.count_nonzero(regions.gt_index < 0)
     say(
         f"{args.output}: {np.count_nonzero(split.sampled())} images, {len(split.image)} samples, "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dipr1.errors import UserError
-from dipr1.resuming import MARK, claim, fingerprint
+from dipr1.resuming import MARK, claim
 
 
 def test_work_under_another_mark_is_not_continued(tmp_path):
@@ -25,15 +25,3 @@ def test_files_of_others_are_never_removed(tmp_path):
     with pytest.raises(UserError, match="holds other files"):
         claim(tmp_path, "a")
     assert thesis.exists()
-
-
-def test_a_fingerprint_follows_options_and_contents(tmp_path):
-    file, folder = tmp_path / "prompts.parquet", tmp_path / "policy"
-    folder.mkdir()
-    file.write_text("x")
-    (folder / "config.json").write_text("{}")
-    first = fingerprint({"seed": 0}, [file, folder])
-    assert fingerprint({"seed": 0}, [file, folder]) == first
-    assert fingerprint({"seed": 1}, [file, folder]) != first
-    (folder / "config.json").write_text("[]")
-    assert fingerprint({"seed": 0}, [file, folder]) != first

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -14,6 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from dipr1.artifacts import artifact_named
+from dipr1.artifacts.made import read_made
+from dipr1.cli import main
 
 DATASET = "crowdscenes"
 SPLITS = ("train", "validation")
@@ -60,6 +63,34 @@ def schema_of(name: str) -> str:
 @pytest.mark.parametrize("name", STATISTICS + LOGS + SCORES)
 def test_every_artifact_is_there_and_fits_its_schema(undisturbed, name):
     assert pq.read_schema(undisturbed / name).equals(artifact_named(schema_of(name)).schema)
+
+
+@pytest.mark.parametrize("name", STATISTICS + LOGS + SCORES)
+def test_every_artifact_says_what_it_is_about(undisturbed, name):
+    made = read_made(undisturbed / name)
+    split = "validation" if "validation" in name else "train"
+    about = (made.artifact, made.dataset, made.split)
+    assert about == (schema_of(name), DATASET, split)
+    arm = next((part for part in name.split("/") if part in ARMS), None)
+    assert made.arm == arm
+    assert made.seed == (0 if arm or "/samples/" in name else None)
+
+
+def test_a_figure_is_traced_back_to_the_downloads(undisturbed, monkeypatch, capsys):
+    monkeypatch.chdir(undisturbed)
+    metrics = f"results/metrics/dipr1/seed0/{DATASET}.validation.parquet"
+    assert main(["provenance", metrics, "--json"]) == 0
+    steps = {step["path"]: step for step in json.loads(capsys.readouterr().out)}
+    inputs = [one for step in steps.values() for one in step["inputs"]]
+    assert {one["state"] for one in inputs} == {"as read"}
+    # every input is a step itself, but for the policy that is shipped
+    assert {one["path"] for one in inputs} - set(steps) == {"tiny"}
+    assert [path for path in steps if steps[path]["verb"] == "download"] == [
+        f"results/download/{DATASET}/{split}" for split in ("validation", "train")
+    ]
+    assert set(STATISTICS) - set(steps) == {name for name in STATISTICS if "rejects" in name}
+    policy = steps["results/policies/dipr1/seed0"]
+    assert (policy["options"]["method"], policy["split"]) == ("grpo", "train")
 
 
 def test_the_artifacts_hold_what_was_asked_for(undisturbed):

@@ -100,7 +100,7 @@ def test_local_files_are_named_and_converted(local, capsys):
     source = json.loads(Path("data/source.json").read_text())
     assert source["num_images"] == 2
     assert (source["annotations"], source["images"]) == ("coco.json", "pictures")
-    assert contents("data").keys() == {"source.json"}
+    assert contents("data").keys() == {"source.json", "dipr1.json"}
     assert main([*CONVERT, "data"]) == 0
     table = ANNOTATIONS.read("a.parquet")
     assert table["image"].to_pylist() == ["pictures/0.png", "pictures/1.png"]
@@ -252,6 +252,7 @@ def test_an_own_archive_is_fetched_unpacked_and_converted(own, capsys):
     assert main(own) == 0
     assert contents("data/train").keys() == {
         "source.json",
+        "dipr1.json",
         "my-set/train.json",
         "my-set/train/1.png",
     }
@@ -395,7 +396,7 @@ def test_a_set_that_is_unpacked_already_is_used_where_it_lies(capsys):
     Image.new("RGB", (20, 10)).save(folder / "val" / "img00001.jpg")
     (folder / "val_annotations.txt").write_text("img00001.jpg 1 2 2 5 5\n")
     assert main(shlex.split("download --source wider.val --output out")) == 0
-    assert contents("out").keys() == {"source.json"}
+    assert contents("out").keys() == {"source.json", "dipr1.json"}
     assert main(["convert", "--source", "out", "--output", "a.parquet"]) == 0
     image = ANNOTATIONS.read("a.parquet")["image"][0].as_py()
     assert image == "data/archives/wider.val/val_set/val/img00001.jpg"
