@@ -31,11 +31,7 @@ from typing import Any
 
 import numpy as np
 import shapely
-from peers import PEERS, Peer
-
-from dipr1.boxes import ioa
-from dipr1.rewards import AccuracyReward, accuracy_reward, looking_reward, reasoning_reward
-from tests.unit.hacks import (
+from hacks import (
     CROWDS,
     FORMS,
     FRAME_SIZE,
@@ -54,6 +50,10 @@ from tests.unit.hacks import (
     repeat,
     score,
 )
+from peers import PEERS, Peer
+
+from dipr1.boxes import ioa
+from dipr1.rewards import AccuracyReward, accuracy_reward, looking_reward, reasoning_reward
 
 BEST_TOTAL = sum(WEIGHTS.values())
 

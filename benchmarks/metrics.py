@@ -8,7 +8,7 @@ areas to ignore, and 60 detections, two near most people and the rest elsewhere,
 The baselines compute the same figures, which are compared first:
 
 - CrowdHuman's AP and MR as its program does, one pair of boxes after the other in Python
-  (`tests/unit/plain_evaluators.py`), but on one core;
+  (`plain_evaluators.py`), but on one core;
 - its JI likewise, every image matched anew at each of ten scores with maximum-weight matching of
   general graphs in pure Python (networkx has the code that the official program has);
 - COCO's AP and AR by pycocotools, the official program itself.
@@ -33,6 +33,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+import plain_evaluators
 
 from dipr1.evaluation.answers import answer_metrics, judge_at
 from dipr1.evaluation.coco_ap import coco_ranked
@@ -40,7 +41,6 @@ from dipr1.evaluation.jaccard import jaccard_counts, jaccard_index, jaccard_of
 from dipr1.evaluation.miss_rate import crowdhuman_ranked
 from dipr1.evaluation.ranked import coco_ap, crowdhuman_ap, log_average_miss_rate_of
 from dipr1.metrics import coco_metrics, official_figures
-from tests.unit import plain_evaluators
 
 WIDTH, HEIGHT = 1920, 1080
 PEOPLE, AREAS, DETECTIONS = 23, 2, 60

@@ -15,10 +15,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from hacks import FRAME_SIZE, Box, Crowd, Reply, tagged
 from scipy.optimize import linear_sum_assignment
 
 from dipr1.boxes import iou
-from tests.unit.hacks import FRAME_SIZE, Box, Crowd, Reply, tagged
 
 
 @dataclass(frozen=True)

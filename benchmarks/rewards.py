@@ -1,6 +1,6 @@
 """Time of the three rewards for one completion, parsing included, beside the peers' rewards.
 
-    python benchmarks/rewards.py
+    python benchmarks/rewards.py [--sizes 20 100 300]
 
 One thread, N predictions and N people who stand in a crowd, every completion a new text. The
 peers' rewards are those of benchmarks/peers.py: their rules, restated, so that what is compared is
@@ -13,6 +13,7 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import argparse
 import itertools
 import platform
 import time
@@ -20,13 +21,12 @@ from collections.abc import Callable
 
 import numpy as np
 import scipy
+from hacks import crowd, imperfect
 from peers import PEERS
 from scipy.optimize import linear_sum_assignment
 
 from dipr1.rewards import accuracy_reward, looking_reward, reasoning_reward
-from tests.unit.hacks import crowd, imperfect
 
-SIZES = (20, 100, 300)
 NUM_TEXTS, ROUNDS = 24, 15
 
 
@@ -66,8 +66,8 @@ def of_ours(texts: list[str], columns: list[dict], together: bool) -> Callable[[
     return work
 
 
-def measure(num_people: int) -> dict[str, float]:
-    """Milliseconds per completion by what is measured."""
+def milliseconds(num_people: int) -> dict[str, float]:
+    """CPU time per completion by what takes it."""
     crowds = [crowd("bench", seed, num_people, num_ignore=2) for seed in range(NUM_TEXTS)]
     replies = [imperfect(scene, seed=k, share=1.0) for k, scene in enumerate(crowds)]
     texts = [reply.text() for reply in replies]
@@ -85,17 +85,21 @@ def measure(num_people: int) -> dict[str, float]:
 
 
 def main() -> None:
+    """Print one row per reward, one column per size."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sizes", nargs="+", type=int, default=[20, 100, 300], help="of the crowd")
+    sizes = parser.parse_args().sizes
     versions = (
         f"Python {platform.python_version()}, numpy {np.__version__}, scipy {scipy.__version__}"
     )
     print(f"{os.cpu_count()} cores, one thread; {versions}; milliseconds of CPU per completion\n")
-    found = {size: measure(size) for size in SIZES}
-    print("| | " + " | ".join(f"N = {size}" for size in SIZES) + " |")
-    print("|---" * (len(SIZES) + 1) + "|")
-    for name in found[SIZES[0]]:
-        print(f"| {name} | " + " | ".join(f"{found[size][name]:.3g}" for size in SIZES) + " |")
+    times = [milliseconds(size) for size in sizes]
+    print("| | " + " | ".join(f"N = {size}" for size in sizes) + " |")
+    print("|---" * (len(sizes) + 1) + "|")
+    for name in times[0]:
+        print(f"| {name} | " + " | ".join(f"{column[name]:.3g}" for column in times) + " |")
     for name in ("three rewards", "three rewards, one call"):
-        ratios = [found[size][name] / found[size]["linear_sum_assignment"] for size in SIZES]
+        ratios = [column[name] / column["linear_sum_assignment"] for column in times]
         print(f"| {name} / assignment | " + " | ".join(f"{ratio:.2f}" for ratio in ratios) + " |")
 
 

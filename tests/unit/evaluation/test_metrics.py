@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
+from benchmarks import plain_evaluators
 from dipr1.boxes import ioa, iou
 from dipr1.evaluation.answers import answer_metrics, judge
 from dipr1.evaluation.coco_ap import coco_ranked
@@ -40,7 +41,6 @@ from dipr1.metrics import (
     jaccard_index,
     log_average_miss_rate,
 )
-from tests.unit import plain_evaluators
 
 NONE = np.empty((0, 4))
 NO_DETECTION = np.empty((0, 5))

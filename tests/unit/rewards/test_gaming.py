@@ -7,10 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dipr1.boxes import ioa
-from dipr1.regions import box_variance
-from dipr1.rewards import AccuracyReward, LookingReward, accuracy_reward, reasoning_reward
-from tests.unit.hacks import (
+from benchmarks.hacks import (
     CROWDS,
     FORMS,
     FRAME_SIZE,
@@ -30,6 +27,9 @@ from tests.unit.hacks import (
     repeat,
     score,
 )
+from dipr1.boxes import ioa
+from dipr1.regions import box_variance
+from dipr1.rewards import AccuracyReward, LookingReward, accuracy_reward, reasoning_reward
 
 CROWD = {one.name: one for one in CROWDS}
 WITH_PEOPLE = [one for one in CROWDS if len(one.people)]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from benchmarks import plain_evaluators
 from dipr1.evaluation.protocols import official_figures
 from dipr1.evaluation.protocols.citypersons_miss_rate import SUBSETS
-from tests.unit import plain_evaluators
 from tests.unit.evaluation.protocols.benchmark_files import (
     citypersons_files,
     write,

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks import plain_evaluators
 from dipr1.errors import UserError
 from dipr1.evaluation.protocols import official_figures
-from tests.unit import plain_evaluators
 from tests.unit.evaluation.protocols.benchmark_files import (
     detections_of,
     lines,

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks import plain_evaluators
 from dipr1.errors import UserError
 from dipr1.evaluation.protocols import official_figures
 from dipr1.evaluation.protocols.uavdt_ap import UAVDT_TEST
-from tests.unit import plain_evaluators
 from tests.unit.evaluation.protocols.benchmark_files import (
     detections_of,
     random_boxes,

@@ -1,4 +1,4 @@
-"""Ways to be paid without detecting: the catalogue that the tests and the benchmark share.
+"""Ways to be paid without detecting: the catalogue behind `gaming.py` and the tests.
 
 A `Crowd` is what an image's row of reward columns holds, a `Reply` is a response before it is
 written down, and a `Hack` turns an honest reply into one that tries to earn as much with less.
