@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import itertools
+from fractions import Fraction
+from random import Random
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 
 from dipr1.boxes import area, as_boxes, clip, ioa, iou, match, overlapping, union_area
 from tests.unit import reference
+from tests.unit.random_boxes import INTEGER_KINDS, TOLERANCE, cases, clustered_boxes, some_boxes
 
 INTEGER = st.integers(0, 12)
 ANY_BOX = st.tuples(INTEGER, INTEGER, INTEGER, INTEGER)
@@ -223,3 +226,109 @@ def test_the_order_of_the_boxes_does_not_change_the_value():
         for ious in [match(order, targets)[2]]
     }
     assert len(values) == 1
+
+
+# --- against slow exact references, on thousands of random cases -----------------------------
+
+
+def test_areas_and_overlaps():
+    for random in cases("overlaps", 3000):
+        a, b = some_boxes(random, 6), some_boxes(random, 6)
+        expected = [float(reference.box_area(p)) for p in a]
+        np.testing.assert_allclose(area(a), expected, rtol=0, atol=TOLERANCE)
+        for function, exact in ((iou, reference.box_iou), (ioa, reference.box_ioa)):
+            expected = np.reshape([float(exact(p, q)) for p in a for q in b], (len(a), len(b)))
+            np.testing.assert_allclose(function(a, b), expected, rtol=0, atol=TOLERANCE)
+
+
+def test_clipping():
+    for random in cases("clip", 1000):
+        boxes = some_boxes(random, 6)
+        width, height = random.randint(1, 12), random.uniform(1, 12)
+        expected = [reference.clipped(box, width, height) for box in boxes]
+        np.testing.assert_array_equal(clip(boxes, width, height), np.reshape(expected, (-1, 4)))
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.25, 0.5, 0.75, 1.0])
+def test_overlapping_pairs(threshold):
+    for random in cases("pairs", 500):
+        a, b = some_boxes(random, 6), some_boxes(random, 6)
+        rows, columns, ious = overlapping(a, b, threshold)
+        exact = {(i, j): reference.box_iou(p, q) for i, p in enumerate(a) for j, q in enumerate(b)}
+        expected = {pair for pair, value in exact.items() if value >= threshold and value > 0}
+        found = list(zip(rows.tolist(), columns.tolist(), strict=True))
+        assert len(found) == len(expected) and set(found) == expected
+        assert all(abs(v - exact[p]) < TOLERANCE for p, v in zip(found, ious, strict=True))
+
+
+def test_unions_equal_counted_cells():
+    for random in cases("unions", 2000):
+        boxes = some_boxes(random, 8, INTEGER_KINDS)
+        assert abs(union_area(boxes) - len(reference.cells(boxes))) < TOLERANCE
+
+
+def test_unions_of_decimals():
+    for random in cases("decimal unions", 300):
+        boxes = some_boxes(random, 6)
+        assert abs(union_area(boxes) - float(reference.union_area(boxes))) < 1e-9
+
+
+@pytest.mark.parametrize("num", [30, 100, 300, 1000, 3000])
+@pytest.mark.parametrize("largest", [3, 40, 400])
+def test_unions_of_many_boxes(num, largest):
+    rng = np.random.default_rng(num + largest)
+    corners = rng.integers(0, 400, (num, 2))
+    boxes = np.hstack([corners, corners + rng.integers(1, largest + 1, (num, 2))])
+    painted = np.zeros((800, 800), dtype=bool)
+    for x1, y1, x2, y2 in boxes:
+        painted[x1:x2, y1:y2] = True
+    assert union_area(boxes) == pytest.approx(painted.sum(), rel=1e-12)
+    # Scaled down they are decimals that binary numbers do not hold.
+    assert union_area(boxes / 7) == pytest.approx(painted.sum() / 49, rel=1e-11)
+
+
+def check_matching(found, a, b, threshold, num_pairs, total) -> None:
+    rows, columns, ious = found
+    assert len(rows) == num_pairs
+    assert rows.tolist() == sorted(set(rows.tolist()))
+    assert len(set(columns.tolist())) == num_pairs
+    exact = [reference.box_iou(a[i], b[j]) for i, j in zip(rows, columns, strict=True)]
+    assert all(value >= threshold and value > 0 for value in exact)
+    assert all(abs(value - v) < TOLERANCE for value, v in zip(exact, ious, strict=True))
+    # Exact: of equally many pairs none with a larger total may exist, however little larger.
+    assert sum(exact) == total
+
+
+def test_matching():
+    for random in cases("matching", 3000):
+        a, b = some_boxes(random, 6), some_boxes(random, 6)
+        if random.random() < 0.5:
+            b = [[side + random.choice((0, 0, 1)) for side in box] for box in a[:4]] + b[:2]
+        threshold = random.choice((0.0, 0.25, 0.5, 0.5, 0.5, 0.75, 1.0))
+        overlaps = [[reference.box_iou(p, q) for q in b] for p in a]
+        best = reference.best_matchings(overlaps, threshold)[0]
+        total = sum(overlaps[i][j] for i, j in best)
+        check_matching(match(a, b, threshold), a, b, threshold, len(best), total)
+
+
+@pytest.mark.parametrize("num_groups", [10, 40, 120])
+def test_matching_in_a_crowd_of_groups(num_groups):
+    # Groups that lie far apart, so that each can be matched alone, shuffled into one crowd.
+    random = Random(num_groups)
+    a, b, num_pairs, total = [], [], 0, Fraction(0)
+    for group in range(num_groups):
+        far = group * 100
+        boxes = clustered_boxes(random, random.randint(0, 5))
+        jittered = [[s + random.choice((0, 0, 1, -1)) for s in box] for box in boxes]
+        boxes, jittered = boxes[: random.randint(0, 5)], jittered[: random.randint(0, 5)]
+        boxes, jittered = ([[s + far for s in box] for box in side] for side in (boxes, jittered))
+        overlaps = [[reference.box_iou(p, q) for q in jittered] for p in boxes]
+        best = reference.best_matchings(overlaps)[0]
+        num_pairs += len(best)
+        total += sum(overlaps[i][j] for i, j in best)
+        a, b = a + boxes, b + jittered
+    random.shuffle(a)
+    random.shuffle(b)
+    found = match(a, b)
+    assert len(found[0]) == num_pairs > num_groups / 2
+    assert found[2].sum() == pytest.approx(float(total), abs=TOLERANCE)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from random import Random
 
 import numpy as np
 import pytest
@@ -10,6 +11,15 @@ from hypothesis import strategies as st
 from dipr1.boxes import area
 from dipr1.regions import Region, box_variance, look_targets
 from tests.unit import reference
+from tests.unit.random_boxes import (
+    TOLERANCE,
+    cases,
+    jittered,
+    level,
+    sixteenths,
+    some_boxes,
+    upright_boxes,
+)
 from tests.unit.sampled_splits import noisy_samples
 
 PERSON = [10.0, 20.0, 30.0, 60.0]
@@ -201,3 +211,64 @@ def test_look_targets_in_order():
     assert look_targets(hulls, uncertainty).tolist() == [1, 2, 3, 0, 5]
     assert look_targets(hulls, uncertainty, max_regions=3).tolist() == [1, 2, 3]
     assert look_targets(hulls, uncertainty, threshold=0.8).tolist() == [1]
+
+
+# --- against a slow exact reference, on a thousand random cases ------------------------------
+
+
+def an_image(random: Random) -> tuple[list, list, list, dict]:
+    """Samples, ground truth, ignore regions and options."""
+    kind = random.choice((upright_boxes, sixteenths))
+    amount = (0, 0, 0, 1, -1) if kind is upright_boxes else (0.0, 0.25, -0.375, 1.75, -1.125)
+    truth = kind(random, random.randint(0, 3))
+    seen = truth + kind(random, random.randint(0, 2))
+    samples = []
+    for _ in range(random.randint(1, 6)):
+        boxes = [jittered(random, box, amount) for box in seen if random.random() < 0.7]
+        boxes += some_boxes(random, 1, [kind])
+        random.shuffle(boxes)
+        samples.append(boxes)
+    options = {} if random.random() < 0.7 else {"match_iou": 0.25, "v0": 0.03}
+    return samples, truth, some_boxes(random, 2, [kind], 0), options
+
+
+def test_box_variance():
+    num_compared = num_phantoms = num_repeated = 0
+    for random in cases("variance", 1000):
+        samples, truth, ignore, options = an_image(random)
+        truth = [box for box in truth if reference.box_area(box)]
+        try:
+            expected = reference.regions(samples, truth, ignore, **options)
+        except reference.Ambiguous:
+            continue
+        found = box_variance(samples, truth, ignore, **options)
+        assert len(found) == len(expected)
+        for region, row in zip(found, expected, strict=True):
+            gt_index, box, hull, support, existence, variance, uncertainty = row
+            assert region.gt_index == gt_index
+            assert region.kind == ("phantom" if gt_index is None else "object")
+            assert region.num_samples == len(samples)
+            np.testing.assert_allclose(region.box, box, rtol=0, atol=TOLERANCE)
+            np.testing.assert_allclose(region.hull, hull, rtol=0, atol=TOLERANCE)
+            assert abs(region.support - support) < TOLERANCE
+            assert abs(region.existence_variance - existence) < TOLERANCE
+            assert (region.box_variance is None) == (variance is None)
+            if variance is not None:
+                assert region.box_variance == pytest.approx(variance, rel=1e-9, abs=TOLERANCE)
+                num_repeated += 1
+            assert abs(region.uncertainty - uncertainty) < TOLERANCE
+            num_phantoms += gt_index is None
+        num_compared += 1
+    assert num_compared > 700 and num_phantoms > 1000 and num_repeated > 1000
+
+
+def test_look_targets():
+    for random in cases("targets", 3000):
+        hulls = some_boxes(random, 8)
+        uncertainty = [level(random) for _ in hulls]
+        options = {
+            "threshold": random.choice((0.25, 0.5, 1.0)),
+            "max_regions": random.randint(1, 9),
+        }
+        expected = reference.targets(hulls, uncertainty, **options)
+        assert look_targets(hulls, uncertainty, **options).tolist() == expected

@@ -1,0 +1,299 @@
+"""The looking reward: by hand, against exact references, and by the prompt's own group."""
+
+from __future__ import annotations
+
+from random import Random
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dipr1.regions import box_variance
+from dipr1.rewards import LookingReward, looking_reward
+from tests.unit import reference
+from tests.unit.random_boxes import (
+    BOX,
+    INTEGER_KINDS,
+    LEVEL,
+    SIDE,
+    TOLERANCE,
+    cases,
+    jittered,
+    level,
+    some_boxes,
+)
+from tests.unit.rewards.exact import (
+    as_read,
+    batch,
+    box_cell,
+    check_by_hand,
+    golden,
+    option_cell,
+    response_of,
+    reward_and_metrics,
+)
+from tests.unit.rewards.responding import HONEST, respond
+
+
+def look(looks, hulls, uncertainty, size=(100, 100), **options):
+    columns = {"frame_width": [size[0]], "frame_height": [size[1]]} if size else {}
+    reward = LookingReward(**options)
+    text = respond(looks=looks)
+    return reward([text], region_boxes=[hulls], region_uncertainty=[uncertainty], **columns)[0]
+
+
+def test_looking_without_regions():
+    assert look([], [], []) == 1.0
+    assert look([[0, 0, 5, 5]], [], []) == 0.0
+    assert look([[5, 5, 5, 9], [9, 9, 1, 1]], [], []) == 1.0
+    assert look([], [[0, 0, 5, 5]], [0.4]) == 1.0
+    assert look([], [[0, 0, 5, 5]], [0.5]) == 0.0
+    assert look([[5, 5, 5, 9]], [[0, 0, 5, 5]], [0.5]) == 0.0
+
+
+def test_looking_by_hand():
+    # 25 of 50 looked at are wanted; recall (0.9 * 25 / 25 + 0.6 * 0) / 1.5.
+    value = look([[0, 0, 10, 5]], [[0, 0, 5, 5], [50, 50, 60, 60]], [0.9, 0.6])
+    assert value == pytest.approx(2 * 0.5 * 0.6 / 1.1, rel=1e-15)
+    # beta 2 favours recall: 5 * p * r / (4 * p + r).
+    value = look([[0, 0, 10, 5]], [[0, 0, 5, 5], [50, 50, 60, 60]], [0.9, 0.6], beta=2.0)
+    assert value == pytest.approx(5 * 0.5 * 0.6 / (4 * 0.5 + 0.6), rel=1e-15)
+
+
+def test_looking_counts_each_place_once():
+    hulls, u = [[0, 0, 10, 10], [5, 0, 15, 10]], [0.8, 0.8]
+    assert look([[0, 0, 15, 10]], hulls, u) == 1.0
+    assert look([[0, 0, 15, 10]] * 5, hulls, u) == 1.0
+    assert look([[0, 0, 10, 10], [10, 0, 20, 10]], hulls, u) == pytest.approx(2 * 0.75 / 1.75)
+
+
+def test_only_the_most_uncertain_regions_are_targets():
+    hulls = [[10 * k, 0, 10 * k + 5, 5] for k in range(20)]
+    u = [0.5 + k / 100 for k in range(20)]
+    assert look(hulls[4:], hulls, u, (300, 10)) == pytest.approx(1.0, abs=1e-15)
+    assert look(hulls, hulls, u, (300, 10)) < 1.0
+    assert look(hulls[19:], hulls, u, (300, 10), max_regions=1) == 1.0
+    assert look(hulls[10:], hulls, u, (300, 10), threshold=0.6) == pytest.approx(1.0, abs=1e-15)
+
+
+def test_looks_and_hulls_end_at_the_frame():
+    assert look([[-50, 0, 10, 150]], [[0, 0, 10, 100]], [0.9]) == 1.0
+    assert look([[0, 0, 10, 100]], [[-50, -50, 10, 150]], [0.9]) == 1.0
+    assert look([[-50, 0, 10, 100]], [[0, 0, 10, 100]], [0.9], None) == pytest.approx(2 / 7)
+
+
+def test_a_hull_without_area_is_no_target():
+    assert look([], [[5, 5, 5, 9]], [0.9]) == 1.0
+    assert look([], [[200, 5, 210, 9]], [0.9]) == 1.0
+
+
+@pytest.mark.parametrize("looks", ["", "nowhere", "[{]", "</look><look>[]"])
+def test_a_look_section_that_does_not_parse_scores_zero(looks):
+    text = f"<think>a</think><look>{looks}</look><answer>[]</answer>"
+    assert looking_reward([text], region_boxes=[[]], region_uncertainty=[[]]) == [0.0]
+
+
+def test_a_row_without_regions_is_skipped():
+    columns = {"region_boxes": [None, []], "region_uncertainty": [None, []]}
+    assert looking_reward([respond()] * 2, **columns) == [None, 1.0]
+
+
+@pytest.mark.parametrize("name", ["region_boxes", "region_uncertainty"])
+def test_looking_names_the_column_that_is_absent(name):
+    columns = {"region_boxes": [[]], "region_uncertainty": [[]]}
+    del columns[name]
+    with pytest.raises(ValueError, match=f"looking_reward needs the column '{name}'"):
+        looking_reward([HONEST], **columns)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.tuples(SIDE, SIDE, SIDE, SIDE) | BOX, max_size=5),
+    st.lists(st.tuples(BOX, LEVEL), max_size=5),
+    st.integers(1, 4),
+)
+def test_looking_equals_counted_cells(looks, regions, max_regions):
+    hulls, u = [box for box, _ in regions], [level for _, level in regions]
+    expected = reference.looking(looks, hulls, u, 22, 22, max_regions=max_regions)
+    found = look(looks, hulls, u, (22, 22), max_regions=max_regions)
+    assert found == pytest.approx(float(expected), abs=1e-12)
+
+
+# A person whom everybody finds, one whom half of the group finds, and nobody else.
+SURE, DOUBTFUL = [10, 10, 30, 60], [70, 20, 90, 70]
+GROUP = [respond([SURE, DOUBTFUL], [DOUBTFUL])] * 2 + [respond([SURE], [DOUBTFUL])] * 3
+GROUP_COLUMNS = {
+    "gt_boxes": [[SURE, DOUBTFUL]] * 5,
+    "frame_width": [100] * 5,
+    "frame_height": [100] * 5,
+}
+
+
+def test_a_group_tells_its_responses_where_to_look():
+    # Four others: found by 4 e = .36, by 1 or 2 e = .84 or 1; so only DOUBTFUL is a target.
+    rewards = LookingReward(source="group")(GROUP, image_id=["a"] * 5, **GROUP_COLUMNS)
+    assert rewards == [1.0] * 5
+
+
+def test_a_response_is_not_judged_by_itself():
+    # Alone in seeing a phantom: the others know of no such region, and it is wrong to look there.
+    phantom = [40, 10, 60, 60]
+    odd = respond([SURE, phantom], [phantom])
+    group = [odd, respond([SURE]), respond([SURE]), respond([SURE]), respond([SURE])]
+    columns = GROUP_COLUMNS | {"gt_boxes": [[SURE]] * 5}
+    first, *others = LookingReward(source="group")(group, image_id=["a"] * 5, **columns)
+    assert first == 0.0
+    # For the others it is a region of support 1 / 4, e = 21 / 25, and they do not look.
+    assert others == [0.0] * 4
+
+
+def test_groups_do_not_mix():
+    # The same question about two images: without ids what is annotated tells them apart.
+    together = LookingReward(source="group")(
+        GROUP + GROUP[:1], prompts=["where?"] * 6, gt_boxes=[[SURE, DOUBTFUL]] * 5 + [[SURE]]
+    )
+    assert together == [1.0] * 5 + [None]  # one response is no group
+    conversations = [[{"role": "user", "content": "where?"}]] * 5
+    assert LookingReward(source="group")(GROUP, prompts=conversations, **GROUP_COLUMNS) == [1.0] * 5
+
+
+def test_a_group_needs_to_know_what_it_is():
+    with pytest.raises(ValueError, match="needs the column 'prompts'"):
+        LookingReward(source="group")(GROUP, **GROUP_COLUMNS)
+    with pytest.raises(ValueError, match="needs the column 'gt_boxes'"):
+        LookingReward(source="group")(GROUP, image_id=["a"] * 5)
+    with pytest.raises(ValueError, match="source: expected"):
+        LookingReward(source="batch")
+
+
+def test_regions_of_the_group_are_those_of_box_variance():
+    rng = np.random.default_rng(0)
+    truth = rng.uniform(0, 60, (6, 2))
+    truth = np.concatenate([truth, truth + rng.uniform(10, 40, (6, 2))], axis=1)
+    answers = [
+        (truth + rng.normal(0, 2, truth.shape))[rng.random(6) < 0.6].round(2) for _ in range(6)
+    ]
+    texts = [respond(boxes.tolist(), truth[:2].tolist()) for boxes in answers]
+    found = LookingReward(source="group")(
+        texts, image_id=[7] * 6, gt_boxes=[truth] * 6, frame_width=[100] * 6, frame_height=[100] * 6
+    )
+    for i, text in enumerate(texts):
+        others = [np.clip(boxes, 0, 100) for j, boxes in enumerate(answers) if j != i]
+        regions = box_variance(others, truth)
+        expected = looking_reward(
+            [text],
+            region_boxes=[[region.hull for region in regions]],
+            region_uncertainty=[[region.uncertainty for region in regions]],
+            frame_width=[100],
+            frame_height=[100],
+        )
+        assert [found[i]] == expected
+
+
+OPTIONS = [
+    {},
+    {},
+    {"beta": 2.0},
+    {"threshold": 0.25, "max_regions": 2},
+    {"max_regions": 1, "beta": 0.5},
+]
+
+
+def scaled(boxes, scale: float) -> list[list[float]]:
+    return [[side * scale for side in box] for box in boxes]
+
+
+def a_look(random: Random) -> dict:
+    """A row: the text, its columns, and the looks and hulls in whole numbers."""
+    looks = as_read(some_boxes(random, 6, INTEGER_KINDS))
+    hulls = some_boxes(random, 6, INTEGER_KINDS, 0)
+    if random.random() < 0.5:
+        looks = [jittered(random, box, (0, 0, 1, -2)) for box in hulls[:3]] + looks[:2]
+    frame = random.choice((None, (12, 12), (9, 17), (40, 40)))
+    # Areas and their ratios are the same in any unit.
+    unit = random.choice((1, 1, 0.125, 3.7, 1e-3, 1e4))
+    return {
+        "text": response_of(scaled(looks, unit), []),
+        "looks": looks,
+        "hulls": hulls,
+        "frame": frame,
+        "columns": {
+            "region_boxes": scaled(hulls, unit),
+            "region_uncertainty": [random.choice((None, *[level(random)] * 9)) for _ in hulls],
+            "frame_width": None if frame is None else frame[0] * unit,
+            "frame_height": None if frame is None else frame[1] * unit,
+        },
+    }
+
+
+@pytest.mark.parametrize("number", range(len(OPTIONS)))
+def test_looking_equals_the_reference(number):
+    options = OPTIONS[number]
+    reward, rows, values = LookingReward(**options), [], []
+    beta = options.get("beta", 1.0)
+    choice = {name: value for name, value in options.items() if name != "beta"}
+    for random in cases(f"looking {number}", 600):
+        row = a_look(random)
+        recall, precision = reference.look_recall_precision(
+            row["looks"],
+            row["hulls"],
+            row["columns"]["region_uncertainty"],
+            row["frame"],
+            **choice,
+        )
+        columns = {name: [value] for name, value in row["columns"].items()}
+        value, metrics = reward_and_metrics(reward, row["text"], **columns)
+        assert abs(value - reference.f_beta(precision, recall, beta)) < TOLERANCE
+        assert abs(metrics["look/recall"] - recall) < TOLERANCE
+        assert abs(metrics["look/precision"] - precision) < TOLERANCE
+        rows.append(row)
+        values.append(value)
+    assert reward([row["text"] for row in rows], **batch(rows)) == values
+    assert sum(0 < value < 1 for value in values) > 100
+
+
+@pytest.mark.parametrize("num_looks", [40, 400, 2000])
+def test_looking_with_many_boxes(num_looks):
+    rng = np.random.default_rng(num_looks)
+    corners = rng.integers(-20, 380, (num_looks, 2))
+    looks = np.hstack([corners, corners + rng.integers(1, 60, (num_looks, 2))])
+    corners = rng.integers(-20, 380, (12, 2))
+    hulls = np.hstack([corners, corners + rng.integers(20, 120, (12, 2))])
+    uncertainty = rng.integers(8, 17, 12) / 16
+
+    def painted(boxes) -> np.ndarray:
+        grid = np.zeros((400, 400), dtype=bool)
+        for x1, y1, x2, y2 in np.clip(boxes, 0, 400):
+            grid[x1:x2, y1:y2] = True
+        return grid
+
+    looked = painted(looks)
+    masks = [painted([hull]) for hull in hulls]
+    shares = np.array([(looked & mask).sum() / mask.sum() for mask in masks])
+    recall = (uncertainty * shares).sum() / uncertainty.sum()
+    precision = (looked & painted(hulls)).sum() / looked.sum()
+    _, metrics = reward_and_metrics(
+        LookingReward(),
+        response_of(looks.tolist(), []),
+        region_boxes=[hulls.tolist()],
+        region_uncertainty=[uncertainty.tolist()],
+        frame_width=[400],
+        frame_height=[400],
+    )
+    assert metrics["look/recall"] == pytest.approx(recall, rel=1e-9)
+    assert metrics["look/precision"] == pytest.approx(precision, rel=1e-9)
+
+
+@pytest.mark.parametrize("row", golden("Looking"), ids=lambda row: row["case"])
+def test_looking_equals_the_table(row):
+    hulls, _, uncertainty = box_cell(row["regions"])
+    value, metrics = reward_and_metrics(
+        LookingReward(**option_cell(row["options"])),
+        response_of(box_cell(row["look"])[0], []),
+        region_boxes=[hulls],
+        region_uncertainty=[uncertainty],
+        frame_width=[100],
+        frame_height=[100],
+    )
+    check_by_hand(row, value, metrics, "look")
