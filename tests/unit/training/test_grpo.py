@@ -1,0 +1,37 @@
+"""GRPO: an arm's rewards, and what it cannot be trained with."""
+
+from __future__ import annotations
+
+import pytest
+
+from dipr1.errors import UserError
+from dipr1.training.grpo import lessons, reward_functions, trainer
+from dipr1.training.options import GrpoArm
+from tests.unit.two_images import prompts
+
+
+def test_rewards_of_an_arm():
+    arm = GrpoArm(method="grpo", rewards={"accuracy": 2.0, "reasoning": 1.0}, uncertainty_weight=0)
+    functions, weights = reward_functions(arm)
+    assert [function.__name__ for function in functions] == ["reasoning_reward", "accuracy_reward"]
+    assert weights == [1.0, 2.0]
+    assert functions[1].lam == 0
+
+
+def test_sizes_must_divide(tmp_path):
+    pytest.importorskip("trl")
+    sizes = {"prompts_per_update": 3, "group_size": 2, "micro_batch_size": 4}
+    arm = GrpoArm(method="grpo", rewards={"accuracy": 1}, **sizes)
+    with pytest.raises(UserError, match="6 responses per update"):
+        trainer(arm, None, None, 0, tmp_path)
+
+
+@pytest.mark.parametrize(("source", "refused"), [("precomputed", True), ("group", False)])
+def test_a_reward_without_its_columns_is_refused(source, refused):
+    pytest.importorskip("datasets")
+    arm = GrpoArm(method="grpo", rewards={"looking": 1}, looking_source=source)
+    if refused:
+        with pytest.raises(UserError, match="looking_reward needs region_boxes and region_uncer"):
+            lessons(arm, prompts(), None, fixed=True, seed=0)
+    else:
+        assert len(lessons(arm, prompts(), None, fixed=True, seed=0)) == 2
