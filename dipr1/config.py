@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import Field, ValidationError, model_validator
 
 from dipr1.datasets.options import Dataset, Split
+from dipr1.datasets.page import filled
 from dipr1.errors import UserError
 from dipr1.evaluation.options import Evaluation
 from dipr1.options import Section, explain, flags, members
@@ -214,3 +215,5 @@ if __name__ == "__main__":
     schema_file = root / "workflow" / "schemas" / "config.schema.yaml"
     schema_file.write_text(schema_text(), encoding="utf-8")
     (root / "docs" / "configuration.md").write_text(options_page(), encoding="utf-8")
+    data_page = root / "docs" / "datasets.md"
+    data_page.write_text(filled(data_page.read_text(encoding="utf-8")), encoding="utf-8")

@@ -12,6 +12,7 @@ import difflib
 import json
 import shlex
 from collections.abc import Collection
+from types import NoneType, UnionType
 from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -104,7 +105,8 @@ _PLACEHOLDERS = {int: "N", float: "X", bool: "{true,false}", dict: "JSON"}
 def add_options(parser: Any, model: type[Section], names: Collection[str] | None = None) -> None:
     """Give `parser` one flag per field of a section, with its default and help.
 
-    Values are checked by :func:`options`; dictionaries are given as JSON.
+    Values are checked by :func:`options`; dictionaries are given as JSON, and a bool's flag alone
+    means true.
 
     Args:
         parser: an argument parser, or a group of one.
@@ -113,7 +115,7 @@ def add_options(parser: Any, model: type[Section], names: Collection[str] | None
     """
     for name in model.model_fields if names is None else names:
         field = model.model_fields[name]
-        kind = get_origin(field.annotation) or field.annotation
+        kind = _kind(field.annotation)
         choices = get_args(field.annotation) if kind is Literal else None
         flag = model.flag(name)
         parser.add_argument(
@@ -122,12 +124,20 @@ def add_options(parser: Any, model: type[Section], names: Collection[str] | None
             default=argparse.SUPPRESS,
             required=field.is_required(),
             choices=choices,
-            nargs="*" if kind is list else None,
+            nargs={list: "*", bool: "?"}.get(kind),
+            const="true" if kind is bool else None,
             metavar=None
             if choices
             else _PLACEHOLDERS.get(kind, flag[2:].replace("-", "_").upper()),
             help=_help(field).replace("%", "%%"),
         )
+
+
+def _kind(annotation: Any) -> Any:
+    """What a field holds, without its type's parameters: `list` for ``list[str] | None``."""
+    if get_origin(annotation) is UnionType:
+        annotation = next(kind for kind in get_args(annotation) if kind is not NoneType)
+    return get_origin(annotation) or annotation
 
 
 def _help(field: Any) -> str:
@@ -193,6 +203,8 @@ def options(args: argparse.Namespace, model: type[Section]) -> Any:
         return model.model_validate(given)
     except ValidationError as error:
         key, message = first_fault(error, model)
+        if not key and message.partition(": ")[0] in model.model_fields:
+            key, _, message = message.partition(": ")  # a validator of several options names one
         raise UserError(f"{model.flag(key)}: {message}" if key else message) from None
 
 

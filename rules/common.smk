@@ -11,6 +11,7 @@ if str(ROOT) not in sys.path:
 
 from dipr1.options import flags
 from dipr1.config import check, train_flags
+from dipr1.datasets.options import Conversion, Draw, Files, Look
 from dipr1.errors import UserError
 from dipr1.provenance import code_digest, policy_digest
 from dipr1.policies.options import Generation
@@ -91,12 +92,8 @@ def download_flags(wildcards):
     """The flags that say how a split is made or where it lies."""
     dataset, split = experiment.datasets[wildcards.dataset], split_options(wildcards)
     if dataset.format == "scenes":
-        return f"--style {dataset.style} --num-images {split.num_images} --seed {split.seed}"
-    if split.source:
-        return f"--source {split.source}"
-    words = ["--annotations", split.annotations, "--images", split.images]
-    words += ["--url", split.url] if split.url else []
-    return shlex.join(words + (["--sha256", split.sha256] if split.sha256 else []))
+        return f"{flags(dataset, Look)} {flags(split, Draw)}"
+    return flags(split, Files)
 
 
 def download_minutes(wildcards):
@@ -117,13 +114,7 @@ def annotation_format(wildcards):
 
 def convert_flags(wildcards):
     """The flags that say which boxes of a data set are kept, and how."""
-    dataset = experiment.datasets[wildcards.dataset]
-    words = ["--labels", *dataset.labels]
-    if dataset.ignore_labels:
-        words += ["--ignore-labels", *dataset.ignore_labels]
-    words += ["--box", dataset.box]
-    words += ["--min-inside", str(dataset.min_inside), "--min-size", str(dataset.min_size)]
-    return shlex.join(words + ["--strict"] * dataset.strict)
+    return flags(experiment.datasets[wildcards.dataset], Conversion)
 
 
 def base_policy():

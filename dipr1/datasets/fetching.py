@@ -1,78 +1,54 @@
-"""Get a data set's files in place: fetch them, check local ones, or generate scenes (verb
-``download``).
+"""Get a data set's files in place: check local ones, or fetch, verify and unpack its archives.
 
-The folder that is written holds `source.json`, which tells ``dipr1 convert`` what to read. What is
-fetched is kept as its makers packed it in the folder of archives, where an interrupted download
-goes on. Most licences ask to be accepted, so such a set's archives are put there by hand. Either
-way they are verified and unpacked.
+What is fetched is kept as its makers packed it in the folder of archives, where an interrupted
+download goes on. Most licences ask to be accepted, so such a set's archives are put there by hand.
+Either way they are verified and unpacked.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from dipr1.datasets import formats
 from dipr1.datasets.archives import unpack
-from dipr1.datasets.formats import READERS
+from dipr1.datasets.handover import note
+from dipr1.datasets.options import Files
 from dipr1.datasets.sources import SOURCES, Archive, Source
-from dipr1.datasets.transfer import digest_of, fetch, verify
-from dipr1.demo.scenes import write_scenes
+from dipr1.datasets.transfer import fetch, verify
 from dipr1.errors import UserError
-from dipr1.progress import progress, say
+from dipr1.progress import say
 from dipr1.provenance import file_digest
 
-ARCHIVES = "data/archives"
 
+def local(format_name: str, annotations: str, images: str) -> dict[str, Any]:
+    """The note of a data set that lies on this machine.
 
-def _generate(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    if args.num_images < 1:
-        raise UserError(f"--num-images: expected at least 1 but got {args.num_images}")
-    if args.seed < 0:
-        raise UserError(f"--seed: expected 0 or more but got {args.seed}")
-    steps = progress(range(args.num_images), desc="drawing scenes")
-    write_scenes(
-        folder,
-        num_images=args.num_images,
-        seed=args.seed,
-        style=args.style,
-        on_progress=lambda _: next(steps, None),
-    )
-    next(steps, None)  # closes the bar
-    return {
-        "format": "coco",
-        "annotations": "annotations.json",
-        "images": "images",
-        "inside": True,
-        "sha256": file_digest(folder / "annotations.json"),
-        "num_images": args.num_images,
-        "scenes": {"style": args.style, "seed": args.seed},
-    }
-
-
-def _check_local(args: argparse.Namespace) -> dict[str, Any]:
-    """Paths stay as given: relative ones are relative to the working directory."""
+    Raises:
+        UserError: there is no such file or folder, or it cannot be read.
+    """
     for flag, path, exists in (
-        ("--annotations", args.annotations, os.path.exists),
-        ("--images", args.images, os.path.isdir),
+        ("--annotations", annotations, os.path.exists),
+        ("--images", images, os.path.isdir),
     ):
-        if path is None:
-            raise UserError(f"{flag}: needed for format {args.format}")
         if not exists(path):
             kind = "file or folder" if exists is os.path.exists else "folder"
             raise UserError(
                 f"{flag}: {path}: no such {kind};"
                 " get the data set from its makers and name where it lies"
             )
-    return _read(args.format, args.annotations, args.images)
+    return _checked(format_name, annotations, images)
 
 
-def _read(format_name: str, annotations: str, images: str) -> dict[str, Any]:
-    """What `source.json` says of a data set that lies there and can be read."""
-    paths = [image.image for image in READERS[format_name].read(annotations, images).images]
+def _checked(
+    format_name: str, annotations: str, images: str, below: Path | None = None
+) -> dict[str, Any]:
+    """The note of a data set whose annotations can be read and whose images are there."""
+    records = formats.read(format_name, annotations, images).images
+    paths = [record.image for record in records]
     missing = [path for path in paths if not os.path.isfile(path)]
     if paths and len(missing) == len(paths):
         raise UserError(
@@ -81,48 +57,40 @@ def _read(format_name: str, annotations: str, images: str) -> dict[str, Any]:
         )
     if missing:
         print(f"{len(missing)} of {len(paths)} image files are missing and will be rejected")
-    return {
-        "format": format_name,
-        "annotations": annotations,
-        "images": images,
-        "inside": False,
-        "sha256": file_digest(annotations),
-        "num_images": len(paths),
-    }
+    return note(format_name, annotations, images, len(paths), below=below)
 
 
-# --- data sets that are fetched ---------------------------------------------------------------
+def fetched(format_name: str, files: Files, store: Path, folder: Path) -> dict[str, Any]:
+    """The note of a data set that is taken where the user put it unpacked, else unpacked.
 
+    Args:
+        format_name: of the data set.
+        files: its known `source`, or the user's own `url`.
+        store: folder of the archives.
+        folder: where they are unpacked.
 
-def _fetch(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """Take the set where the user put it unpacked, else get its archives and unpack them."""
-    name, source = (args.source, _known(args)) if args.source else ("--url", _own(args))
-    store = Path(args.archives)
+    Raises:
+        UserError: an archive cannot be fetched, or has to be put into the store by hand.
+    """
+    source = SOURCES[files.source] if files.source else _own(format_name, files)
+    name = files.source or files.url
     say(f"{source.title}: licence: {source.licence}")
     placed = store / name
-    if args.source and placed.is_dir():
-        annotations, images = (
-            _located(placed, path) for path in (source.annotations, source.images)
-        )
-        return _read(source.format, str(annotations), str(images))
+    if files.source and placed.is_dir():
+        return _checked(source.format, *_located(placed, source))
     archives = _collected(name, source, store)
     for path in archives.values():
         _add(path, folder, source)
-    annotations, images = (_located(folder, path) for path in (source.annotations, source.images))
-    found = _read(source.format, str(annotations), str(images))
-    return found | {
-        "annotations": annotations.relative_to(folder).as_posix(),
-        "images": images.relative_to(folder).as_posix(),
-        "inside": True,
+    return _checked(source.format, *_located(folder, source), below=folder) | {
         "source": {
-            "name": name if args.source else args.url,
+            "name": name,
             "page": source.page,
             "licence": source.licence,
             "files": [
                 {
                     "name": archive.name,
                     "size": path.stat().st_size,
-                    "sha256": archive.sha256 or digest_of(path),
+                    "sha256": archive.sha256 or file_digest(path),
                 }
                 for archive, path in archives.items()
             ],
@@ -130,31 +98,15 @@ def _fetch(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
     }
 
 
-def _known(args: argparse.Namespace) -> Source:
-    if args.url:
-        raise UserError("--url: give it or --source, not both")
-    if args.source not in SOURCES:
-        raise UserError(f"--source: no {args.source!r}; there are {', '.join(SOURCES)}")
-    source = SOURCES[args.source]
-    if args.format not in (None, source.format):
-        raise UserError(
-            f"--format: {args.source} is of format {source.format} but got {args.format}"
-        )
-    return source
-
-
-def _own(args: argparse.Namespace) -> Source:
+def _own(format_name: str, files: Files) -> Source:
     """The user's own archive as a source."""
-    for flag in ("format", "annotations", "images"):
-        if getattr(args, flag) in (None, "scenes"):
-            raise UserError(f"--{flag}: needed with --url, to know what lies where in the archive")
-    address = urlsplit(args.url)
+    address = urlsplit(files.url)
     name = PurePosixPath(unquote(address.path)).name
-    if address.scheme not in ("http", "https") or name in ("", ".."):
-        raise UserError(f"--url: expected http(s)://host/.../file but got {args.url}")
-    archive = Archive(name, args.url, sha256=args.sha256)
+    if name in ("", ".."):
+        raise UserError(f"--url: expected http(s)://host/.../file but got {files.url}")
+    archive = Archive(name, files.url, sha256=files.sha256)
     return Source(
-        name, args.format, args.annotations, args.images, (archive,), args.url, "not known"
+        name, format_name, files.annotations, files.images, (archive,), files.url, "not known"
     )
 
 
@@ -217,10 +169,13 @@ def _add(path: Path, folder: Path, source: Source) -> None:
         )
 
 
-def _located(folder: Path, path: str) -> Path:
-    """`path` in the folder or one folder below, as the makers' archives differ in that."""
-    places = [folder / path, *sorted(folder.glob(f"*/{path}"))]
-    found = next((place for place in places if place.exists()), None)
-    if found is None:
-        raise UserError(f"{folder}: no {path} in it; unpack the whole data set there")
-    return found
+def _located(folder: Path, source: Source) -> list[str]:
+    """Annotations and images in the folder or one folder below, as archives differ in that."""
+    places = []
+    for path in (source.annotations, source.images):
+        candidates = [folder / path, *sorted(folder.glob(f"*/{path}"))]
+        place = next((place for place in candidates if place.exists()), None)
+        if place is None:
+            raise UserError(f"{folder}: no {path} in it; unpack the whole data set there")
+        places.append(str(place))
+    return places

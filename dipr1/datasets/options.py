@@ -1,66 +1,88 @@
-"""Options of data sets: where they lie, which labels are asked for, which boxes are kept."""
+"""Options of data sets: where they come from, which labels are asked for, which boxes are kept."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from dipr1.datasets import formats
 from dipr1.datasets.sources import SOURCES
 from dipr1.options import Section
 
+SCENES = "scenes"
 
-class Split(Section):
-    """One split of a data set."""
+
+class Look(Section):
+    """What the scenes of a data set look like (format `scenes`)."""
+
+    style: Literal["street", "night"] = Field("street", description="Look of the built-in scenes.")
+
+
+class Draw(Section):
+    """Which scenes are drawn for a split (format `scenes`)."""
 
     num_images: int = Field(300, ge=1, description="Images to generate (format `scenes`).")
     seed: int = Field(0, ge=0, description="Seed of the generator (format `scenes`).")
-    annotations: str | None = Field(None, description="Annotation file (formats read from disk).")
-    images: str | None = Field(None, description="Folder of the images (formats read from disk).")
+
+
+class Scenes(Look, Draw):
+    """Built-in scenes."""
+
+
+class Files(Section):
+    """Where the files of a split lie, or where they are fetched from."""
+
+    annotations: str | None = Field(
+        None, description="Annotation file or folder; with `url`, its path in the archive."
+    )
+    images: str | None = Field(
+        None, description="Folder of the images; with `url`, its path in the archive."
+    )
     source: str | None = Field(
         None,
-        description="A known data set to fetch, such as `coco.val2017` (`dipr1 download --help`"
-        " lists them); `annotations` and `images` are then not needed.",
+        description="A known data set to fetch, such as `coco.val2017` (docs/datasets.md lists"
+        " them); it knows where its annotations and images are.",
     )
     url: str | None = Field(
-        None,
-        pattern=r"^https?://",
-        description="An archive to fetch; `annotations` and `images` are then paths in it.",
+        None, pattern=r"^https?://", description="An archive of your own to fetch (zip or tar)."
     )
     sha256: str | None = Field(
         None, pattern=r"^[0-9a-fA-F]{64}$", description="Of the archive under `url`."
     )
 
+    @model_validator(mode="after")
+    def _one_origin(self) -> Files:
+        if self.source and self.source not in SOURCES:
+            raise ValueError(f"source: no {self.source!r}; there are {', '.join(SOURCES)}")
+        if self.source and self.url:
+            raise ValueError("url: give it or a source, not both")
+        for name in ("annotations", "images"):
+            if self.source and getattr(self, name):
+                raise ValueError(f"{name}: source {self.source} knows its own; leave one out")
+        if self.sha256 and not self.url:
+            raise ValueError("sha256: needs the url of an archive")
+        return self
 
-class Dataset(Section):
-    """A data set: where its annotations come from and which labels are asked for."""
 
-    format: Literal[
-        "scenes",
-        "caltech",
-        "citypersons",
-        "coco",
-        "crowdhuman",
-        "eurocity",
-        "kitti",
-        "mot",
-        "pennfudan",
-        "uavdt",
-        "visdrone",
-        "voc",
-        "wider",
-    ] = Field(
-        "scenes", description="`scenes` generates built-in crowds; others read annotation files."
-    )
-    style: Literal["street", "night"] = Field("street", description="Look of the built-in scenes.")
-    labels: list[str] = Field(
-        ["person"], min_length=1, description="Labels that the prompt asks for."
+class Split(Files, Draw):
+    """One split of a data set."""
+
+
+class Conversion(Section):
+    """Which boxes are kept, and which of them are ignore regions."""
+
+    labels: list[str] | None = Field(
+        None, min_length=1, description="Labels to keep and to ask for; without it, all."
     )
     ignore_labels: list[str] = Field(
         [], description="Labels whose boxes become ignore regions of the first of `labels`."
     )
-    box: Literal["full", "visible", "head"] = Field(
-        "full", description="Which of an object's boxes, where the format has several."
+    box: str = Field(
+        formats.FULL,
+        description="Which of an object's boxes, where the format has several: `full`, `visible`,"
+        " `head`.",
     )
     min_inside: float = Field(
         0.0,
@@ -72,26 +94,67 @@ class Dataset(Section):
         0.0, ge=0, description="Boxes whose longer side is under this many pixels are ignored."
     )
     strict: bool = Field(False, description="Stop where any record is rejected.")
-    splits: dict[str, Split] = Field(min_length=1, description="Splits by name.")
+
+    @field_validator("labels")
+    @classmethod
+    def _once(cls, labels: list[str] | None) -> list[str] | None:
+        return labels and list(dict.fromkeys(labels))
 
     @model_validator(mode="after")
-    def _files_are_given(self) -> Dataset:
-        for name, split in self.splits.items():
-            if split.source:
-                _check_source(name, split.source, self.format)
-            elif self.format != "scenes" and not (split.annotations and split.images):
+    def _labels_are_kept_or_ignored(self) -> Conversion:
+        if self.ignore_labels and not self.labels:
+            raise ValueError("ignore_labels: needs labels, whose first one they are ignored for")
+        for label in self.ignore_labels:
+            if label in self.labels:
                 raise ValueError(
-                    f"split {name!r} of format {self.format!r} needs `annotations` and `images`,"
-                    " or a `source`"
+                    f"ignore_labels: {label!r} is among the labels; take it out of one"
                 )
         return self
 
 
-def _check_source(split: str, source: str, format_name: str) -> None:
-    if source not in SOURCES:
-        raise ValueError(f"split {split!r}: no source {source!r}; there are {', '.join(SOURCES)}")
-    if SOURCES[source].format != format_name:
-        raise ValueError(
-            f"split {split!r}: source {source!r} is of format {SOURCES[source].format!r} but the"
-            f" data set's is {format_name!r}"
-        )
+class Kind(Section):
+    """How the annotations of a data set are written."""
+
+    format: Literal[SCENES, *formats.NAMES] = Field(
+        SCENES, description="`scenes` generates built-in crowds; others read annotation files."
+    )
+
+
+class Dataset(Conversion, Look, Kind):
+    """A data set: where its annotations come from and which labels are asked for."""
+
+    labels: list[str] = Field(
+        ["person"], min_length=1, description="Labels that the prompt asks for."
+    )
+    splits: dict[str, Split] = Field(min_length=1, description="Splits by name.")
+
+    @model_validator(mode="after")
+    def _options_fit(self) -> Dataset:
+        kinds = (formats.FULL,) if self.format == SCENES else formats.boxes(self.format)
+        if self.box not in kinds:
+            raise ValueError(f"box: {formats.no_such_box(self.format, self.box, kinds)}")
+        for name, split in self.splits.items():
+            fault = misfit(self.format, split, self.model_fields_set | split.model_fields_set)
+            if fault:
+                raise ValueError(f"split {name!r}: {fault}")
+        return self
+
+
+def misfit(format_name: str, files: Files, given: Collection[str]) -> str | None:
+    """`option: what is wrong`, where options do not go together; None where they do.
+
+    Args:
+        format_name: of the data set.
+        files: where its files are.
+        given: names of the options that were given; what was left to its default is not among them.
+    """
+    if files.source and SOURCES[files.source].format != format_name:
+        kind = SOURCES[files.source].format
+        return f"format: source {files.source} is of format {kind} but got {format_name}"
+    for name in (Files if format_name == SCENES else Scenes).model_fields:
+        if name in given:
+            return f"{name}: means nothing for format {format_name}; leave it out"
+    for name in () if format_name == SCENES or files.source else ("annotations", "images"):
+        if getattr(files, name) is None:
+            return f"{name}: needed for format {format_name}, or a source"
+    return None

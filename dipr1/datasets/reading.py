@@ -8,6 +8,8 @@ half a million tuples with their records would take gigabytes.
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import json
 import math
 import os
@@ -249,6 +251,19 @@ class Reading:
         )
 
 
+@contextlib.contextmanager
+def collector_off() -> Iterator[None]:
+    """Hundreds of thousands of records are made in the body and none of them is garbage: the
+    collector, which would look at all of them again and again, more than doubles the time."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
+
+
 def four_numbers(values: object, what: str = "bbox is not four numbers") -> list[float]:
     """Four numbers of a parsed file; `what` is the reason where they are not.
 
@@ -283,6 +298,17 @@ def xywh_to_xyxy(box: Sequence[float]) -> tuple[float, float, float, float]:
     """
     x, y, width, height = box
     return x, y, x + width, y + height
+
+
+def visible_share(full: Sequence[float], visible: Sequence[float]) -> float | None:
+    """area(visible) / area(full) of two xywh boxes, at most 1; None where it has no meaning.
+
+    >>> visible_share([0, 0, 10, 10], [1, 1, 5, 10])
+    0.5
+    """
+    if not (full[2] > 0 and full[3] > 0 and visible[2] >= 0 and visible[3] >= 0):
+        return None
+    return min(visible[2] * visible[3] / (full[2] * full[3]), 1.0)
 
 
 def read_lines(path: str) -> Iterator[tuple[int, str]]:

@@ -1,14 +1,13 @@
 """Download one file: resumed where it was cut, verified, and at its name only when it is whole.
 
-`requests` does the connections, their retries and the proxies of the environment. What it has not
-is resuming: a download that was cut leaves `NAME.part` and goes on there with `Range`, guarded
-by `If-Range` so that two versions of a file are never joined.
+`requests` does the connections, their retries and the proxies of the environment, but does not
+resume. A download that was cut leaves `NAME.part` and goes on there with `Range`, guarded by
+`If-Range` so that two versions of a file are never joined.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import math
 import os
 import re
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING
 from dipr1 import __version__
 from dipr1.errors import UserError
 from dipr1.progress import progress, say
+from dipr1.provenance import file_digest
 
 if TYPE_CHECKING:
     import requests
@@ -83,18 +83,12 @@ def verify(path: Path, size: int | None, sha256: str | None, name: str | None = 
     Raises:
         UserError: it has another size or another SHA-256; `name` stands for it in the message.
     """
-    found = path.stat().st_size
+    length = path.stat().st_size
     remedy = "it is incomplete or another version; delete it and get it again"
-    if size is not None and found != size:
-        raise UserError(f"{name or path}: expected {size} bytes but got {found}; {remedy}")
-    if sha256 is not None and (digest := digest_of(path)) != sha256.lower():
+    if size is not None and length != size:
+        raise UserError(f"{name or path}: expected {size} bytes but got {length}; {remedy}")
+    if sha256 is not None and (digest := file_digest(path)) != sha256.lower():
         raise UserError(f"{name or path}: expected SHA-256 {sha256} but got {digest}; {remedy}")
-
-
-def digest_of(path: Path) -> str:
-    """SHA-256 of a file in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextlib.contextmanager
@@ -210,10 +204,10 @@ def _append(answer: requests.Response, part: Path, start: int, total: int | None
 def _extent(answer: requests.Response) -> tuple[int, int | None]:
     """Where the answer's body begins in the file, and how long the file is, None where unsaid."""
     if answer.status_code == 206:
-        found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", answer.headers.get("Content-Range", ""))
-        if found is None:
+        match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", answer.headers.get("Content-Range", ""))
+        if match is None:
             return -1, None
-        return int(found[1]), None if found[2] == "*" else int(found[2])
+        return int(match[1]), None if match[2] == "*" else int(match[2])
     length = answer.headers.get("Content-Length", "")
     return 0, int(length) if length.isdigit() else None
 

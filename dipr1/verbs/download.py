@@ -3,84 +3,108 @@
 from __future__ import annotations
 
 import argparse
-import json
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
-from dipr1.artifacts.made import Input, Made, made_by, write_made
+from dipr1.artifacts.made import Input, made_by, write_made
 from dipr1.artifacts.writing import whole
-from dipr1.datasets.fetching import ARCHIVES, _check_local, _fetch, _generate
-from dipr1.datasets.formats import READERS
+from dipr1.datasets import formats
+from dipr1.datasets.fetching import fetched, local
+from dipr1.datasets.handover import note, write_note
+from dipr1.datasets.options import SCENES, Files, Scenes, misfit
 from dipr1.datasets.sources import SOURCES
-from dipr1.demo.scenes import STYLES
+from dipr1.errors import UserError
+from dipr1.options import Section, add_options, options
+from dipr1.progress import progress
+
+ARCHIVES = "data/archives"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Flags of ``dipr1 download``."""
     parser.add_argument(
         "--format",
-        choices=["scenes", *sorted(READERS)],
+        choices=[SCENES, *formats.NAMES],
         help="`scenes` generates; others check local files, or say what --url holds (default that"
         " of --source, else scenes)",
     )
     parser.add_argument("--output", required=True, help="folder to write")
-    parser.add_argument(
-        "--style", choices=list(STYLES), default="street", help="look of the scenes"
-    )
-    parser.add_argument("--num-images", type=int, default=300, help="scenes to generate")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the scenes")
-    parser.add_argument("--annotations", help="annotation file or folder; with --url, inside it")
-    parser.add_argument("--images", help="folder of the images; with --url, inside it")
-    parser.add_argument(
-        "--source", metavar="NAME", help=f"fetch a known data set: {', '.join(SOURCES)}"
-    )
-    parser.add_argument("--url", help="fetch an archive (zip or tar) of your own")
-    parser.add_argument("--sha256", help="of the archive of --url, in hexadecimal")
+    add_options(parser, Scenes)
+    add_options(parser, Files)
     parser.add_argument(
         "--archives",
-        default=ARCHIVES,
         help=f"folder where archives are kept, or put by hand (default {ARCHIVES})",
     )
     parser.add_argument("--dataset", help="name of the data set, for all that is made of it")
     parser.add_argument("--split", help="name of the split, likewise")
+    parser.epilog = f"Known sources: {', '.join(SOURCES)}."
 
 
 def run(args: argparse.Namespace) -> None:
     """Write the folder, whole or not at all.
 
     Raises:
-        UserError: a flag is missing or out of bounds, a file does not exist, or it cannot be
-            fetched.
+        UserError: flags that are missing, out of bounds or do not go together, a file that does
+            not exist, or one that cannot be fetched.
     """
+    files = options(args, Files)
+    format_name, store = _format(args, files), Path(args.archives or ARCHIVES)
+    chosen = options(args, Scenes) if format_name == SCENES else files
     with whole(args.output) as part:
-        if args.source or args.url:
-            source = _fetch(args, part)
-        elif args.format in (None, "scenes"):
-            source = _generate(args, part)
+        if format_name == SCENES:
+            content = _drawn(chosen, part)
+        elif files.source or files.url:
+            content = fetched(format_name, files, store, part)
         else:
-            source = _check_local(args)
-        part.mkdir(exist_ok=True)
-        text = json.dumps(source, indent=2, ensure_ascii=False) + "\n"
-        (part / "source.json").write_text(text, encoding="utf-8")
-        write_made(part, "download", _made(args, source))
-    print(f"{args.output}: {source['num_images']} images")
+            content = local(format_name, files.annotations, files.images)
+        write_note(part, content)
+        made = made_by(
+            "download",
+            {"format": format_name} | chosen.model_dump(exclude={"annotations", "images"}),
+            _inputs(content, store),
+            code={"format": format_name},
+            dataset=args.dataset,
+            split=args.split,
+        )
+        write_made(part, "download", made)
+    print(f"{args.output}: {content['num_images']} images")
 
 
-def _made(args: argparse.Namespace, source: dict[str, Any]) -> Made:
-    """What the folder says of itself."""
-    names = ("style", "num_images", "seed") if source.get("scenes") else ("source", "url", "sha256")
-    archives = source.get("source", {}).get("files", [])
-    if archives:
-        inputs = [Input(f"{args.archives}/{one['name']}", one["sha256"]) for one in archives]
-    elif source["inside"]:
-        inputs = []
-    else:
-        inputs = [Input(source["annotations"], source["sha256"])]
-    kind = "scenes" if source.get("scenes") else source["format"]
-    return made_by(
-        "download",
-        {"format": kind} | {name: getattr(args, name) for name in names},
-        inputs,
-        code={"format": kind},
-        dataset=args.dataset,
-        split=args.split,
+def _format(args: argparse.Namespace, files: Files) -> str:
+    """The format's name, once it is sure that the flags go together."""
+    given = [name for name in Files.model_fields if name in vars(args)]
+    if given and not (args.format or files.source):
+        raise UserError(f"--format: needed with {Files.flag(given[0])}")
+    format_name = args.format or (SOURCES[files.source].format if files.source else SCENES)
+    option, fault = misfit(format_name, files, vars(args))
+    if not fault and args.archives and not (files.source or files.url):
+        option, fault = "archives", "means nothing without a source or a url; leave it out"
+    if fault:
+        raise UserError(f"{Section.flag(option)}: {fault}")
+    return format_name
+
+
+def _drawn(scenes: Scenes, folder: Path) -> dict[str, Any]:
+    """Draw scenes; returns the folder's note."""
+    steps = progress(range(scenes.num_images), desc="drawing scenes")
+    # by name, so that nothing that reads real data depends on how scenes are drawn
+    import_module("dipr1.demo.scenes").write_scenes(
+        folder,
+        num_images=scenes.num_images,
+        seed=scenes.seed,
+        style=scenes.style,
+        on_progress=lambda _: next(steps, None),
     )
+    next(steps, None)  # closes the bar
+    annotations, images = str(folder / "annotations.json"), str(folder / "images")
+    drawn = {"scenes": {"style": scenes.style, "seed": scenes.seed}}
+    return note("coco", annotations, images, scenes.num_images, below=folder) | drawn
+
+
+def _inputs(content: dict[str, Any], store: Path) -> list[Input]:
+    """What the folder was made from: archives, or annotations that lie elsewhere."""
+    if "source" in content:
+        files = content["source"]["files"]
+        return [Input(str(store / file["name"]), file["sha256"]) for file in files]
+    return [] if content["inside"] else [Input(content["annotations"], content["sha256"])]

@@ -14,7 +14,7 @@ import pytest
 from dipr1.artifacts.annotations import ANNOTATIONS
 from dipr1.artifacts.columns import box_arrays
 from dipr1.cli import main
-from dipr1.datasets.formats import READERS
+from dipr1.datasets import formats
 from dipr1.datasets.reading import ANY_LABEL, Reading
 
 
@@ -125,7 +125,7 @@ def test_kitti(folder, tmp_path, capsys):
 def test_eurocity(folder):
     path = folder("ecp") / "ecp.json"
     children = json.loads(path.read_text())["children"]
-    reading = READERS["eurocity"].read(str(path))
+    reading = formats.read("eurocity", str(path))
     columns = reading.boxes()
     assert labels_of(reading) == Counter(child["identity"] for child in children)
     corners = [[child[key] for key in ("x0", "y0", "x1", "y1")] for child in children]
@@ -164,7 +164,7 @@ def test_pennfudan(folder, tmp_path, capsys):
 def test_voc(folder):
     files = folder("voc")
     texts = [path.read_text() for path in sorted(files.glob("*.xml"))]
-    reading = READERS["voc"].read(str(files))
+    reading = formats.read("voc", str(files))
     columns = reading.boxes()
     assert len(reading.images) == len(texts) == 12
     assert len(columns.label) == sum(text.count("<object>") for text in texts) == 31

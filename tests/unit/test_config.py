@@ -94,7 +94,7 @@ def test_a_missing_section_is_named():
         ),
         (
             {"datasets__scenes__format": "coco"},
-            "datasets.scenes: split 'train' of format 'coco' needs `annotations` and `images`",
+            "datasets.scenes: split 'train': num_images: means nothing for format coco",
         ),
     ],
 )

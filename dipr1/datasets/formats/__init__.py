@@ -1,73 +1,76 @@
-"""Annotation formats: one module each, which turns files into a :class:`~.reading.Reading`.
+"""Annotation formats: every module of this folder is one, under its own name.
 
-To add a format, write `dipr1/datasets/formats/<format>.py` with a `read` function, name it in
-`READERS` below and in `dipr1.config.Dataset.format` (a test keeps the two equal).
+A module's docstring is its description: the first line says which files are expected, and all of
+it is the format's section in ``docs/datasets.md``. The module has
 
-A reader is ``read(annotations, images=None) -> Reading``, with ``box="full"`` besides where the
-format has several boxes per object:
+- ``read(annotations, images=None) -> Reading``: `annotations` is the path of a file or folder,
+  `images` the folder of the images, or None where only their names are known (paths are then bare
+  file names, and sizes come from the format or from a table). Files that are not of the format as a
+  whole are a UserError; a fault of one record becomes a reject and the rest is read.
+- ``LABELS``, unless the files name their own;
+- ``BOXES``, a literal whose items or keys are kinds of boxes, where an object has several: `read`
+  then takes ``box="full"`` besides.
 
-- `annotations`: path of the annotation file or folder,
-- `images`: folder of the images, or None where only the names are known (image paths are then the
-  bare file names and sizes come from the format or from a table).
-
-It raises UserError where the files as a whole are not of the format; a fault of one record becomes
-a reject and the rest is read. `dipr1.datasets.reading` has the parts readers share.
+:mod:`dipr1.datasets.reading` has the parts that readers share. A module is imported when its
+format is read; what is asked of it before is taken from its text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+import ast
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from dipr1.datasets.formats import (
-    caltech,
-    citypersons,
-    coco,
-    crowdhuman,
-    eurocity,
-    kitti,
-    mot,
-    pennfudan,
-    uavdt,
-    visdrone,
-    voc,
-    wider,
-)
-from dipr1.datasets.reading import Reading
+from dipr1.errors import UserError
+
+if TYPE_CHECKING:
+    from dipr1.datasets.reading import Reading
+
+FOLDER = Path(__file__).parent
+NAMES = sorted(path.stem for path in FOLDER.glob("[!_]*.py"))
+FULL = "full"
 
 
-class Format(NamedTuple):
-    """How a format is read.
+def read(name: str, annotations: str, images: str | None = None, box: str = FULL) -> Reading:
+    """Read a data set of the format `name`.
 
-    Attributes:
-        read: the reader.
-        boxes: which boxes of an object can be asked for; more than one only where `read` takes
-            `box`.
-        what: one line for help texts: which files are expected.
+    Raises:
+        UserError: the format has no such boxes, or the files are not of it.
     """
+    kinds = boxes(name)
+    if box not in kinds:
+        raise UserError(f"--box: {no_such_box(name, box, kinds)}")
+    variant = {"box": box} if len(kinds) > 1 else {}
+    return import_module(f"{__name__}.{name}").read(annotations, images, **variant)
 
-    read: Callable[..., Reading]
-    boxes: tuple[str, ...] = ("full",)
-    what: str = ""
+
+def no_such_box(name: str, box: str, kinds: Sequence[str]) -> str:
+    """Why the format `name` cannot be asked for this box."""
+    return f"format {name} has no {box} boxes; it has {', '.join(kinds)}"
 
 
-READERS: dict[str, Format] = {
-    "caltech": Format(caltech.read, what="Caltech folder of .vbb files, or the JSON of converters"),
-    "citypersons": Format(
-        citypersons.read,
-        boxes=("full", "visible"),
-        what="CityPersons .mat, folder of gtBboxCityPersons JSON, or the evaluation's val_gt.json",
-    ),
-    "coco": Format(coco.read, what="COCO detection JSON"),
-    "crowdhuman": Format(
-        crowdhuman.read, boxes=("full", "visible", "head"), what="CrowdHuman .odgt file"
-    ),
-    "eurocity": Format(eurocity.read, what="EuroCity Persons folder labels/<split>"),
-    "kitti": Format(kitti.read, what="KITTI folder label_2"),
-    "mot": Format(mot.read, what="MOTChallenge folder of sequences with gt/gt.txt"),
-    "pennfudan": Format(pennfudan.read, what="Penn-Fudan folder Annotation"),
-    "uavdt": Format(uavdt.read, what="UAVDT folder GT of *_gt_whole.txt"),
-    "visdrone": Format(visdrone.read, what="VisDrone-DET folder annotations"),
-    "voc": Format(voc.read, what="PASCAL VOC folder Annotations of XML files"),
-    "wider": Format(wider.read, what="WIDER Pedestrian train_annotations.txt, or its folder"),
-}
+def summary(name: str) -> str:
+    """Which files a format expects.
+
+    >>> summary("kitti")
+    'KITTI: folder `label_2` with one text file per image.'
+    """
+    return (ast.get_docstring(_tree(name)) or "").splitlines()[0]
+
+
+def boxes(name: str) -> tuple[str, ...]:
+    """Which of an object's boxes a format has.
+
+    >>> boxes("crowdhuman"), boxes("coco")
+    (('full', 'visible', 'head'), ('full',))
+    """
+    for node in _tree(name).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "BOXES":
+            return tuple(ast.literal_eval(node.value))
+    return (FULL,)
+
+
+def _tree(name: str) -> ast.Module:
+    return ast.parse((FOLDER / f"{name}.py").read_text(encoding="utf-8"))

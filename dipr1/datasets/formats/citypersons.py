@@ -1,4 +1,6 @@
-"""CityPersons, in the three layouts it is spread in. Which one is told from the content.
+"""CityPersons: `anno_val.mat`, folder `gtBboxCityPersons/val`, or the evaluation's `val_gt.json`.
+
+Which of the three it is, is told from the content.
 
 - `anno_{split}.mat`, key `anno_{split}_aligned`: cells `cityname, im_name, bbs`; a row of `bbs` is
   class, x, y, width, height, instance id, and x, y, width, height of the visible part. Classes: 0
@@ -7,18 +9,20 @@
 - a folder of `{city}_{...}_gtBboxCityPersons.json` (or one of them): `imgWidth, imgHeight, objects`
   with `label, bbox, bboxVis`, the classes above by name.
 - the evaluation's `val_gt.json`, COCO-like: every category is 1, `ignore` marks everything that is
-  no pedestrian (riders too) and `iscrowd` only the groups; file names are under `im_name`.
+  not a pedestrian (riders too) and `iscrowd` only the groups; file names are under `im_name`.
 
 Ignore regions and groups are ignored whatever is asked for. They have no visible part of their own
-(a group's is all zeros), so `visible` boxes leave them as they are. Images are 2048 x 1024, in one
-folder or in a folder per city.
+(a group's is all zeros), so `visible` boxes leave them as they are. The visible share is that of
+the areas. Images are 2048 x 1024, in one folder (`leftImg8bit/val`) or in a folder per city.
+
+Source: https://github.com/cvgroup-njust/CityPersons.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +39,7 @@ from dipr1.datasets.reading import (
     parse_json,
     raw,
     read_json,
+    visible_share,
     xywh_to_xyxy,
 )
 from dipr1.errors import UserError
@@ -52,6 +57,7 @@ _NAMES = {label: (label, False) for label in LABELS} | {
     "person group": (ANY_LABEL, True),
 }
 
+BOXES = {"full": "bbox", "visible": "vis_bbox"}  # keys of the evaluation's file
 _SIZE = (2048, 1024)
 _SUFFIX = "_gtBboxCityPersons.json"
 _ROW = "class, x, y, width, height, id and the visible x, y, width, height"
@@ -75,9 +81,9 @@ def read(annotations: str, images: str | None = None, box: str = "full") -> Read
     document = read_json(annotations, "CityPersons annotation file")
     if isinstance(document, dict) and "objects" in document:
         return _read_folder(annotations, images, box)
-    keys = coco.Keys("im_name", {"full": "bbox", "visible": "vis_bbox"}[box], "vis_ratio")
-    paths = _Paths(images)
-    return coco.read_document(coco.load(annotations), annotations, paths.of, keys)
+    visibility = partial(coco.stated_visibility, key="vis_ratio")
+    layout = coco.Layout(["im_name"], BOXES[box], visibility)
+    return coco.read_document(coco.load(annotations), annotations, _Paths(images).of, layout)
 
 
 class _Paths:
@@ -91,13 +97,6 @@ class _Paths:
         city = name.partition("_")[0]
         nested = self.images is not None and city and self._has_city(city)
         return image_path(self.images, f"{city}/{name}" if nested else name)
-
-
-def _visibility(full: Sequence[float], visible: Sequence[float]) -> float | None:
-    """area(visible) / area(full) of two xywh boxes, at most 1; None where it has no sense."""
-    if not (full[2] > 0 and full[3] > 0 and visible[2] >= 0 and visible[3] >= 0):
-        return None
-    return min(visible[2] * visible[3] / (full[2] * full[3]), 1.0)
 
 
 def _is_matlab(path: str) -> bool:
@@ -151,7 +150,7 @@ def _matlab_cells(path: str) -> list[Any]:
         if name.startswith("anno_") and isinstance(value, list):
             return value
     raise UserError(
-        f"{path}: expected a variable anno_SPLIT_aligned but found {', '.join(content) or 'none'}"
+        f"{path}: expected a variable anno_SPLIT_aligned but got {', '.join(content) or 'none'}"
     )
 
 
@@ -201,7 +200,7 @@ def _add(
         label,
         number=number,
         ignore=ignore,
-        visibility=None if ignore else _visibility(full, visible),
+        visibility=None if ignore else visible_share(full, visible),
         source=source,
     )
 

@@ -1,8 +1,12 @@
-"""COCO detection JSON: `images`, `annotations` with `bbox` [x, y, width, height], `categories`.
+"""COCO: detection JSON with `images`, `annotations` and `categories`.
 
-Read as found in the wild: ids may be numbers or strings, 0 included; `area` is not needed;
-`iscrowd` may be missing or a bool, and `ignore` counts as it does; `visibility` (0..1) is an extra
-key of this project. Images without annotations are images without objects and are kept.
+An annotation's `bbox` is [x, y, width, height]. Files are read as they occur: ids may be numbers or
+texts, 0 included; `area` is not needed; `iscrowd` may be missing or a bool, and `ignore` counts as
+it does; `visibility` (0..1) is an extra key of this project. Images without annotations are images
+without objects and are kept. Different images of one id are all rejected, for nobody can tell whose
+the annotations are. The folder of images is the one that `file_name` is relative to.
+
+Source: https://cocodataset.org/#format-data.
 """
 
 from __future__ import annotations
@@ -23,13 +27,34 @@ from dipr1.datasets.reading import (
 )
 from dipr1.errors import UserError
 
+LISTS = ("images", "annotations", "categories")
 
-class Keys(NamedTuple):
-    """Under which keys a file of this layout keeps what; some data sets have words of their own."""
 
-    file_name: str = "file_name"
+def stated_visibility(annotation: dict[str, Any], key: str = "visibility") -> float | None:
+    """The visible share under `key`; None where nothing stands there."""
+    value = annotation.get(key)
+    if value is None:
+        return None
+    if type(value) not in (int, float) or not 0 <= value <= 1:
+        raise BadRecord(f"{key} is not a number in 0..1")
+    return float(value)
+
+
+class Layout(NamedTuple):
+    """Where a file of COCO's kind keeps what; some data sets have words of their own.
+
+    Attributes:
+        file_names: keys of an image's file name; the first that is there counts.
+        bbox: key of the box. An ignored box is the one under `bbox` all the same: a region has no
+            visible part of its own.
+        visibility: an annotation's visible share.
+        label: of every box; None where the categories tell it.
+    """
+
+    file_names: Sequence[str] = ("file_name",)
     bbox: str = "bbox"
-    visibility: str = "visibility"
+    visibility: Callable[[dict[str, Any]], float | None] = stated_visibility
+    label: str | None = None
 
 
 def read(annotations: str, images: str | None = None) -> Reading:
@@ -42,11 +67,11 @@ def read(annotations: str, images: str | None = None) -> Reading:
     Raises:
         UserError: the file as a whole is not a COCO detection file.
     """
-    return read_document(load(annotations), annotations, partial(image_path, images), Keys())
+    return read_document(load(annotations), annotations, partial(image_path, images), Layout())
 
 
 def read_document(
-    document: dict[str, Any], source: str, path_of: Callable[[str], str], keys: Keys
+    document: dict[str, Any], source: str, path_of: Callable[[str], str], layout: Layout
 ) -> Reading:
     """Read the document of the file `source`.
 
@@ -54,27 +79,27 @@ def read_document(
         document: from :func:`load`.
         source: path of the file.
         path_of: an image file's path, from its name in the document.
-        keys: where the document keeps names, boxes and visibility. An ignored box is the one under
-            `bbox` whatever `keys` says: a region has no visible part of its own.
+        layout: where the document keeps what.
     """
-    categories = _categories(document["categories"], source)
-    reading = Reading(source, categories.values(), box_record="annotations[{number}]", raws=_raws)
-    image_index = _read_images(document["images"], path_of, keys, reading)
+    labels = {} if layout.label else _categories(document["categories"], source)
+    known = [layout.label] if layout.label else labels.values()
+    reading = Reading(source, known, box_record="annotations[{number}]", raws=_raws)
+    image_index = _read_images(document["images"], path_of, layout, reading)
     for position, annotation in enumerate(document["annotations"]):
         try:
-            _read_box(annotation, position, image_index, categories, keys, reading)
+            _read_box(annotation, position, image_index, labels, layout, reading)
         except BadRecord as fault:
             reading.reject_box(f"annotations[{position}]", str(fault), annotation)
     return reading
 
 
 def _raws(source: str, images: Sequence[int], numbers: Sequence[int]) -> Iterable[str]:
-    entries = load(source)["annotations"]
+    entries = read_json(source, "COCO annotation file")["annotations"]
     return (raw(entries[number]) for number in numbers)
 
 
-def load(path: str) -> dict[str, Any]:
-    """The document of a COCO file: an object with the three lists.
+def load(path: str, lists: Sequence[str] = LISTS) -> dict[str, Any]:
+    """The document of a COCO file: an object with these lists.
 
     Raises:
         UserError: it is missing, is not JSON or something else.
@@ -82,13 +107,13 @@ def load(path: str) -> dict[str, Any]:
     document = read_json(path, "COCO annotation file")
     if not isinstance(document, dict):
         raise UserError(
-            f"{path}: expected a COCO object with images, annotations and categories"
+            f"{path}: expected a COCO object with {', '.join(lists)}"
             f" but got {type(document).__name__}"
         )
-    for key in ("images", "annotations", "categories"):
+    for key in lists:
         if not isinstance(document.get(key), list):
-            found = type(document[key]).__name__ if key in document else "nothing"
-            raise UserError(f"{path}: expected a list under {key!r} but got {found}")
+            kind = type(document[key]).__name__ if key in document else "nothing"
+            raise UserError(f"{path}: expected a list under {key!r} but got {kind}")
     return document
 
 
@@ -125,16 +150,16 @@ def _identifier(value: object) -> str | None:
 
 
 def _read_images(
-    entries: list[Any], path_of: Callable[[str], str], keys: Keys, reading: Reading
+    entries: list[Any], path_of: Callable[[str], str], layout: Layout, reading: Reading
 ) -> dict[str, int | None]:
     """Add the images; returns id -> index in the reading, None where the image has no index."""
-    ambiguous = _ambiguous_ids(entries, keys)
+    ambiguous = _ambiguous_ids(entries, layout)
     index: dict[str, int | None] = {}
     for position, entry in enumerate(entries):
         record = f"images[{position}]"
         key = _identifier(entry.get("id")) if isinstance(entry, dict) else None
         try:
-            name, size = _image_name(key, entry, keys), (entry.get("width"), entry.get("height"))
+            name, size = _image_name(key, entry, layout), (entry.get("width"), entry.get("height"))
         except BadRecord as fault:
             reading.reject_image(record, str(fault), entry)
             if key is not None:
@@ -152,10 +177,10 @@ def _read_images(
     return index
 
 
-def _ambiguous_ids(entries: list[Any], keys: Keys) -> set[str]:
+def _ambiguous_ids(entries: list[Any], layout: Layout) -> set[str]:
     """Ids shared by images that differ: nobody can tell whose the annotations are."""
     keyed = [
-        (_identifier(entry.get("id")), str(entry.get(keys.file_name)))
+        (_identifier(entry.get("id")), str(_file_name(entry, layout)))
         for entry in entries
         if isinstance(entry, dict)
     ]
@@ -163,14 +188,18 @@ def _ambiguous_ids(entries: list[Any], keys: Keys) -> set[str]:
     return {key for key, count in names_per_id.items() if count > 1}
 
 
-def _image_name(key: str | None, entry: Any, keys: Keys) -> str:
+def _file_name(entry: dict[str, Any], layout: Layout) -> Any:
+    return next((entry[key] for key in layout.file_names if key in entry), None)
+
+
+def _image_name(key: str | None, entry: Any, layout: Layout) -> str:
     if not isinstance(entry, dict):
         raise BadRecord("not an object")
     if key is None:
         raise BadRecord("id is missing or neither a whole number nor a text")
-    name = entry.get(keys.file_name)
+    name = _file_name(entry, layout)
     if not isinstance(name, str) or not name:
-        raise BadRecord(f"{keys.file_name} is missing or no text")
+        raise BadRecord(f"{' or '.join(layout.file_names)} is missing or no text")
     return name
 
 
@@ -178,8 +207,8 @@ def _read_box(
     annotation: Any,
     position: int,
     image_index: dict[str, int | None],
-    categories: dict[str, str],
-    keys: Keys,
+    labels: dict[str, str],
+    layout: Layout,
     reading: Reading,
 ) -> None:
     if not isinstance(annotation, dict):
@@ -190,19 +219,19 @@ def _read_box(
     index = image_index[image]
     if index is None:
         raise BadRecord("its image is rejected")
-    category = _identifier(annotation.get("category_id"))
-    if category is None or category not in categories:
+    label = layout.label or labels.get(_identifier(annotation.get("category_id")) or "")
+    if label is None:
         raise BadRecord("unknown category_id")
     ignore = _flag(annotation, "iscrowd") or _flag(annotation, "ignore")
-    key = "bbox" if ignore else keys.bbox
+    key = "bbox" if ignore else layout.bbox
     bbox = four_numbers(annotation.get(key), f"{key} is not four numbers [x, y, width, height]")
     reading.add_box(
         index,
         xywh_to_xyxy(bbox),
-        categories[category],
+        label,
         number=position,
         ignore=ignore,
-        visibility=_visibility(annotation, keys.visibility),
+        visibility=layout.visibility(annotation),
     )
 
 
@@ -213,12 +242,3 @@ def _flag(annotation: dict[str, Any], key: str) -> bool:
     if not isinstance(value, (bool, int, float)) or value not in (0, 1):
         raise BadRecord(f"{key} is neither 0 nor 1")
     return bool(value)
-
-
-def _visibility(annotation: dict[str, Any], key: str) -> float | None:
-    value = annotation.get(key)
-    if value is None:
-        return None
-    if type(value) not in (int, float) or not 0 <= value <= 1:
-        raise BadRecord(f"{key} is not a number in 0..1")
-    return float(value)

@@ -1,14 +1,12 @@
-"""CrowdHuman `.odgt`: one JSON object per line, `{"ID": ..., "gtboxes": [...]}`.
+"""CrowdHuman: `annotation_val.odgt`, one JSON object `{"ID": ..., "gtboxes": [...]}` per line.
 
 A person has three boxes [x, y, width, height]: `fbox` the full body, hidden parts guessed, which
-reaches far outside the image; `vbox` what is visible; `hbox` the head. `tag: mask` is an ignore
-region (a crowd, a poster), and a person with `extra.ignore` is one too; `head_attr.ignore` speaks
-of the head alone. The visibility is area(vbox) / area(fbox), at most 1. Sizes are not in the file;
-the images are `{ID}.jpg`.
+reaches far outside the image; `vbox` what is visible; `hbox` the head, whose label is `head`.
+`tag: mask` is an ignore region (a crowd, a poster), and a person with `extra.ignore` is one too;
+`head_attr.ignore` speaks of the head alone. The visible share is area(vbox) / area(fbox), at most
+1. Sizes are not in the file; the images are `{ID}.jpg`, with a comma in the id.
 
-The files have a hundred megabytes, so blocks of lines are parsed column-wise by Arrow, on two
-threads. A block with anything unusual in it is read again line by line, with Python's own JSON and
-a reason for each fault; on clean lines both give the same.
+Source: https://www.crowdhuman.org/download.html.
 """
 
 from __future__ import annotations
@@ -34,13 +32,17 @@ from dipr1.datasets.reading import (
     image_path,
     parse_json,
     raw,
+    visible_share,
     xywh_to_xyxy,
 )
 from dipr1.errors import UserError
 
-# Which key holds the box, and what it shows.
-BOXES = {"full": ("fbox", "person"), "visible": ("vbox", "person"), "head": ("hbox", "head")}
+LABELS = ("person", "head")
+BOXES = {"full": "fbox", "visible": "vbox", "head": "hbox"}
 
+# The files have a hundred megabytes, so blocks of lines are parsed column-wise by Arrow. A block
+# with anything unusual in it is read again line by line, with Python's own JSON and a reason for
+# each fault; on clean lines both give the same.
 _BLOCK_BYTES = 2**23
 _NUM_THREADS = 2
 
@@ -79,7 +81,7 @@ def read(annotations: str, images: str | None = None, box: str = "full") -> Read
         UserError: the file is missing or no line of it is a record of an image.
     """
     starts = array("q")  # where each image's line begins, to find a rejected box's record again
-    label = BOXES[box][1]
+    label = _label(box)
     reading = Reading(
         annotations, [label], box_record="{image}, gtboxes[{number}]", raws=partial(_raws, starts)
     )
@@ -95,6 +97,10 @@ def read(annotations: str, images: str | None = None, box: str = "full") -> Read
             ' .odgt file with lines {"ID": ..., "gtboxes": [...]}'
         )
     return reading
+
+
+def _label(box: str) -> str:
+    return "head" if box == "head" else "person"
 
 
 def _raws(
@@ -169,18 +175,18 @@ def _columns(block: _Block, box: str) -> _Columns | None:
     if table is None or table.num_rows != len(numbers):
         return None
     boxes = table["gtboxes"].combine_chunks()
-    found = boxes.values
-    if table["ID"].null_count or boxes.null_count or found.null_count:
+    people = boxes.values
+    if table["ID"].null_count or boxes.null_count or people.null_count:
         return None
     ids = table["ID"].to_pylist()
-    tag = found.field("tag")
+    tag = people.field("tag")
     is_mask = _mask(pc.equal(tag, "mask"))
-    marked = [found.field("extra").field("ignore")]
+    marked = [people.field("extra").field("ignore")]
     if box == "head":
-        marked.append(found.field("head_attr").field("ignore"))
+        marked.append(people.field("head_attr").field("ignore"))
     flags = [pc.fill_null(flag, 0).to_numpy() for flag in marked]
-    corners = _four_columns(found.field(BOXES[box][0]))  # xywh so far
-    full, visible = _four_columns(found.field("fbox")), _four_columns(found.field("vbox"))
+    corners = _four_columns(people.field(BOXES[box]))  # xywh so far
+    full, visible = _four_columns(people.field("fbox")), _four_columns(people.field("vbox"))
     usual = (
         all(ids)
         and bool((is_mask | _mask(pc.equal(tag, "person"))).all())
@@ -238,8 +244,8 @@ def _arrow_table(lines: bytes, box: str, number: pa.DataType) -> pa.Table | None
         return None
 
 
-def _mask(found: pa.Array) -> np.ndarray:
-    return pc.fill_null(found, False).to_numpy(zero_copy_only=False)
+def _mask(flags: pa.Array) -> np.ndarray:
+    return pc.fill_null(flags, False).to_numpy(zero_copy_only=False)
 
 
 def _four_columns(lists: pa.ListArray) -> np.ndarray | None:
@@ -251,7 +257,7 @@ def _four_columns(lists: pa.ListArray) -> np.ndarray | None:
 
 
 def _visibilities(full: np.ndarray, visible: np.ndarray) -> np.ndarray:
-    """(N,) area(visible) / area(full) of (N, 4) xywh boxes, at most 1; NaN where meaningless."""
+    """(N,) of :func:`visible_share` of (N, 4) xywh boxes; NaN for None."""
     has_sense = (full[:, 2:] > 0).all(axis=1) & (visible[:, 2:] >= 0).all(axis=1)
     with np.errstate(all="ignore"):
         share = visible[:, 2] * visible[:, 3] / (full[:, 2] * full[:, 3])
@@ -327,13 +333,12 @@ def _add_entry(reading: Reading, image: int | None, entry: Any, number: int, box
     if entry.get("tag") not in ("person", "mask"):
         raise BadRecord("tag is neither person nor mask")
     is_mask = entry["tag"] == "mask"
-    key, label = BOXES[box]
-    corners = xywh_to_xyxy(_numbers(entry, key))
+    corners = xywh_to_xyxy(_numbers(entry, BOXES[box]))
     ignore = _is_ignored(entry, "extra") or (box == "head" and _is_ignored(entry, "head_attr"))
     reading.add_box(
         image,
         corners,
-        label,
+        _label(box),
         number=number,
         ignore=is_mask or ignore,
         visibility=None if is_mask else _visibility(entry),
@@ -344,14 +349,9 @@ def _visibility(entry: dict[str, Any]) -> float | None:
     """As :func:`_visibilities`; unknown too where a box is not there, which is no fault of the one
     that is asked for."""
     try:
-        _, _, width, height = _numbers(entry, "fbox")
-        _, _, visible_width, visible_height = _numbers(entry, "vbox")
+        return visible_share(_numbers(entry, "fbox"), _numbers(entry, "vbox"))
     except BadRecord:
         return None
-    if not (width > 0 and height > 0 and visible_width >= 0 and visible_height >= 0):
-        return None
-    share = visible_width * visible_height / (width * height)
-    return min(share, 1.0)
 
 
 def _numbers(entry: dict[str, Any], key: str) -> list[float]:

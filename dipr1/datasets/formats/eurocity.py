@@ -1,15 +1,17 @@
-"""EuroCity Persons: a folder `labels/<split>` of cities with one JSON file per image.
+"""EuroCity Persons: folder `labels/<split>` of cities with one JSON file per image.
 
-The file is a `frame` with `imagewidth`, `imageheight` and `children`; a child has `identity`, `x0`,
-`y0`, `x1`, `y1` (continuous pixels), `tags` and children of its own (a rider's are the vehicle and
-co-riders), which are read as well. Tags `occluded>40` and `truncated>10` say that more than so many
-per cent are hidden; with the larger of the two, visibility is at most 1 - 0.40, and that is what is
-stored; without such a tag it is 1.
+The images are `{city}/{name}.png` below `img/<split>`. A file is a `frame` with `imagewidth`,
+`imageheight` and `children`; a child has `identity`, `x0`, `y0`, `x1`, `y1` (continuous pixels),
+`tags` and children of its own (a rider's are the vehicle and co-riders), which are read as well.
+Tags `occluded>40` and `truncated>10` say that more than so many per cent are hidden; with the
+larger of the two, visibility is at most 1 - 0.40, and that is what is stored; without such a tag it
+is 1.
 
 Ignored: groups, under the label of what they are groups of (`person-group-far-away` is an ignored
 `pedestrian`, `rider+vehicle-group-far-away` an ignored `rider`, `bicycle-group` an ignored
 `bicycle`), and pedestrians tagged `sitting-lying` or `behind-glass`, as the official evaluation
-does. What is tagged `depiction` (people on posters) is neither: it has the label `depiction`.
+does. What is tagged `depiction` (people on posters) is neither a person nor ignored: it has the
+label `depiction`.
 
 Source: the EuroCity Persons benchmark, https://eurocity-dataset.tudelft.nl.
 """

@@ -1,11 +1,11 @@
-"""KITTI object labels: a folder `label_2` with one text file per image.
+"""KITTI: folder `label_2` with one text file per image.
 
 A line is `type truncated occluded alpha left top right bottom height width length x y z rotation`,
 and a 16th word, the score, in result files. The box is in pixels counted from 0, with decimals, and
 is taken as it is. `DontCare` lines have no 3D box (-1, -1000) but a valid 2D one: a region where
 objects were not labelled, ignored whatever is asked for. `occluded` is a grade (3 = unknown) and
 `truncated` the share outside the image, so the visible share is unknown. An empty file is an image
-without objects.
+without objects. The images are `image_2/{name}.png`; only they tell their size.
 
 Source: readme.txt of the object development kit, https://www.cvlibs.net/datasets/kitti.
 """

@@ -1,4 +1,4 @@
-"""MOTChallenge (MOT15, MOT16, MOT17, MOT20): folders of sequences with `gt/gt.txt`.
+"""MOTChallenge (MOT15, 16, 17, 20): folder of sequences with `gt/gt.txt`, or one of them.
 
 Nine columns (MOT16 on): `frame,id,left,top,width,height,conf,class,visibility`. Ten columns
 (MOT15): `frame,id,left,top,width,height,conf,x,y,z`, pedestrians only; the last three are a place
@@ -8,7 +8,8 @@ A `conf` of 0 means: not evaluated, hence ignored. What the official evaluation 
 pedestrian (person on vehicle, static person, distractor, reflection, crowd) becomes an ignored
 `pedestrian`; vehicles and occluders keep their own labels. `seqinfo.ini` gives size, length and
 file names; without it the frames are those with a line. Each MOT17 sequence comes three times,
-under the names of three detectors with the same frames and boxes: the first is read.
+under the names of three detectors with the same frames and boxes: the first is read. The folder of
+images is the one that holds the sequences, usually the same.
 
 Source: https://motchallenge.net/instructions and Milan et al., MOT16, arXiv 1603.00831.
 """

@@ -1,11 +1,11 @@
-"""Penn-Fudan pedestrians: a folder `Annotation` with one text file per image.
+"""Penn-Fudan: folder `Annotation` with one text file per image.
 
 The lines that matter are `Image filename`, `Image size (X x Y x C)`, `Objects with ground truth`
 and one `Bounding box for object` each, `(Xmin, Ymin) - (Xmax, Ymax)` in pixels counted from 1 with
 both ends inside: a box over the first pixel alone is `(1, 1) - (1, 1)`, here (0, 0, 1, 1). Standing
 and walking people are both `person`; none is ignored and the visible share is unknown (the severely
 occluded are not annotated at all). A file with fewer boxes than it announces was cut short, so its
-image is rejected.
+image is rejected. The images are in `PNGImages`.
 
 Source: https://www.cis.upenn.edu/~jshi/ped_html (readme.txt of the archive).
 """
@@ -17,7 +17,7 @@ from pathlib import PurePosixPath
 
 from dipr1.datasets.reading import Reading, annotation_files, image_path, read_lines
 
-LABEL = "person"
+LABELS = ("person",)
 _FILE_NAME = re.compile(r'Image filename : "(.+)"')
 _SIZE = re.compile(r"Image size \(X x Y x C\) : (\d{1,9}) x (\d{1,9}) x \d+")
 _COUNT = re.compile(r"Objects with ground truth : (\d{1,9})")
@@ -37,7 +37,7 @@ def read(annotations: str, images: str | None = None) -> Reading:
     Raises:
         UserError: there is no such file, or no .txt file in the folder.
     """
-    reading = Reading(annotations, [LABEL])
+    reading = Reading(annotations, LABELS)
     for name, path in annotation_files(annotations, ".txt"):
         lines = [(number, line.strip()) for number, line in read_lines(path)]
         boxes = [(number, line) for number, line in lines if line.startswith("Bounding box")]
@@ -82,4 +82,4 @@ def _add_box(reading: Reading, image: int, number: int, line: str, path: str) ->
     except ValueError:
         reading.reject_box(f"line {number}", "no (Xmin, Ymin) - (Xmax, Ymax)", line, source=path)
     else:
-        reading.add_box(image, (x1 - 1, y1 - 1, x2, y2), LABEL, number=number, source=path)
+        reading.add_box(image, (x1 - 1, y1 - 1, x2, y2), LABELS[0], number=number, source=path)

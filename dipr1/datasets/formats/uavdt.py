@@ -1,4 +1,4 @@
-"""UAVDT (UAV-benchmark-MOTD): vehicles seen from a drone, a folder `GT` of files per sequence.
+"""UAVDT (UAV-benchmark-MOTD), vehicles: folder `GT` of `*_gt_whole.txt`, or one of these files.
 
 A line of `{sequence}_gt_whole.txt` is `frame,id,x,y,width,height,out-of-view,occlusion,category`.
 `{sequence}_gt.txt` is not read: it has no categories and lacks the boxes inside ignored regions. A

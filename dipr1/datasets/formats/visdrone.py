@@ -1,9 +1,10 @@
-"""VisDrone-DET: a folder `annotations` with one text file per image.
+"""VisDrone-DET: folder `annotations` with one text file per image.
 
 A line is `x,y,width,height,score,category,truncation,occlusion`, with or without a comma at its
 end. A score of 0 means: not evaluated, hence ignored. Category 0 is an ignored region, whatever is
 asked for; category 11 is `others`, ignored by its score. Truncation and occlusion are grades
-(occlusion 2 is anything from 50 % to 100 %), so the visible share is unknown.
+(occlusion 2 is anything from 50 % to 100 %), so the visible share is unknown. The images are
+`{name}.jpg`; only they tell their size.
 
 Source: results format at http://aiskyeye.com and https://github.com/VisDrone/VisDrone-Dataset.
 """

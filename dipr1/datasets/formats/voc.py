@@ -1,11 +1,12 @@
-"""PASCAL VOC: a folder `Annotations` with one XML file per image.
+"""PASCAL VOC: folder `Annotations` with one XML file per image.
 
 An `object` has a `name`, an optional `difficult` (1 is ignored, as in the official evaluation) and
 a `bndbox` whose `xmin`, `ymin`, `xmax`, `ymax` may stand in any order and have decimals. They are
 pixels counted from 1 with both ends inside: a box over the first pixel alone is (1, 1, 1, 1), here
 (0, 0, 1, 1). An object's `part`s (head, hand, foot) have boxes too and are not read. The visible
-share is unknown. A file that declares entities is rejected unread: expanding them can fill the
-memory.
+share is unknown. The images, in `JPEGImages`, are named in the files, by whole paths at times; a
+`size` of 0 x 0 is unknown. A file that declares entities is rejected unread: expanding them can
+fill the memory.
 
 Source: VOC2012 development kit, http://host.robots.ox.ac.uk/pascal/VOC.
 """

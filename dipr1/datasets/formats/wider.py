@@ -1,12 +1,12 @@
-"""WIDER Pedestrian (challenges of 2018 and 2019): text files with one line per image.
+"""WIDER Pedestrian: `train_annotations.txt` (2018) or `train_bbox.txt` (2019), or their folder.
 
-A line of `train_annotations.txt` (2019: `train_bbox.txt`) is `name [class x y width height]*`,
-class 1 a pedestrian and 2 a cyclist; a name alone is an image without people and is kept. The
-ignore file, `pedestrian_ignore_part_train.txt` (2019: `train_ignore.txt`), is
-`name [x y width height]*`: regions to ignore whatever is asked for. It is the file beside the
-annotations with `ignore` in its name and the same split (train, val, ...) in it; an image that it
-alone names is no image of the split. The visible share is unknown. The 2019 images (`ad*`, `sur*`)
-lie in several folders, so an image that is not in `images` itself is looked for below it.
+A line is `name [class x y width height]*`, class 1 a pedestrian and 2 a cyclist; a name alone is an
+image without people and is kept. The ignore file, `pedestrian_ignore_part_train.txt` (2019:
+`train_ignore.txt`), is `name [x y width height]*`: regions to ignore whatever is asked for. It is
+the file beside the annotations with `ignore` in its name and the same split (train, val, ...) in
+it, or none where theirs has none; an image that it alone names is no image of the split. The
+visible share is unknown. The 2019 images (`ad*`, `sur*`) lie in several folders,
+so an image that is not in `images` itself is looked for below it.
 
 Source: https://wider-challenge.org (data: CodaLab competitions 19118 and 20132).
 """
@@ -14,6 +14,7 @@ Source: https://wider-challenge.org (data: CodaLab competitions 19118 and 20132)
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -46,9 +47,9 @@ def read(annotations: str, images: str | None = None) -> Reading:
     places = _places(images)
     for path in _annotation_paths(annotations):
         _read_annotations(reading, path, images, places)
-        ignore_path = ignore_file(path)
-        if ignore_path is not None:
-            _read_ignored(reading, ignore_path)
+        regions = ignore_file(path)
+        if regions is not None:
+            _read_ignored(reading, regions)
     return reading
 
 
@@ -56,10 +57,10 @@ def _annotation_paths(path: str) -> list[str]:
     if os.path.isfile(path):
         return [path]
     files = [file for _, file in annotation_files(path, ".txt")]
-    found = [file for file in files if any(word in Path(file).stem for word in _ANNOTATION_WORDS)]
-    if not found:
+    named = [file for file in files if any(word in Path(file).stem for word in _ANNOTATION_WORDS)]
+    if not named:
         raise UserError(f"{path}: expected files such as train_annotations.txt or train_bbox.txt")
-    return found
+    return named
 
 
 def ignore_file(path: str) -> str | None:
@@ -68,18 +69,18 @@ def ignore_file(path: str) -> str | None:
     Raises:
         UserError: there are several.
     """
-    found = sorted(
+    beside = sorted(
         file for file in Path(path).parent.glob("*ignore*.txt") if _splits(file) == _splits(path)
     )
-    if len(found) > 1:
-        names = " and ".join(file.name for file in found)
-        raise UserError(f"{path}: {names} could both be its ignore file; leave one beside it")
-    return str(found[0]) if found else None
+    if len(beside) > 1:
+        names = " and ".join(file.name for file in beside)
+        raise UserError(f"{path}: {names} could each be its ignore file; leave one beside it")
+    return str(beside[0]) if beside else None
 
 
 def _splits(path: str | Path) -> set[str]:
     """The splits that a file's name speaks of."""
-    return _SPLITS.intersection(Path(path).stem.split("_"))
+    return _SPLITS.intersection(re.split(r"[_.]", Path(path).name))
 
 
 def _places(folder: str | None) -> dict[str, str]:

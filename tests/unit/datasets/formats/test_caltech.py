@@ -11,17 +11,12 @@ from scipy.io import savemat
 
 from dipr1.datasets.formats.caltech import read
 from dipr1.errors import UserError
+from tests.unit.datasets.formats.layouts import QUARTERS, Layout, Scene, cells, coco_document, lines
 from tests.unit.readings import FIXTURES, found, image_ids, rejects
 
 JSON = str(FIXTURES / "caltech" / "test.json")
 FIELDS = ("id", "pos", "posv", "occl", "lock")
 NO_BOX = [0, 0, 0, 0]
-
-
-def cells(values: list[object]) -> np.ndarray:
-    row = np.empty((1, len(values)), object)
-    row[0, :] = values
-    return row
 
 
 def write_vbb(path: Path, labels: list[str], frames: list[list[tuple]]) -> None:
@@ -151,9 +146,9 @@ def test_json_records_of_no_use_are_rejected_with_place_reason_and_text():
     rows = [row for row in rejects(read(JSON)) if row[1].startswith("annotations")]
     assert [row[1:3] for row in rows] == [
         ("annotations[3]", "unknown image_id"),
-        ("annotations[4]", "bbox is not four numbers"),
+        ("annotations[4]", "bbox is not four numbers [x, y, width, height]"),
         ("annotations[5]", "vis_bbox is not four numbers"),
-        ("annotations[6]", "ignore or iscrowd is neither 0 nor 1"),
+        ("annotations[6]", "ignore is neither 0 nor 1"),
         ("annotations[8]", "not an object"),
         ("annotations[7]", "bbox has no area"),
     ]
@@ -162,5 +157,91 @@ def test_json_records_of_no_use_are_rejected_with_place_reason_and_text():
 
 def test_json_of_another_kind_is_named(tmp_path):
     (tmp_path / "a.json").write_text('{"images": []}')
-    with pytest.raises(UserError, match="expected a JSON object with lists images and annotations"):
+    with pytest.raises(UserError, match="expected a list under 'annotations' but got nothing"):
         read(str(tmp_path / "a.json"))
+    (tmp_path / "a.json").write_text("[]")
+    with pytest.raises(UserError, match="expected a COCO object with images, annotations but"):
+        read(str(tmp_path / "a.json"))
+
+
+def test_json_images_that_share_an_id_are_rejected_with_their_boxes(tmp_path):
+    """Nobody can tell on which of the two the box lies."""
+    names = ["set00_V000_I00029.jpg", "set00_V000_I00059.jpg"]
+    document = {
+        "images": [{"id": 7, "im_name": name, "width": 640, "height": 480} for name in names],
+        "annotations": [{"image_id": 7, "bbox": [1, 2, 3, 4]}],
+    }
+    (tmp_path / "a.json").write_text(json.dumps(document))
+    reading = read(str(tmp_path / "a.json"))
+    assert image_ids(reading) == []
+    assert [row[1:3] for row in rejects(reading)] == [
+        ("images[0]", "its id is given to different images"),
+        ("images[1]", "its id is given to different images"),
+        ("annotations[0]", "its image is rejected"),
+    ]
+
+
+def test_json_boxes_are_persons_whatever_the_categories_say(tmp_path):
+    document = {
+        "images": [{"id": 1, "file_name": "set00_V000_I00029.jpg"}],
+        "annotations": [{"image_id": 1, "category_id": 9, "bbox": [1, 2, 3, 4]}],
+        "categories": [{"id": 1, "name": "pedestrian"}],
+    }
+    (tmp_path / "a.json").write_text(json.dumps(document))
+    assert [row.label for row in found(read(str(tmp_path / "a.json")))] == ["person"]
+
+
+# --- what test_roundtrip.py writes and reads back ---
+
+
+def write_json_scene(folder: Path, scene: Scene) -> tuple[str, str | None]:
+    document = coco_document(scene, ["person"], "im_name", lambda thing: {"vis_bbox": thing.seen})
+    lines(folder / "train.json", [json.dumps(document)])
+    return str(folder / "train.json"), None
+
+
+def write_vbb_scene(folder: Path, scene: Scene) -> tuple[str, str | None]:
+    labels = ["person", "people", "person?", "person-fa"]
+    by_frame = {int(name.rpartition("I")[2]): things for name, things in scene.items()}
+    fields = ("id", "pos", "occl", "lock", "posv")
+    frames = []
+    for frame in range(max(by_frame) + 1):
+        things = by_frame.get(frame, [])
+        content = np.empty((1, len(things)), [(name, object) for name in fields])
+        for position, thing in enumerate(things):
+            label = labels.index("people" if thing.ignore else thing.label) + 1
+            hidden = thing.visibility != 1
+            offset = np.array([1, 1, 0, 0])
+            seen = np.add(thing.seen, offset) if hidden else np.zeros(4)
+            values = (label, np.add(thing.xywh, offset), int(hidden), 0, seen)
+            content[0, position] = tuple(np.atleast_2d(value) for value in values)
+        frames.append(content if things else np.zeros((0, 0)))
+    for name in scene:
+        path = folder / "images" / f"{name}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    annotation = {"nFrame": len(frames), "objLists": cells(frames), "objLbl": cells(labels)}
+    (folder / "set00").mkdir(parents=True)
+    with (folder / "set00" / "V000.vbb").open("wb") as file:
+        savemat(file, {"A": annotation, "vers": 1.4})
+    return str(folder), str(folder / "images")
+
+
+LAYOUTS = [
+    Layout(
+        write_json_scene,
+        ignored=["person"],
+        visibility=QUARTERS,
+        ignored_visibility=QUARTERS,
+        unit=4,
+    ),
+    Layout(
+        write_vbb_scene,
+        ["person", "person-fa"],
+        ["person"],
+        visibility=QUARTERS,
+        ignored_visibility=[1.0],
+        unit=0.5,
+        name=lambda number: f"set00/V000/I{30 * number - 1:05d}",
+    ),
+]

@@ -12,6 +12,7 @@ from scipy.io import savemat
 from dipr1.datasets.formats.citypersons import read
 from dipr1.datasets.reading import ANY_LABEL
 from dipr1.errors import UserError
+from tests.unit.datasets.formats.layouts import QUARTERS, Layout, Scene, cells
 from tests.unit.readings import Found, found, image_ids, rejects
 
 # class, x, y, w, h, id, visible x, y, w, h
@@ -249,3 +250,34 @@ def test_what_is_none_of_the_layouts_is_refused(tmp_path, mat):
     refused(tmp_path / "c.json", "expected a list under")
     (tmp_path / "d.json").write_text("{")
     refused(tmp_path / "d.json", "not JSON")
+
+
+# --- what test_roundtrip.py writes and reads back ---
+
+
+def write_scene(folder: Path, scene: Scene) -> tuple[str, str | None]:
+    classes = {"pedestrian": 1, "rider": 2, "sitting person": 3, "person (other)": 4}
+    images = []
+    for name, things in scene.items():
+        rows = [
+            [0 if thing.ignore else classes[thing.label], *thing.xywh, 24000, *thing.seen]
+            for thing in things
+        ]
+        boxes = np.array(rows, np.uint16) if rows else np.zeros((0, 10), np.uint8)
+        name = f"{name}_leftImg8bit.png"
+        images.append({"cityname": name.partition("_")[0], "im_name": name, "bbs": boxes})
+    folder.mkdir(parents=True)
+    savemat(folder / "anno_val.mat", {"anno_val_aligned": cells(images)})
+    return str(folder / "anno_val.mat"), None
+
+
+LAYOUTS = [
+    Layout(
+        write_scene,
+        ["pedestrian", "rider", "sitting person", "person (other)"],
+        [ANY_LABEL],
+        visibility=QUARTERS,
+        unit=4,
+        name=lambda number: f"frankfurt_000000_{number:06d}",
+    )
+]

@@ -10,6 +10,7 @@ import pytest
 from dipr1.datasets.formats.coco import read
 from dipr1.datasets.reading import Reading
 from dipr1.errors import UserError
+from tests.unit.datasets.formats.layouts import QUARTERS, Layout, Scene, Thing, coco_document, lines
 from tests.unit.readings import found, rejects
 
 # Written as text: NaN and Infinity are no JSON, but Python writes and reads them.
@@ -201,3 +202,26 @@ def test_a_file_that_is_not_there(tmp_path):
         read(str(tmp_path / "missing.json"), "images")
     with pytest.raises(UserError, match="cannot be read"):
         read(str(tmp_path), "images")
+
+
+# --- what test_roundtrip.py writes and reads back ---
+
+
+def write_scene(folder: Path, scene: Scene) -> tuple[str, str | None]:
+    def visibility(thing: Thing) -> dict:
+        return {"visibility": thing.visibility}
+
+    document = coco_document(scene, ["person", "rider"], "file_name", visibility)
+    lines(folder / "coco.json", [json.dumps(document)])
+    return str(folder / "coco.json"), None
+
+
+LAYOUTS = [
+    Layout(
+        write_scene,
+        ["person", "rider"],
+        ["person", "rider"],
+        visibility=[None, *QUARTERS],
+        unit=0.25,
+    )
+]

@@ -13,6 +13,7 @@ from dipr1.datasets.formats import crowdhuman
 from dipr1.datasets.formats.crowdhuman import read
 from dipr1.datasets.reading import Reading
 from dipr1.errors import UserError
+from tests.unit.datasets.formats.layouts import QUARTERS, Layout, Scene, Thing, lines
 from tests.unit.readings import found, rejects
 
 CLEAN = [
@@ -288,3 +289,31 @@ def test_mutated_lines_are_read_alike_the_fast_way_and_the_careful_one(tmp_path,
             continue
         assert same(read(str(path)), slowly)
     assert num_fast > 10
+
+
+# --- what test_roundtrip.py writes and reads back ---
+
+
+def write_scene(folder: Path, scene: Scene) -> tuple[str, str | None]:
+    def entry(thing: Thing) -> dict:
+        tag = "mask" if thing.ignore else "person"
+        boxes = {"fbox": thing.xywh, "vbox": thing.seen, "hbox": thing.xywh}
+        return {"tag": tag, **boxes, "extra": {"ignore": int(thing.ignore)}, "head_attr": {}}
+
+    rows = [
+        json.dumps({"ID": name, "gtboxes": [entry(thing) for thing in things]})
+        for name, things in scene.items()
+    ]
+    lines(folder / "train.odgt", rows)
+    return str(folder / "train.odgt"), None
+
+
+LAYOUTS = [
+    Layout(
+        write_scene,
+        ignored=["person"],
+        visibility=QUARTERS,
+        unit=4,
+        name=lambda number: f"{273271 + number},1a0d6000b9e1f5b7",
+    )
+]

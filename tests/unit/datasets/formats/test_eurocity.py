@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
+from dipr1.datasets.formats import eurocity
 from dipr1.datasets.formats.eurocity import read
 from dipr1.datasets.reading import Reading
 from dipr1.errors import UserError
+from tests.unit.datasets.formats.layouts import HEIGHT, WIDTH, Layout, Scene, Thing, lines
 from tests.unit.readings import FIXTURES, found, image_ids, rejects
 
 FOLDER = FIXTURES / "eurocity"
@@ -84,3 +87,39 @@ def test_a_bad_file_given_alone_is_an_error():
 def test_a_folder_without_json_files_is_named(tmp_path):
     with pytest.raises(UserError, match=r"no \.json file in this folder"):
         read(str(tmp_path))
+
+
+# --- what test_roundtrip.py writes and reads back ---
+
+
+def write_scene(folder: Path, scene: Scene) -> tuple[str, str | None]:
+    groups = {label: group for group, label in eurocity._GROUPS.items()}
+
+    def child(thing: Thing) -> dict:
+        identity, tags = thing.label, []
+        if thing.ignore:
+            identity = groups[thing.label]
+        elif thing.visibility is not None and thing.visibility < 1:
+            tags = [f"occluded>{round(100 - 100 * thing.visibility)}"]
+        corners = dict(zip(("x0", "y0", "x1", "y1"), thing.xyxy, strict=True))
+        return {"identity": identity, "tags": tags, "children": [], **corners}
+
+    for name, things in scene.items():
+        children = [child(thing) for thing in things]
+        while len(children) > 5:  # a rider's vehicle is a child of the rider
+            children[0]["children"].append(children.pop())
+        frame = {"identity": "frame", "imagewidth": WIDTH, "imageheight": HEIGHT}
+        lines(folder / f"{name}.json", [json.dumps({**frame, "children": children})])
+    return str(folder), None
+
+
+LAYOUTS = [
+    Layout(
+        write_scene,
+        eurocity.LABELS[:9],
+        eurocity.LABELS[:8],
+        visibility=[1, 0.9, 0.6, 0.2],
+        unit=0.25,
+        name=lambda number: f"roma/roma_{number:05d}",
+    )
+]

@@ -1,6 +1,6 @@
 """Broken files of every format: no traceback, nothing lost, no hang.
 
-`DIPR1_FUZZ_FILES=20000 pytest tests/unit/test_datasets_fuzz.py` tries that many; a fault is
+`DIPR1_FUZZ_FILES=20000 pytest tests/unit/datasets/formats/test_fuzz.py` tries that many; a fault is
 repeated by its seed, which the failure names.
 """
 
@@ -13,6 +13,7 @@ import random
 import shutil
 import signal
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -21,13 +22,13 @@ from scipy.io import savemat
 
 from dipr1.artifacts.rejects import REJECTS
 from dipr1.cli import main
-from dipr1.datasets.formats import READERS
+from dipr1.datasets import formats
 from tests.unit.mutations import mutated
 from tests.unit.readings import FIXTURES
 
 NUM_FILES = int(os.environ.get("DIPR1_FUZZ_FILES", "420"))
 
-# What is given as --annotations, in the format's folder of fixtures.
+# What is given as --annotations, in the format's folder of fixtures; its layout where it has none.
 ANNOTATIONS = {
     "caltech": ["test.json"],
     "citypersons": ["val_gt.json", "gtBboxCityPersons", "anno_val.mat"],
@@ -35,7 +36,7 @@ ANNOTATIONS = {
     "crowdhuman": ["train.odgt"],
     "wider": ["train_annotations.txt"],
 }
-CASES = [(name, path) for name in sorted(READERS) for path in ANNOTATIONS.get(name, ["."])]
+CASES = [(name, path) for name in formats.NAMES for path in ANNOTATIONS.get(name, ["."])]
 SECONDS = 1.0
 
 
@@ -57,6 +58,9 @@ def at_most(seconds: float) -> Iterator[None]:
 
 def copied(name: str, folder: Path) -> Path:
     """The format's fixtures, where they can be broken."""
+    if not (FIXTURES / name).is_dir():
+        layout = import_module(f"tests.unit.datasets.formats.test_{name}").LAYOUTS[0]
+        return Path(layout.write(folder / name, layout.scene(0))[0])
     shutil.copytree(FIXTURES / name, folder / name)
     if name == "citypersons":
         cells = np.empty((1, 2), object)
@@ -116,7 +120,7 @@ def test_a_broken_file_is_read_or_refused_in_one_line(name, annotations, tmp_pat
         rng = random.Random(f"{name} {annotations} {seed}")
         file = rng.choice(files)
         file.write_bytes(mutated(whole[file], rng))
-        box = rng.choice(READERS[name].boxes)
+        box = rng.choice(formats.boxes(name))
         try:
             with at_most(SECONDS):
                 code = main([*command, "--box", box])

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from dipr1.artifacts.annotations import ANNOTATIONS
 from dipr1.cli import main
+from dipr1.datasets.formats import kitti
 from dipr1.datasets.formats.kitti import read
 from dipr1.datasets.reading import ANY_LABEL, Reading
 from dipr1.errors import UserError
+from tests.unit.datasets.formats.layouts import Layout, Scene, Thing, joined, lines
 from tests.unit.readings import FIXTURES, found, image_ids, rejects
 
 FOLDER = FIXTURES / "kitti"
@@ -83,3 +87,20 @@ def test_convert_keeps_what_is_ignored_for_every_label_under_the_first_one_asked
     assert row["labels"] == ["Cyclist", "Cyclist"]
     assert row["ignore"] == [True, False]
     assert row["boxes"][0] == pytest.approx([100.89, 10.71, 190.61, 30.13])
+
+
+# --- what test_roundtrip.py writes and reads back ---
+
+
+def write_scene(folder: Path, scene: Scene) -> tuple[str, str | None]:
+    def row(thing: Thing) -> str:
+        if thing.ignore:
+            return joined(" ", "DontCare -1 -1 -10", *thing.xyxy, "-1 -1 -1 -1000 -1000 -1000 -10")
+        return joined(" ", thing.label, "0.00 0 -0.2", *thing.xyxy, "1.9 0.5 1.2 1.8 1.5 8.4 0.01")
+
+    for name, things in scene.items():
+        lines(folder / f"{name}.txt", [row(thing) for thing in things])
+    return str(folder), None
+
+
+LAYOUTS = [Layout(write_scene, kitti.LABELS, [ANY_LABEL], unit=0.25)]

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import pytest
 
+from dipr1.datasets.formats import mot
 from dipr1.datasets.formats.mot import read
 from dipr1.errors import UserError
+from tests.unit.datasets.formats.layouts import (
+    HEIGHT,
+    QUARTERS,
+    WIDTH,
+    Layout,
+    Scene,
+    joined,
+    lines,
+)
 from tests.unit.readings import FIXTURES, Found, found, image_ids, rejects
 
 FOLDER = FIXTURES / "mot"
@@ -90,3 +101,36 @@ def test_a_broken_seqinfo_is_named(tmp_path, length):
 def test_a_folder_without_ground_truth_is_named(tmp_path):
     with pytest.raises(UserError, match=r"no gt/gt\.txt in this folder"):
         read(str(tmp_path))
+
+
+# --- what test_roundtrip.py writes and reads back ---
+
+
+def write_scene(folder: Path, scene: Scene) -> tuple[str, str | None]:
+    numbers = {label: number for number, label in mot._CLASSES.items()}
+    rows = []
+    for name, things in scene.items():
+        for number, (x, y, width, height) in enumerate(thing.xywh for thing in things):
+            thing = things[number]
+            place = joined(",", int(name.split("/")[1]), number, x + 1, y + 1, width, height)
+            rows.append(
+                joined(",", place, int(not thing.ignore), numbers[thing.label], thing.visibility)
+            )
+    lines(folder / "MOT20-01" / "gt" / "gt.txt", rows)
+    info = {"imDir": "img1", "seqLength": len(scene), "imWidth": WIDTH, "imHeight": HEIGHT}
+    pairs = [f"{key}={value}" for key, value in info.items()]
+    lines(folder / "MOT20-01" / "seqinfo.ini", ["[Sequence]", *pairs])
+    return str(folder), None
+
+
+LAYOUTS = [
+    Layout(
+        write_scene,
+        mot.LABELS,
+        mot.LABELS,
+        visibility=QUARTERS,
+        ignored_visibility=QUARTERS,
+        unit=0.25,
+        name=lambda number: f"MOT20-01/{number:06d}",
+    )
+]

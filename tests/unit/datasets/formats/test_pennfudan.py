@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from dipr1.datasets.formats.pennfudan import read
 from dipr1.datasets.reading import Reading
 from dipr1.errors import UserError
+from tests.unit.datasets.formats.layouts import HEIGHT, WIDTH, Layout, Scene, lines
 from tests.unit.readings import FIXTURES, found, image_ids, rejects
 
 
@@ -56,3 +59,25 @@ def test_other_records_are_rejected_with_place_reason_and_text(reading):
 def test_a_folder_without_text_files_is_named(tmp_path):
     with pytest.raises(UserError, match=r"no \.txt file in this folder"):
         read(str(tmp_path))
+
+
+# --- what test_roundtrip.py writes and reads back ---
+
+
+def write_scene(folder: Path, scene: Scene) -> tuple[str, str | None]:
+    for name, things in scene.items():
+        boxes = [
+            f'Bounding box for object {number} "PASpersonWalking" (Xmin, Ymin) - (Xmax, Ymax) :'
+            " ({}, {}) - ({}, {})".format(*map(int, (x + 1, y + 1, x + width, y + height)))
+            for number, (x, y, width, height) in enumerate((t.xywh for t in things), start=1)
+        ]
+        head = [
+            f'Image filename : "PennFudanPed/PNGImages/{name}.png"',
+            f"Image size (X x Y x C) : {WIDTH} x {HEIGHT} x 3",
+            f"Objects with ground truth : {len(things)} {{ }}",
+        ]
+        lines(folder / f"{name}.txt", head + boxes)
+    return str(folder), None
+
+
+LAYOUTS = [Layout(write_scene, name=lambda number: f"FudanPed{number:05d}")]

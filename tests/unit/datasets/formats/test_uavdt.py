@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from dipr1.datasets.formats import uavdt
 from dipr1.datasets.formats.uavdt import read
 from dipr1.datasets.reading import ANY_LABEL
 from dipr1.errors import UserError
+from tests.unit.datasets.formats.layouts import Layout, Scene, joined, lines
 from tests.unit.readings import FIXTURES, found, image_ids, rejects
 
 FOLDER = FIXTURES / "uavdt"
@@ -84,3 +86,37 @@ def test_one_sequence_can_be_read_alone_with_its_ignore_file():
 def test_files_without_categories_are_refused_with_the_remedy():
     with pytest.raises(UserError, match=r"expected files named M0101_gt_whole\.txt"):
         read(str(FOLDER / "M0101_gt.txt"))
+
+
+# --- what test_roundtrip.py writes and reads back ---
+
+
+def write_scene(folder: Path, scene: Scene) -> tuple[str, str | None]:
+    files: dict[str, list[str]] = {}
+    for name, things in scene.items():
+        sequence, frame = name.split("/img")
+        (folder / "images" / sequence).mkdir(parents=True, exist_ok=True)
+        (folder / "images" / f"{name}.jpg").touch()
+        rows = {
+            kind: files.setdefault(f"{sequence}_{kind}", []) for kind in ("gt_whole", "gt_ignore")
+        }
+        for number, thing in enumerate(things):
+            place = joined(",", int(frame), number, *map(int, thing.xywh))
+            if thing.ignore:
+                rows["gt_ignore"].append(f"{place},1,-1,-1")
+            else:
+                category = uavdt.LABELS.index(thing.label) + 1
+                rows["gt_whole"].append(f"{place},2,3,{category}")
+    for name, rows in files.items():
+        lines(folder / "GT" / f"{name}.txt", rows)
+    return str(folder / "GT"), str(folder / "images")
+
+
+LAYOUTS = [
+    Layout(
+        write_scene,
+        uavdt.LABELS,
+        [ANY_LABEL],
+        name=lambda number: f"M010{number % 3}/img{number:06d}",
+    )
+]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from dipr1.datasets.formats import visdrone
 from dipr1.datasets.formats.visdrone import read
 from dipr1.datasets.reading import ANY_LABEL, Reading
 from dipr1.errors import UserError
+from tests.unit.datasets.formats.layouts import Layout, Scene, joined, lines
 from tests.unit.readings import FIXTURES, found, image_ids, rejects
 
 NAME = "0000001_00000_d_0000001"
@@ -54,3 +58,23 @@ def test_other_lines_are_rejected_with_place_reason_and_text(reading):
 def test_a_folder_without_text_files_is_named(tmp_path):
     with pytest.raises(UserError, match=r"no \.txt file in this folder"):
         read(str(tmp_path))
+
+
+# --- what test_roundtrip.py writes and reads back ---
+
+
+def write_scene(folder: Path, scene: Scene) -> tuple[str, str | None]:
+    names = (ANY_LABEL, *visdrone.LABELS)
+    for name, things in scene.items():
+        rows = [
+            joined(
+                ",", *map(int, thing.xywh), int(not thing.ignore), names.index(thing.label), 0, 1
+            )
+            for thing in things
+        ]
+        comma = "," if len(rows) % 2 else ""
+        lines(folder / f"{name}.txt", [row + comma for row in rows])
+    return str(folder), None
+
+
+LAYOUTS = [Layout(write_scene, visdrone.LABELS, [ANY_LABEL, *visdrone.LABELS])]

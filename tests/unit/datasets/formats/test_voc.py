@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from xml.sax.saxutils import escape
 
 import pytest
 
 from dipr1.datasets.formats.voc import read
 from dipr1.datasets.reading import Reading
 from dipr1.errors import UserError
+from tests.unit.datasets.formats.layouts import Layout, Scene, Thing, lines
 from tests.unit.readings import FIXTURES, found, image_ids, rejects
 
 FOLDER = FIXTURES / "voc"
@@ -71,3 +73,26 @@ def test_bad_objects_are_rejected_with_place_reason_and_text(reading):
 def test_a_folder_without_xml_files_is_named(tmp_path):
     with pytest.raises(UserError, match=r"no \.xml file in this folder"):
         read(str(tmp_path))
+
+
+# --- what test_roundtrip.py writes and reads back ---
+
+
+def write_scene(folder: Path, scene: Scene) -> tuple[str, str | None]:
+    def element(thing: Thing) -> str:
+        x1, y1, x2, y2 = thing.xyxy
+        sides = zip(("xmax", "xmin", "ymax", "ymin"), (x2, x1 + 1, y2, y1 + 1), strict=True)
+        box = "".join(f"<{side}>{value}</{side}>" for side, value in sides)
+        return (
+            f"<object><name>{escape(thing.label)}</name><difficult>{int(thing.ignore)}</difficult>"
+            f"<bndbox>{box}</bndbox></object>"
+        )
+
+    for name, things in scene.items():
+        objects = "".join(map(element, things))
+        text = f"<annotation><filename>{name}.jpg</filename>{objects}</annotation>"
+        lines(folder / f"{name}.xml", [text])
+    return str(folder), None
+
+
+LAYOUTS = [Layout(write_scene, ["person", "R&D <robot>"], ["chair"], unit=0.25)]

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from dipr1.datasets.formats.wider import read
+from dipr1.datasets.formats import wider
+from dipr1.datasets.formats.wider import ignore_file, read
 from dipr1.datasets.reading import ANY_LABEL, Reading
 from dipr1.errors import UserError
+from tests.unit.datasets.formats.layouts import Layout, Scene, joined, lines
 from tests.unit.readings import FIXTURES, found, image_ids, rejects
 
 FOLDER = FIXTURES / "wider"
@@ -81,11 +83,52 @@ def test_names_of_2019_and_images_in_several_folders(tmp_path: Path):
 def test_two_ignore_files_of_a_split_are_refused(tmp_path: Path):
     shutil.copytree(FOLDER, tmp_path, dirs_exist_ok=True)
     (tmp_path / "train_ignore.txt").touch()
-    with pytest.raises(UserError, match="could both be its ignore file"):
+    with pytest.raises(UserError, match="could each be its ignore file"):
         read(str(tmp_path / "train_annotations.txt"))
+
+
+@pytest.mark.parametrize(
+    ("annotations", "others", "expected"),
+    [
+        ("val_bbox.txt", ["val_ignore.txt", "train_ignore.txt"], "val_ignore.txt"),
+        ("dev.txt", ["ignore.dev.txt"], "ignore.dev.txt"),
+        ("gt.txt", ["ignore.txt", "train_ignore.txt"], "ignore.txt"),  # neither names a split
+        ("val.txt", ["ignore.txt"], None),
+        ("val.txt", ["val.txt.ignore"], None),
+    ],
+)
+def test_the_ignore_file_is_told_by_the_split_in_its_name(tmp_path, annotations, others, expected):
+    for name in (annotations, *others):
+        (tmp_path / name).touch()
+    chosen = ignore_file(str(tmp_path / annotations))
+    assert chosen == (expected and str(tmp_path / expected))
 
 
 def test_a_folder_without_annotation_files_is_named(tmp_path: Path):
     (tmp_path / "train.txt").write_text("img00001.jpg\n")
     with pytest.raises(UserError, match=r"expected files such as train_annotations\.txt"):
         read(str(tmp_path))
+
+
+# --- what test_roundtrip.py writes and reads back ---
+
+
+def write_scene(folder: Path, scene: Scene) -> tuple[str, str | None]:
+    rows, ignored = [], []
+    for name, things in scene.items():
+        words: list[object] = [name]
+        for thing in things:
+            if not thing.ignore:
+                words += [wider.LABELS.index(thing.label) + 1, *map(int, thing.xywh)]
+        rows.append(joined(" ", *words))
+        regions = [int(value) for thing in things if thing.ignore for value in thing.xywh]
+        if regions:
+            ignored.append(joined(" ", name, *regions))
+    lines(folder / "val_annotations.txt", rows)
+    lines(folder / "pedestrian_ignore_part_val.txt", ignored)
+    return str(folder / "val_annotations.txt"), None
+
+
+LAYOUTS = [
+    Layout(write_scene, wider.LABELS, [ANY_LABEL], name=lambda number: f"img{number:05d}.jpg")
+]

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from dipr1.datasets.images import image_sizes, read_size_table
+from dipr1.datasets.sizes import image_sizes, read_size_table
 from dipr1.errors import UserError
 
 

@@ -1,13 +1,19 @@
-"""Sizes of images: from the files' headers, without decoding the pixels, or from a table."""
+"""Sizes of images.
+
+An image's size is the one in its header where a folder of images is given, else the one that the
+annotations declare, else the one in a table of sizes; an image of unknown size is rejected.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from dipr1.datasets.reading import read_json
+import numpy as np
+
+from dipr1.datasets.reading import ImageRecord, Reading, read_json
 from dipr1.errors import UserError
 from dipr1.progress import progress
 
@@ -16,6 +22,55 @@ _NUM_THREADS = 8
 
 # How a whole file ends. A file that ends otherwise was cut short, or has something appended.
 _ENDINGS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}
+
+
+def sizes_and_faults(
+    reading: Reading, table: Mapping[str, tuple[int, int]], *, has_files: bool
+) -> tuple[np.ndarray, list[str | None]]:
+    """(I, 2) width and height of each image, and in words why it cannot be used, None if it can.
+
+    Args:
+        reading: what a reader returned.
+        table: sizes by image id, for images whose size nothing else tells.
+        has_files: read the image files' headers; a file that is missing, broken or of another size
+            than declared is a fault.
+    """
+    images = reading.images
+    usable = [index for index, image in enumerate(images) if image.fault is None]
+    headers: dict[int, tuple[int, int] | str] = {}
+    if has_files:
+        answers = image_sizes([images[index].image for index in usable])
+        headers = dict(zip(usable, answers, strict=True))
+    sizes = np.zeros((len(images), 2), np.int32)
+    faults: list[str | None] = [image.fault for image in images]
+    for index in usable:
+        size = _size_of(images[index], headers.get(index), table)
+        if isinstance(size, str):
+            faults[index] = size
+        else:
+            sizes[index] = size
+    return sizes, faults
+
+
+def _size_of(
+    image: ImageRecord, header: tuple[int, int] | str | None, table: Mapping[str, tuple[int, int]]
+) -> tuple[int, int] | str:
+    """Width and height, or in words why the image cannot be used."""
+    if isinstance(header, str):
+        return header
+    declared = image.size
+    if declared is not None:
+        size = whole_size(*declared)
+        if header is not None and size != header:
+            return (
+                f"declared size {declared[0]} x {declared[1]} is not the file's"
+                f" {header[0]} x {header[1]}"
+            )
+        if size is None:
+            return "its declared size is not two positive whole numbers"
+        return size
+    known = header or table.get(image.image_id)
+    return known or "its size is not known: give --images or --sizes"
 
 
 def image_sizes(paths: Sequence[str]) -> list[tuple[int, int] | str]:
@@ -57,9 +112,9 @@ def _ends_well(file: BinaryIO, image_format: str | None) -> bool:
     position = file.tell()
     file.seek(0, 2)
     file.seek(max(0, file.tell() - len(ending)))
-    found = file.read()
+    last = file.read()
     file.seek(position)
-    return found == ending
+    return last == ending
 
 
 def whole_size(width: object, height: object) -> tuple[int, int] | None:
