@@ -134,10 +134,16 @@ class Dataset(Conversion, Look, Kind):
         if self.box not in kinds:
             raise ValueError(f"box: {formats.no_such_box(self.format, self.box, kinds)}")
         for name, split in self.splits.items():
-            fault = misfit(self.format, split, self.model_fields_set | split.model_fields_set)
+            fault = misfit(self.format, split, _changed(self) | _changed(split))
             if fault:
                 raise ValueError(f"split {name!r}: {fault}")
         return self
+
+
+def _changed(section: Section) -> set[str]:
+    """Names of the options that are not at their defaults."""
+    fields = type(section).model_fields
+    return {name for name, field in fields.items() if getattr(section, name) != field.default}
 
 
 def misfit(format_name: str, files: Files, given: Collection[str]) -> str | None:
@@ -146,7 +152,7 @@ def misfit(format_name: str, files: Files, given: Collection[str]) -> str | None
     Args:
         format_name: of the data set.
         files: where its files are.
-        given: names of the options that were given; what was left to its default is not among them.
+        given: names of the options that were given; what was left at its default is not among them.
     """
     if files.source and SOURCES[files.source].format != format_name:
         kind = SOURCES[files.source].format

@@ -73,6 +73,15 @@ def test_what_means_nothing_is_refused(split, dataset, message):
     assert message in fault(split, **dataset)
 
 
+@pytest.mark.parametrize(
+    "dataset",
+    [Dataset(splits={"a": {}}), Dataset(format="coco", splits={"a": COCO})],
+    ids=lambda dataset: dataset.format,
+)
+def test_a_checked_configuration_can_be_checked_again(dataset):
+    assert Dataset.model_validate(dataset.model_dump()) == dataset
+
+
 def test_ignored_labels_need_one_to_be_ignored_for():
     with pytest.raises(ValidationError, match="ignore_labels: needs labels"):
         Conversion(ignore_labels=["rider"])
