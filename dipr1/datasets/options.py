@@ -134,9 +134,9 @@ class Dataset(Conversion, Look, Kind):
         if self.box not in kinds:
             raise ValueError(f"box: {formats.no_such_box(self.format, self.box, kinds)}")
         for name, split in self.splits.items():
-            fault = misfit(self.format, split, _changed(self) | _changed(split))
+            option, fault = misfit(self.format, split, _changed(self) | _changed(split))
             if fault:
-                raise ValueError(f"split {name!r}: {fault}")
+                raise ValueError(f"split {name!r}: {option}: {fault}")
         return self
 
 
@@ -146,8 +146,8 @@ def _changed(section: Section) -> set[str]:
     return {name for name, field in fields.items() if getattr(section, name) != field.default}
 
 
-def misfit(format_name: str, files: Files, given: Collection[str]) -> str | None:
-    """`option: what is wrong`, where options do not go together; None where they do.
+def misfit(format_name: str, files: Files, given: Collection[str]) -> tuple[str, str]:
+    """An option that does not go with the others, and what is wrong; two empty texts where all do.
 
     Args:
         format_name: of the data set.
@@ -156,11 +156,11 @@ def misfit(format_name: str, files: Files, given: Collection[str]) -> str | None
     """
     if files.source and SOURCES[files.source].format != format_name:
         kind = SOURCES[files.source].format
-        return f"format: source {files.source} is of format {kind} but got {format_name}"
+        return "format", f"source {files.source} is of format {kind} but got {format_name}"
     for name in (Files if format_name == SCENES else Scenes).model_fields:
         if name in given:
-            return f"{name}: means nothing for format {format_name}; leave it out"
+            return name, f"means nothing for format {format_name}; leave it out"
     for name in () if format_name == SCENES or files.source else ("annotations", "images"):
         if getattr(files, name) is None:
-            return f"{name}: needed for format {format_name}, or a source"
-    return None
+            return name, f"needed for format {format_name}, or a source"
+    return "", ""

@@ -113,5 +113,5 @@ def test_the_flags_of_a_part_are_those_of_its_fields():
     assert flags(dataset, Look) == "--style night"
     assert flags(dataset.splits["train"], Draw) == "--num-images 300 --seed 2"
     assert flags(dataset, Conversion) == (
-        "--labels 'a b' --box full --min-inside 0.0 --min-size 0.0 --strict False"
+        "--labels 'a b' --ignore-labels --box full --min-inside 0.0 --min-size 0.0 --strict False"
     )
