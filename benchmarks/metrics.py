@@ -35,7 +35,7 @@ from pathlib import Path
 import numpy as np
 import plain_evaluators
 
-from dipr1.evaluation.answers import answer_metrics, judge_at
+from dipr1.evaluation.answers import judge_at
 from dipr1.evaluation.coco_ap import coco_ranked
 from dipr1.evaluation.jaccard import jaccard_counts, jaccard_index, jaccard_of
 from dipr1.evaluation.miss_rate import crowdhuman_ranked
@@ -114,12 +114,17 @@ def coco(boxes: Boxes) -> list[float]:
 
 def answers(boxes: Boxes) -> list[float]:
     judged = [
-        judge_at([0.5, 0.75], found[:, :4], people, areas)
-        for found, people, areas in zip(*boxes[:3], strict=True)
+        judge_at([0.5, 0.75], scored[:, :4], people, areas)
+        for scored, people, areas in zip(*boxes[:3], strict=True)
     ]
-    return [*answer_metrics([at[0] for at in judged]).values()] + [
-        *answer_metrics([at[1] for at in judged]).values()
-    ]
+    num_people = sum(map(len, boxes[1]))
+    figures = []
+    for at in zip(*judged, strict=True):
+        hits, counted = sum(one.hits for one in at), sum(one.num_counted for one in at)
+        wrong = [abs(one.num_counted - len(one.found)) for one in at]
+        f1 = 2 * hits / (counted + num_people)
+        figures += [hits / counted, hits / num_people, f1, float(np.mean(wrong))]
+    return figures
 
 
 def all_figures(boxes: Boxes) -> list[float]:

@@ -24,14 +24,14 @@ from dipr1.artifacts import artifact_named
 from dipr1.artifacts.aligning import align
 from dipr1.artifacts.samples import SAMPLES
 from dipr1.errors import UserError
+from dipr1.evaluation.evaluated import Images
 from dipr1.evaluation.intervals import copies, percentile_interval
-from dipr1.evaluation.measuring import per_image
-from dipr1.evaluation.per_image import Images
-from dipr1.evaluation.scoring import COLUMNS, SCORES
+from dipr1.evaluation.measuring import values_of
+from dipr1.evaluation.per_image import per_image
+from dipr1.evaluation.scoring import SCORES, columns_read
 
 SHOWN = ("AP", "AP50", "AP75", "AP_crowdhuman", "MR", "JI")
 REFERENCE = "confidence"
-COLUMNS_READ = ["image_id", "text", "num_tokens", "boxes", "look_boxes"]
 
 
 def main() -> None:
@@ -87,15 +87,14 @@ def _lines(results: Path, path: Path, samples: pa.Table | None, resamples: int) 
     for score in SCORES:
         if score == "consistency" and samples is None:
             continue
-        columns = COLUMNS_READ + [COLUMNS[score]] if score in COLUMNS else COLUMNS_READ
         try:
-            predictions = SAMPLES.read(path, columns)
+            predictions = SAMPLES.read(path, columns_read(score))
         except UserError:  # of an earlier version, without the column of this score
             continue
         predictions = align(annotations, predictions, "annotations", str(path))
         images = Images(per_image(annotations, prompts, predictions, score=score, samples=samples))
-        values[score] = images.values(SHOWN)[:, 0]
-        resampled[score] = images.values(["AP50"], weights)[0]
+        values[score] = values_of(images, SHOWN)[:, 0]
+        resampled[score] = values_of(images, ["AP50"], weights)[0]
     at = SHOWN.index("AP50")
     lines = []
     for score, figures in values.items():

@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -31,11 +32,20 @@ class Artifact:
         name: what it is called, in messages and in the file.
         schema: its columns.
         version: of the schema: one more where a column changes.
+        further: type of the columns that it may have besides; None where it has no others.
     """
 
     name: str
     schema: pa.Schema
     version: int = 1
+    further: pa.DataType | None = None
+
+    def schema_with(self, names: Iterable[str]) -> pa.Schema:
+        """The schema, and those of `names` that are further columns."""
+        if self.further is None:
+            return self.schema
+        names = [name for name in names if name not in self.schema.names]
+        return pa.schema([*self.schema, *(pa.field(name, self.further) for name in names)])
 
     def write(self, table: pa.Table, path: str | os.PathLike, made: Made | None = None) -> None:
         """Write `table`: cast to the schema, in fixed row groups, whole or not at all.
@@ -48,7 +58,8 @@ class Artifact:
         Raises:
             pyarrow.ArrowInvalid: the table does not fit the schema.
         """
-        table = table.select(self.schema.names).cast(self.schema).combine_chunks()
+        schema = self.schema_with(table.column_names)
+        table = table.select(schema.names).cast(schema).combine_chunks()
         made = replace(made or Made(), artifact=self.name, version=self.version)
         record = json.dumps(
             made.record(Path(path).parent), sort_keys=True, separators=(",", ":")
@@ -72,7 +83,6 @@ class Artifact:
         Raises:
             UserError: the file is missing, is not Parquet, or lacks a column.
         """
-        wanted = columns or self.schema.names
         try:
             there = pq.read_schema(path).names
         except FileNotFoundError:
@@ -80,6 +90,8 @@ class Artifact:
         except (pa.ArrowInvalid, OSError) as error:
             reason = str(error).splitlines()[0]
             raise UserError(f"{path}: not a Parquet file ({reason}); make it again") from None
+        schema = self.schema_with(there)
+        wanted = columns or schema.names
         missing = [name for name in wanted if name not in there]
         if missing:
             raise UserError(
@@ -87,7 +99,7 @@ class Artifact:
                 f"found {', '.join(there)}"
             )
         return pq.read_table(path, columns=wanted).cast(
-            pa.schema([self.schema.field(name) for name in wanted])
+            pa.schema([schema.field(name) for name in wanted])
         )
 
 

@@ -1,4 +1,8 @@
-"""What became of each box, and the figures that metrics are made of: one row per image."""
+"""What became of each box, and the figures that metrics are made of: one row per image.
+
+Further columns are the rewards, `reward_{name}`, and what a metric keeps of its own (docs: how to
+add a metric); null where undefined.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,6 @@ import pyarrow as pa
 
 from dipr1.artifacts import Artifact
 from dipr1.artifacts.columns import STRINGS
-from dipr1.rewards import REWARDS
 
 VERDICTS = pa.list_(pa.int8(), 10)  # one per IoU threshold
 
@@ -26,8 +29,6 @@ IMAGES = Artifact(
             "num_counted75": pa.int32(),  # the same at IoU 0.75
             "hits75": pa.int32(),
             "errors": pa.int32(),  # missed objects and false boxes at IoU 0.5
-            # null where there is not what the reward needs, such as the variance
-            **{f"reward_{name}": pa.float64() for name in REWARDS},
             "look_share": pa.float64(),  # of the image's area
             "look_hits": pa.int32(),  # hits, false boxes and missed objects in the look regions
             "look_false": pa.int32(),
@@ -49,4 +50,5 @@ IMAGES = Artifact(
             "box_coco": pa.list_(VERDICTS),  # at IoU 0.50, 0.55 ... 0.95
         }
     ),
+    further=pa.float64(),
 )

@@ -106,35 +106,3 @@ def same_label(labels: Sequence[str | None], others: Sequence[str]) -> np.ndarra
     left = np.array([numbers.get(label, -1) for label in labels], np.int64)
     right = np.array([numbers[label] for label in others], np.int64)
     return left[:, None] == right[None, :]
-
-
-def answer_metrics(judged: Sequence[Judged]) -> dict[str, float]:
-    """Precision, recall, F1 and the error of the count.
-
-    Args:
-        judged: one per image.
-
-    Returns:
-        ``precision50`` and ``recall50`` over the boxes and objects of all images together,
-        ``f1_50`` their harmonic mean, ``count_error`` the mean over images of
-        \\|boxes that count - objects\\|. NaN where there is nothing to divide by: precision without
-        a box, recall without an object.
-
-    >>> one = judge([[0, 0, 2, 2], [5, 5, 6, 6]], [[0, 0, 2, 2]], [])
-    >>> answer_metrics([one])
-    {'precision50': 0.5, 'recall50': 1.0, 'f1_50': 0.6666666666666666, 'count_error': 1.0}
-    """
-    hits = sum(image.hits for image in judged)
-    num_boxes = sum(image.num_counted for image in judged)
-    num_objects = sum(len(image.found) for image in judged)
-    errors = [abs(image.num_counted - len(image.found)) for image in judged]
-    return {
-        "precision50": _ratio(hits, num_boxes),
-        "recall50": _ratio(hits, num_objects),
-        "f1_50": _ratio(2 * hits, num_boxes + num_objects),
-        "count_error": float(np.mean(errors)) if errors else float("nan"),
-    }
-
-
-def _ratio(part: int, whole: int) -> float:
-    return part / whole if whole else float("nan")

@@ -108,8 +108,8 @@ def coco_ranked(
     boxes = stack(both)
     crowd = rank_in_image(boxes) >= np.array([len(rows) for rows in ground_truth], int)[boxes.image]
     objects = Objects(boxes, crowd, boxes.area, len(both))
-    found = by_score(stack(detections))
-    return _rankings(found, objects, _pairs(found, objects), AREA_RANGES["all"])
+    scored = by_score(stack(detections))
+    return _rankings(scored, objects, _pairs(scored, objects), AREA_RANGES["all"])
 
 
 def coco_summary(categories: Sequence[tuple[Stack, Objects]]) -> dict[str, float]:
@@ -125,11 +125,11 @@ def coco_summary(categories: Sequence[tuple[Stack, Objects]]) -> dict[str, float
     """
     values: dict[str, list[np.ndarray]] = {name: [] for name in SUMMARY}
     for detections, objects in categories:
-        found = by_score(detections)
-        found = found.take(rank_in_image(found) < MAX_DETECTIONS)
-        pairs = _pairs(found, objects)
+        scored = by_score(detections)
+        scored = scored.take(rank_in_image(scored) < MAX_DETECTIONS)
+        pairs = _pairs(scored, objects)
         for name, letter in zip(AREA_RANGES, ("", "s", "m", "l"), strict=True):
-            rankings = _rankings(found, objects, pairs, AREA_RANGES[name])
+            rankings = _rankings(scored, objects, pairs, AREA_RANGES[name])
             precision = np.array([coco_ap(ranking) for ranking in rankings])
             values[f"AP{letter}"].append(precision)
             values[f"AR{letter or MAX_DETECTIONS}"].append(_recalls(rankings))
@@ -162,38 +162,38 @@ def _mean_of_defined(rows: list[np.ndarray]) -> float:
     return float(row.mean()) if len(row) else math.nan
 
 
-def _pairs(found: Stack, objects: Objects) -> Pairs:
+def _pairs(scored: Stack, objects: Objects) -> Pairs:
     """Pairs that may match at any threshold: rows, columns and overlaps."""
     parts = []
     for chosen, overlaps_of in (
         (np.flatnonzero(~objects.crowd), overlapping_pairs),
         (np.flatnonzero(objects.crowd), inside_pairs),
     ):
-        rows, columns, overlaps = overlaps_of(found, objects.boxes.take(chosen), IOU_THRESHOLDS[0])
+        rows, columns, overlaps = overlaps_of(scored, objects.boxes.take(chosen), IOU_THRESHOLDS[0])
         parts.append((rows, chosen[columns], overlaps))
     rows, columns, overlaps = (np.concatenate(part) for part in zip(*parts, strict=True))
     return rows, columns, overlaps
 
 
 def _rankings(
-    found: Stack, objects: Objects, pairs: Pairs, area_range: tuple[float, float]
+    scored: Stack, objects: Objects, pairs: Pairs, area_range: tuple[float, float]
 ) -> list[Ranked]:
     """One ranking per IoU threshold; objects and unmatched boxes out of range do not count."""
     boxes, crowd = objects.boxes, objects.crowd
     ignored = crowd | (objects.size < area_range[0]) | (objects.size > area_range[1])
-    out_of_range = (found.area < area_range[0]) | (found.area > area_range[1])
+    out_of_range = (scored.area < area_range[0]) | (scored.area > area_range[1])
     num_objects = boxes.take(~ignored).count(objects.num_images)
     rows, columns, overlaps = pairs
     # each detection's best first, but all that count before all that do not
     liking = np.lexsort((-columns, -overlaps, ignored[columns], rows))
     rows, columns, overlaps = rows[liking], columns[liking], overlaps[liking]
-    order = np.argsort(-found.score, kind="stable")
-    image, score = found.image[order], found.score[order]
+    order = np.argsort(-scored.score, kind="stable")
+    image, score = scored.image[order], scored.score[order]
     rankings = []
     for threshold in IOU_THRESHOLDS:
         allowed = overlaps >= threshold
         rows, columns, overlaps = rows[allowed], columns[allowed], overlaps[allowed]
-        taken = greedy(rows, columns, len(found), len(boxes), reusable=crowd)
+        taken = greedy(rows, columns, len(scored), len(boxes), reusable=crowd)
         dropped = np.where(taken >= 0, np.append(ignored, False)[taken], out_of_range)
         verdict = np.where(dropped, DROPPED, np.where(taken >= 0, TRUE, FALSE))
         rankings.append(Ranked(image, score, verdict[order].astype(np.int8), num_objects))

@@ -20,6 +20,8 @@ import pyarrow as pa
 from dipr1.artifacts.comparison import COMPARISON
 from dipr1.artifacts.images import IMAGES
 from dipr1.errors import UserError
+from dipr1.evaluation.catalogue import METRICS, Ranking
+from dipr1.evaluation.evaluated import Images
 from dipr1.evaluation.intervals import (
     copies,
     over_seeds,
@@ -27,26 +29,8 @@ from dipr1.evaluation.intervals import (
     seed_copies,
     two_sided_p,
 )
-from dipr1.evaluation.per_image import RANKED, Images
+from dipr1.evaluation.measuring import none_if_nan, values_of
 
-METRICS_COMPARED = (
-    *RANKED,
-    "precision50",
-    "recall50",
-    "f1_50",
-    "precision75",
-    "recall75",
-    "f1_75",
-    "count_error",
-    "well_formed_rate",
-    "reward_reasoning",
-    "reward_looking",
-    "reward_accuracy",
-    "look_area_share",
-    "look_recall",
-    "look_errors_caught",
-    "look_lift",
-)
 FIRST = "base"
 
 RUN_PATH = re.compile(
@@ -106,7 +90,7 @@ def compare(
     *,
     baselines: Sequence[str] = ("base", "sft"),
     trained_on: str | None = None,
-    names: Sequence[str] = METRICS_COMPARED,
+    names: Sequence[str] | None = None,
     resamples: int = 1000,
     seed: int = 0,
 ) -> list[Compared]:
@@ -116,7 +100,7 @@ def compare(
         paths: images artifacts, ``.../ARM/seedN/DATASET.SPLIT.images.parquet``.
         baselines: arms that every other arm is compared with; those not measured are left out.
         trained_on: the data set trained on, or ``dataset.split``.
-        names: metrics, in the order of the rows.
+        names: metrics, in the order of the rows; all that are compared by default.
         resamples: of images and seeds.
         seed: of the resampling; the same paths, options and seed give the same rows.
 
@@ -144,12 +128,14 @@ def compare_runs(
     *,
     baselines: Sequence[str] = ("base", "sft"),
     trained_on: str | None = None,
-    names: Sequence[str] = METRICS_COMPARED,
+    names: Sequence[str] | None = None,
     resamples: int = 1000,
     seed: int = 0,
 ) -> list[Compared]:
     """`compare` of runs that are read already."""
     check_comparable(runs)
+    if names is None:
+        names = [name for name, metric in METRICS.items() if metric.compared]
     rows = []
     for number, name in enumerate(dict.fromkeys(run.set for run in runs)):
         on_set = [run for run in runs if run.set == name]
@@ -225,8 +211,8 @@ def _measure(
 ) -> _Measured:
     """Measure all seeds of an arm on the resampled images, then resample the seeds."""
     runs = sorted(runs, key=lambda run: run.seed)
-    values = np.array([run.images.values(names)[:, 0] for run in runs])
-    by_seed = np.array([run.images.values(names, weights) for run in runs])
+    values = np.array([values_of(run.images, names)[:, 0] for run in runs])
+    by_seed = np.array([values_of(run.images, names, weights) for run in runs])
     # arms that were trained with the same seeds get the same draw of them
     seeds = [run.seed for run in runs]
     drawn = seed_copies(len(runs), len(weights), np.random.default_rng([seed, *seeds]))
@@ -255,10 +241,10 @@ def _rows_of(
             "in_domain": in_domain,
             "arm": arm,
             "metric": metric,
-            "score": this.score if metric in RANKED else None,
-            "value": _or_none(this.values[index]),
-            "low": _or_none(low),
-            "high": _or_none(high),
+            "score": this.score if isinstance(METRICS[metric], Ranking) else None,
+            "value": none_if_nan(this.values[index]),
+            "low": none_if_nan(low),
+            "high": none_if_nan(high),
             "num_seeds": this.num_seeds,
             "num_images": this.num_images,
         }
@@ -273,17 +259,13 @@ def _rows_of(
                 Compared(
                     **alone,
                     baseline=baseline,
-                    difference=_or_none(this.values[index] - other.values[index]),
-                    difference_low=_or_none(low),
-                    difference_high=_or_none(high),
-                    p=_or_none(two_sided_p(differences)),
+                    difference=none_if_nan(this.values[index] - other.values[index]),
+                    difference_low=none_if_nan(low),
+                    difference_high=none_if_nan(high),
+                    p=none_if_nan(two_sided_p(differences)),
                 )
             )
     return rows
-
-
-def _or_none(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)
 
 
 def comparison_table(rows: Sequence[Compared]) -> pa.Table:

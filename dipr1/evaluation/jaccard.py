@@ -80,14 +80,31 @@ def jaccard_of(counts: JaccardCounts, weights: np.ndarray | None = None) -> floa
     >>> jaccard_of(one), jaccard_of(one, np.array([3, 1]))
     (0.25, 0.375)
     """
-    union = counts.boxes + counts.objects - counts.pairs
-    copies = np.ones(union.shape[1]) if weights is None else np.asarray(weights, np.float64)
-    # a union is 0 only where nothing counts
-    num_images = (union > 0) @ copies
-    if not num_images.any():
-        return float("nan")
-    totals = (counts.pairs / np.maximum(union, 1)) @ copies
-    return float((totals[num_images > 0] / num_images[num_images > 0]).max())
+    ratios = jaccard_ratios(counts)
+    copies = np.ones(len(ratios)) if weights is None else np.asarray(weights)
+    return float(largest_mean(ratios, copies[None])[0])
+
+
+def jaccard_ratios(counts: JaccardCounts) -> np.ndarray:
+    """(I, T) the Jaccard index of each image at each score threshold; NaN where nothing counts."""
+    union = (counts.boxes + counts.objects - counts.pairs).astype(np.float64)
+    return np.divide(counts.pairs, union, out=np.full_like(union, np.nan), where=union > 0).T
+
+
+def largest_mean(ratios: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """The mean over images, at the score threshold where it is largest.
+
+    Args:
+        ratios: (I, T) of :func:`jaccard_ratios`.
+        weights: (R, I) how often each resample has each image.
+
+    Returns:
+        (R,); NaN where no image has a ratio at any threshold.
+    """
+    defined = ~np.isnan(ratios)
+    totals, num_images = weights @ np.nan_to_num(ratios), weights @ defined.astype(np.float64)
+    means = np.divide(totals, num_images, out=np.full_like(totals, np.nan), where=num_images > 0)
+    return np.fmax.reduce(means, axis=1)
 
 
 def jaccard_counts(
@@ -107,17 +124,17 @@ def jaccard_counts(
         threshold: IoU that a pair, and share that an ignored box, must be strictly above.
     """
     num_images = len(detections)
-    found, objects = stack(detections, sizes), stack(ground_truth, sizes)
+    scored, objects = stack(detections, sizes), stack(ground_truth, sizes)
     areas = stack(ignore, sizes)
-    boxes_ignored = largest_ioa(found, areas) > threshold
+    boxes_ignored = largest_ioa(scored, areas) > threshold
     objects_ignored = largest_ioa(objects, areas) > threshold
     counts = []
-    for kept, box_matched, object_matched in _matched_above(found, objects, threshold):
+    for kept, box_matched, object_matched in _matched_above(scored, objects, threshold):
         counts.append(
             (
                 np.bincount(objects.image[object_matched], minlength=num_images),
                 np.bincount(
-                    found.image[kept & (box_matched | ~boxes_ignored)], minlength=num_images
+                    scored.image[kept & (box_matched | ~boxes_ignored)], minlength=num_images
                 ),
                 np.bincount(objects.image[object_matched | ~objects_ignored], minlength=num_images),
             )
@@ -125,19 +142,19 @@ def jaccard_counts(
     return JaccardCounts(*(np.array(column) for column in zip(*counts, strict=True)))
 
 
-def _matched_above(found: Stack, objects: Stack, threshold: float):
+def _matched_above(scored: Stack, objects: Stack, threshold: float):
     """Per score threshold: which detections are above it, and which boxes of either kind match.
 
     A part of the pairs is matched again only where a detection of it fell out.
     """
-    rows, columns, ious = overlapping_pairs(found, objects, threshold)
-    above = (ious > threshold) & (found.score[rows] > SCORE_THRESHOLDS[0])
+    rows, columns, ious = overlapping_pairs(scored, objects, threshold)
+    above = (ious > threshold) & (scored.score[rows] > SCORE_THRESHOLDS[0])
     rows, columns, ious = rows[above], columns[above], ious[above]
     part = parts(rows, columns)
-    box_matched, object_matched = np.zeros(len(found), bool), np.zeros(len(objects), bool)
+    box_matched, object_matched = np.zeros(len(scored), bool), np.zeros(len(objects), bool)
     num_before = np.zeros(len(rows), int)
     for score in SCORE_THRESHOLDS:
-        kept = found.score > score
+        kept = scored.score > score
         alive = kept[rows]
         num_alive = np.bincount(part, weights=alive, minlength=len(rows)).astype(int)
         changed = (num_alive != num_before)[part]

@@ -21,7 +21,7 @@ from dipr1.evaluation.ranked import (
     Ranked,
     crowdhuman_ap,
     log_average_miss_rate_of,
-    ranked,
+    rank,
 )
 from dipr1.matching import (
     by_score,
@@ -117,11 +117,11 @@ def crowdhuman_ranked(
     Returns:
         Equal scores stand in the order of the images.
     """
-    found = by_score(stack(detections, sizes))
+    scored = by_score(stack(detections, sizes))
     objects, areas = stack(ground_truth, sizes), stack(ignore, sizes)
-    rows, columns, ious = overlapping_pairs(found, objects, threshold)
+    rows, columns, ious = overlapping_pairs(scored, objects, threshold)
     above = ious > threshold
     rows, columns, _ = in_order_of_liking(rows[above], columns[above], ious[above], False)
-    hits = greedy(rows, columns, len(found), len(objects)) >= 0
-    verdict = np.where(hits, TRUE, np.where(largest_ioa(found, areas) > threshold, DROPPED, FALSE))
-    return ranked(found.image, found.score, verdict, objects.count(len(detections)))
+    hits = greedy(rows, columns, len(scored), len(objects)) >= 0
+    verdict = np.where(hits, TRUE, np.where(largest_ioa(scored, areas) > threshold, DROPPED, FALSE))
+    return rank(scored.image, scored.score, verdict, objects.count(len(detections)))

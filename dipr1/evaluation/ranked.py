@@ -81,9 +81,7 @@ class Ranked:
         return len(self.objects) if weights is None else int(np.sum(weights))
 
 
-def ranked(
-    image: np.ndarray, score: np.ndarray, verdict: np.ndarray, objects: np.ndarray
-) -> Ranked:
+def rank(image: np.ndarray, score: np.ndarray, verdict: np.ndarray, objects: np.ndarray) -> Ranked:
     """Rank detections; equal scores stay in the order in which they are given.
 
     Args:
@@ -111,11 +109,11 @@ def crowdhuman_ap(ranked: Ranked, weights: np.ndarray | None = None) -> float:
     hits, num_objects = ranked.hits(weights), ranked.num_objects(weights)
     if num_objects == 0:
         return float("nan")
-    found = np.cumsum(hits)
+    num_true = np.cumsum(hits)
     # a trapezoid has a width only where an object is found
     at = np.flatnonzero(hits)
     at = at[at > 0]
-    precision = found[at] / (at + 1) + found[at - 1] / at
+    precision = num_true[at] / (at + 1) + num_true[at - 1] / at
     return float(precision.sum() / (2 * num_objects))
 
 
@@ -136,10 +134,10 @@ def log_average_miss_rate_of(ranked: Ranked, weights: np.ndarray | None = None) 
         return float("nan")
     if len(hits) == 0:
         return 1.0
-    found = np.cumsum(hits)
-    false_per_image = (np.arange(1, len(hits) + 1) - found) / ranked.num_images(weights)
+    num_true = np.cumsum(hits)
+    false_per_image = (np.arange(1, len(hits) + 1) - num_true) / ranked.num_images(weights)
     read_at = np.searchsorted(false_per_image, FPPI_REFERENCES, side="left")
-    return log_average(1.0 - found[np.minimum(read_at, len(hits) - 1)] / num_objects)
+    return log_average(1.0 - num_true[np.minimum(read_at, len(hits) - 1)] / num_objects)
 
 
 def log_average(rates: np.ndarray) -> float:
@@ -161,14 +159,29 @@ def coco_ap(ranked: Ranked, weights: np.ndarray | None = None) -> float:
     Returns:
         The value in [0, 1]; 0 without detections, NaN where nothing is to be found.
     """
+    return float(precision_at_recalls(ranked, weights).mean())
+
+
+def precision_at_recalls(ranked: Ranked, weights: np.ndarray | None = None) -> np.ndarray:
+    """The highest precision at each of COCO's recalls 0, 0.01 ... 1 or beyond.
+
+    Args:
+        ranked: at one IoU threshold.
+        weights: as in :func:`crowdhuman_ap`.
+
+    Returns:
+        (101,), 0 beyond the last object found; all NaN where nothing is to be found.
+
+    >>> two = Ranked(np.array([0, 0]), np.array([0.9, 0.8]), np.array([1, 1]), np.array([4]))
+    >>> precision_at_recalls(two)[[0, 50, 51]]
+    array([1., 1., 0.])
+    """
     num_objects = ranked.num_objects(weights)
     if num_objects == 0:
-        return float("nan")
+        return np.full(len(RECALL_THRESHOLDS), np.nan)
     precision = interpolated_precision(ranked.hits(weights))
     recall = np.arange(1, len(precision) + 1) / num_objects
-    read_at = np.searchsorted(recall, RECALL_THRESHOLDS, side="left")
-    # beyond the last object found the precision is 0
-    return float(np.append(precision, 0.0)[read_at].mean())
+    return np.append(precision, 0.0)[np.searchsorted(recall, RECALL_THRESHOLDS, side="left")]
 
 
 def voc_ap(ranked: Ranked, weights: np.ndarray | None = None) -> float:

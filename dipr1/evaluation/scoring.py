@@ -33,6 +33,12 @@ SCORES: tuple[str, ...] = get_args(Score)
 COLUMNS = {"confidence": "confidence", "likelihood": "log_likelihood"}
 
 
+def columns_read(name: str) -> list[str]:
+    """The columns of the predictions that an evaluation with this score reads."""
+    columns = ["image_id", "text", "num_tokens", "boxes", "look_boxes"]
+    return columns + [COLUMNS[name]] if name in COLUMNS else columns
+
+
 def box_scores(
     name: str, predictions: pa.Table, samples: pa.Table | None = None
 ) -> list[np.ndarray]:
@@ -63,14 +69,14 @@ def box_scores(
         return _consistency(predictions["image_id"].to_pylist(), answers, samples)
     values, offsets = ragged(predictions[COLUMNS[name]])
     scores = np.split(values.astype(np.float64), offsets[1:-1])
-    for row, (found, boxes) in enumerate(zip(scores, answers, strict=True)):
-        if len(found) != len(boxes):
+    for row, (of_row, boxes) in enumerate(zip(scores, answers, strict=True)):
+        if len(of_row) != len(boxes):
             raise UserError(
                 f"predictions of image {predictions['image_id'][row].as_py()!r}: expected one"
-                f" {COLUMNS[name]} per box but got {len(found)} for {len(boxes)} boxes;"
+                f" {COLUMNS[name]} per box but got {len(of_row)} for {len(boxes)} boxes;"
                 " run `dipr1 predict` again"
             )
-    return [np.exp(found) for found in scores] if name == "likelihood" else scores
+    return [np.exp(of_row) for of_row in scores] if name == "likelihood" else scores
 
 
 def _consistency(
@@ -109,8 +115,8 @@ def support(boxes: np.ndarray, samples: Sequence[np.ndarray | None]) -> np.ndarr
     >>> support(np.array([[0, 0, 4, 4], [0, 0, 4, 4]]), [np.array([[0, 0, 4, 3]]), None])
     array([1, 0])
     """
-    found = np.zeros(len(boxes), np.int64)
+    supported = np.zeros(len(boxes), np.int64)
     for others in samples:
         if others is not None and len(others) and len(boxes):
-            found[match(boxes, others)[0]] += 1
-    return found
+            supported[match(boxes, others)[0]] += 1
+    return supported

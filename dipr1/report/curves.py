@@ -11,7 +11,7 @@ import polars as pl
 from markupsafe import escape
 
 from dipr1.artifacts.columns import ragged
-from dipr1.evaluation.looks import Reliability, reliability
+from dipr1.evaluation.calibration import Reliability, reliability
 from dipr1.report.colours import colour_of
 from dipr1.report.results import Results
 

@@ -15,8 +15,8 @@ import polars as pl
 
 from dipr1.artifacts.comparison import COMPARISON
 from dipr1.artifacts.writing import whole
+from dipr1.evaluation.catalogue import METRICS, Metric, shown
 from dipr1.evaluation.comparison import Compared, comparison_table
-from dipr1.report.catalogue import METRICS, Metric
 from dipr1.report.notation import show
 from dipr1.report.results import Results
 
@@ -131,7 +131,7 @@ def summary(results: Results, title: str) -> str:
     for dataset in results.sets:
         lines += [f"## {dataset}", "", "| metric | " + " | ".join(results.arms) + " |"]
         lines += ["|---|" + "---:|" * len(results.arms)]
-        for metric in filter(lambda metric: results.has(metric.name), METRICS.values()):
+        for metric in filter(lambda metric: results.has(metric.name), shown()):
             best = results.best(dataset, metric)
             values = {
                 arm: show(results.mean(arm, dataset, metric.name), metric) for arm in results.arms

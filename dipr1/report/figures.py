@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
 
-from dipr1.artifacts.columns import ragged
 from dipr1.artifacts.writing import whole
-from dipr1.report.catalogue import METRICS
+from dipr1.evaluation.catalogue import METRICS
+from dipr1.evaluation.evaluated import Images
+from dipr1.evaluation.measuring import precision_curve
+from dipr1.evaluation.ranked import RECALL_THRESHOLDS
 from dipr1.report.colours import LIGHT, colour_of
 from dipr1.report.curves import QUANTITIES, logged, of_each_seed, smooth_mean
 from dipr1.report.results import Results
@@ -43,7 +44,6 @@ NO_DATES = {
     "pdf": {"CreationDate": None},
     "png": {"Software": None},
 }
-RECALLS = np.linspace(0.0, 1.0, 101)  # COCO's
 
 
 def write_figures(results: Results, folder: Path) -> None:
@@ -120,49 +120,17 @@ def training(results: Results) -> Figure:
 
 
 def precision_recall(results: Results) -> Figure:
-    """Precision over recall at IoU 0.50 on every set, mean over the seeds."""
+    """COCO's precision over recall at IoU 0.50 on every set, mean over labels and seeds."""
     figure, grid = _axes(1, len(results.sets), 2.8, 2.6)
     for axes, dataset in zip(grid.flat, results.sets, strict=True):
         for arm in results.arms:
             tables = [results.images[arm, seed, dataset] for seed in results.seeds(arm)]
-            curve = np.mean([interpolated_precision(*ranked(table)) for table in tables], axis=0)
-            axes.plot(RECALLS, curve, **_style(results, arm))
+            curve = np.mean([precision_curve(Images(table)) for table in tables], axis=0)
+            axes.plot(RECALL_THRESHOLDS, curve, **_style(results, arm))
         axes.set_title(f"{dataset}, IoU 0.50", loc="left")
         axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
     _legend(figure, grid, results.arms)
     return figure
-
-
-def ranked(images: pa.Table) -> tuple[np.ndarray, int]:
-    """The counted boxes of all images, the likeliest first: is it right; and how many objects.
-
-    Args:
-        images: the per-image artifact, columns box_score, box_coco and label_objects.
-    """
-    scores, _ = ragged(images["box_score"])
-    verdicts, _ = ragged(images["box_coco"])
-    objects, _ = ragged(images["label_objects"])
-    at_50 = verdicts.reshape(-1, 10)[:, 0]
-    counted = at_50 >= 0
-    order = np.argsort(-scores[counted], kind="stable")
-    return at_50[counted][order] > 0, int(objects.sum())
-
-
-def interpolated_precision(hits: np.ndarray, num_objects: int) -> np.ndarray:
-    """COCO's precision at 101 recalls: the best precision at that recall or beyond, else 0.
-
-    Args:
-        hits: (N,) bool, the likeliest box first.
-        num_objects: to be found.
-
-    >>> interpolated_precision(np.array([True, False, True]), 4)[[0, 25, 26, 50, 51]].round(2)
-    array([1.  , 1.  , 0.67, 0.67, 0.  ])
-    """
-    found = np.cumsum(hits)
-    precision = found / np.arange(1, len(hits) + 1)
-    envelope = np.maximum.accumulate(precision[::-1])[::-1]
-    at = np.searchsorted(found / max(num_objects, 1), RECALLS - 1e-12, side="left")
-    return np.append(envelope, 0.0)[at]
 
 
 def _style(results: Results, arm: str) -> dict:

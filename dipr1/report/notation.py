@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dipr1.report.catalogue import Metric
+from dipr1.evaluation.catalogue import Metric
 from dipr1.report.results import Mean
 
 
 def number(value: float, metric: Metric, sign: str = "") -> str:
     """A value as the page writes it; `sign` "+" makes it a difference.
 
-    >>> from dipr1.report.catalogue import METRICS
+    >>> from dipr1.evaluation.catalogue import METRICS
     >>> number(-0.25, METRICS["AP"], "+")
     '−0.250'
     >>> number(0.031, METRICS["well_formed_rate"], "+")
@@ -22,7 +22,7 @@ def number(value: float, metric: Metric, sign: str = "") -> str:
 def interval(low: float, high: float, metric: Metric, sign: str = "") -> str:
     """An interval as the page writes it.
 
-    >>> from dipr1.report.catalogue import METRICS
+    >>> from dipr1.evaluation.catalogue import METRICS
     >>> interval(-0.01, 0.25, METRICS["AP"], "+")
     '−0.010 to +0.250'
     """
@@ -33,7 +33,7 @@ def interval(low: float, high: float, metric: Metric, sign: str = "") -> str:
 def show(mean: Mean, metric: Metric) -> str:
     """A mean with its spread, or a dash where it is undefined.
 
-    >>> from dipr1.report.catalogue import METRICS
+    >>> from dipr1.evaluation.catalogue import METRICS
     >>> show(Mean(0.5, 0.01), METRICS["AP"]), show(Mean(None, None), METRICS["AP"])
     ('0.500 ± 0.010', '–')
     """

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 
 from markupsafe import Markup
 
-from dipr1.report.catalogue import GROUPS, LOOKING, METRICS, REWARDS, Metric
+from dipr1.evaluation.catalogue import LOOKING, METRICS, REWARD, Metric, by_group
 from dipr1.report.colours import DARK, LIGHT
 from dipr1.report.crops import Crop
 from dipr1.report.curves import DASHES, panels, reliability_diagram
@@ -25,7 +25,7 @@ from dipr1.report.verdict import WORDS, Headline, charts, findings, headline, le
 from dipr1.report.viewer import Viewer, as_json
 
 TITLE = "DIP-R1: think, look, answer in crowded scenes"
-CARDS = ("AP50", "f1_50", "count_error", *(metric.name for metric in REWARDS))
+CARDS = ("AP50", "f1_50", "count_error", *(metric.name for metric in by_group()[REWARD]))
 SCORES = {
     "constant": "Here all boxes rank alike.",
     "order": "To rank boxes for the average precision, the first box of every answer comes first.",
@@ -136,7 +136,7 @@ def _shown_groups(results: Results) -> dict[str, list[Metric]]:
     """The metrics that some arm has a value of, by their groups."""
     shown = {
         title: [metric for metric in metrics if results.has(metric.name)]
-        for title, metrics in GROUPS.items()
+        for title, metrics in by_group().items()
     }
     return {title: metrics for title, metrics in shown.items() if metrics}
 
@@ -174,9 +174,9 @@ def _trend(gain: float, metric: Metric) -> str:
 
 def _looking(results: Results, dataset: str) -> list[dict]:
     """What looking did for each arm that looks, as numbers for a sentence and two bars."""
-    rows = []
+    rows, names = [], [metric.name for metric in by_group()[LOOKING]]
     for index, arm in enumerate(results.arms):
-        means = {metric.name: results.mean(arm, dataset, metric.name).value for metric in LOOKING}
+        means = {name: results.mean(arm, dataset, name).value for name in names}
         if means["look_errors_caught"] is None or means["look_area_share"] is None:
             continue
         lift = results.interval(arm, dataset, "look_lift")

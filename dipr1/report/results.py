@@ -16,8 +16,9 @@ from dipr1.artifacts.images import IMAGES
 from dipr1.artifacts.metrics import METRICS
 from dipr1.artifacts.training_log import TRAINING_LOG
 from dipr1.errors import UserError
+from dipr1.evaluation.catalogue import Metric
 from dipr1.evaluation.comparison import Compared, compare
-from dipr1.report.catalogue import Metric
+from dipr1.evaluation.ranked_labels import RANKED_COLUMNS
 
 BASE = "base"
 
@@ -31,7 +32,7 @@ REWARD = r"^rewards/(\w+)_reward/mean$"
 RUN = {"arm": pl.String, "seed": pl.Int64}
 FIGURES = RUN | {"set": pl.String, "name": pl.String, "value": pl.Float64}
 LOGS = RUN | {"step": pl.Int64, "name": pl.String, "value": pl.Float64}
-CURVE_COLUMNS = ["label_objects", "box_score", "box_coco", "region_uncertainty", "region_erred"]
+CURVE_COLUMNS = ["region_uncertainty", "region_erred", *RANKED_COLUMNS]
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from dipr1.evaluation.catalogue import METRICS, Metric
 from dipr1.evaluation.comparison import Compared
-from dipr1.report.catalogue import METRICS, Metric
 from dipr1.report.curves import ticks
 from dipr1.report.notation import interval, number
 from dipr1.report.results import Results

@@ -16,15 +16,11 @@ from dipr1.artifacts.prompts import PROMPTS
 from dipr1.artifacts.samples import SAMPLES
 from dipr1.artifacts.variance import VARIANCE
 from dipr1.errors import UserError
-from dipr1.evaluation.measuring import (
-    _columns_read,
-    _or_none,
-    measure,
-    metrics_table,
-    per_image,
-)
+from dipr1.evaluation.evaluated import Images
+from dipr1.evaluation.measuring import metrics_of, metrics_table, none_if_nan
 from dipr1.evaluation.options import Evaluation
-from dipr1.evaluation.scoring import SCORES
+from dipr1.evaluation.per_image import per_image
+from dipr1.evaluation.scoring import SCORES, columns_read
 from dipr1.progress import say
 
 
@@ -66,7 +62,7 @@ def run(args: argparse.Namespace) -> None:
     """
     annotations = ANNOTATIONS.read(args.annotations)
     prompts = PROMPTS.read(args.prompts)
-    predictions = SAMPLES.read(args.predictions, _columns_read(args.score))
+    predictions = SAMPLES.read(args.predictions, columns_read(args.score))
     samples = _samples(args)
     about = read_made(args.predictions)
     made = made_by(
@@ -85,12 +81,12 @@ def run(args: argparse.Namespace) -> None:
         score=args.score,
         samples=samples,
     )
-    values = measure(images)
+    values = metrics_of(Images(images))
     if args.images_output:
         IMAGES.write(images, args.images_output, made)
     METRICS.write(metrics_table(values, args.score), args.output, made)
     if args.json:
-        print(json.dumps({name: _or_none(value) for name, value in values.items()}, indent=2))
+        print(json.dumps({name: none_if_nan(value) for name, value in values.items()}, indent=2))
     else:
         say(
             f"{args.output}: {images.num_rows} images,"

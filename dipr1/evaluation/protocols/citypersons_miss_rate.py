@@ -27,7 +27,7 @@ from dipr1.evaluation.ranked import (
     TRUE,
     Ranked,
     log_average,
-    ranked,
+    rank,
 )
 from dipr1.matching import (
     Stack,
@@ -88,7 +88,7 @@ class People:
 def citypersons(ground_truth: str, detections: str, wrap_fault: bool = False) -> dict[str, float]:
     """The log-average miss rate in four subsets, in percent."""
     truth = CocoTruth(ground_truth)
-    found, heights = CocoResults(detections, truth).of(PEDESTRIAN)
+    scored, heights = CocoResults(detections, truth).of(PEDESTRIAN)
     numbers = truth.columns({"bbox": 4, "height": 1, "vis_ratio": 1})
     rows = truth.rows_of(PEDESTRIAN)
     people = People(
@@ -98,7 +98,7 @@ def citypersons(ground_truth: str, detections: str, wrap_fault: bool = False) ->
         np.array([bool(truth.annotations[row].get("ignore", 0)) for row in rows], bool),
         truth.num_images,
     )
-    return citypersons_miss_rates(found, heights, people, wrap_fault)
+    return citypersons_miss_rates(scored, heights, people, wrap_fault)
 
 
 def citypersons_miss_rates(
@@ -117,10 +117,10 @@ def citypersons_miss_rates(
     """
     order = order_by_score(detections)
     order = order[rank_in_image(detections.take(order)) < MAX_DETECTIONS]
-    found, heights = detections.take(order), heights[order]
+    scored, heights = detections.take(order), heights[order]
     return {
         name: 100.0
-        * citypersons_miss_rate(citypersons_ranked(found, heights, people, subset), wrap_fault)
+        * citypersons_miss_rate(citypersons_ranked(scored, heights, people, subset), wrap_fault)
         for name, subset in SUBSETS.items()
     }
 
@@ -138,19 +138,19 @@ def citypersons_ranked(
     """
     lowest, highest = subset.heights
     in_range = (heights >= lowest / HEIGHT_MARGIN) & (heights < highest * HEIGHT_MARGIN)
-    found = by_score(detections.take(in_range))
+    scored = by_score(detections.take(in_range))
     ignored = (
         people.ignored
         | _outside(people.height, subset.heights)
         | _outside(people.visibility, subset.visibilities)
     )
     wanted = people.boxes.take(~ignored)
-    pairs = overlapping_pairs(found, wanted, IOU_THRESHOLD)
+    pairs = overlapping_pairs(scored, wanted, IOU_THRESHOLD)
     rows, columns, _ = in_order_of_liking(*pairs, last_wins=True)
-    hits = greedy(rows, columns, len(found), len(wanted)) >= 0
-    in_ignored = largest_ioa(found, people.boxes.take(ignored)) >= IOU_THRESHOLD
+    hits = greedy(rows, columns, len(scored), len(wanted)) >= 0
+    in_ignored = largest_ioa(scored, people.boxes.take(ignored)) >= IOU_THRESHOLD
     verdict = np.where(hits, TRUE, np.where(in_ignored, DROPPED, FALSE))
-    return ranked(found.image, found.score, verdict, wanted.count(people.num_images))
+    return rank(scored.image, scored.score, verdict, wanted.count(people.num_images))
 
 
 def citypersons_miss_rate(
@@ -176,10 +176,10 @@ def citypersons_miss_rate(
         return float("nan")
     if len(hits) == 0:
         return 1.0
-    found = np.cumsum(hits)
-    false_per_image = (np.arange(1, len(hits) + 1) - found) / ranked.num_images(weights)
+    num_true = np.cumsum(hits)
+    false_per_image = (np.arange(1, len(hits) + 1) - num_true) / ranked.num_images(weights)
     read_at = np.searchsorted(false_per_image, FPPI_REFERENCES, side="right") - 1
-    recall = found[read_at] / num_objects
+    recall = num_true[read_at] / num_objects
     if not wrap_fault:
         recall[read_at < 0] = 0.0
     return log_average(1.0 - recall)

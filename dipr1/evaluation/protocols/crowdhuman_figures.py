@@ -38,24 +38,24 @@ def crowdhuman(ground_truth: str, detections: str) -> dict[str, float]:
     sides = columns(detections, answers, {"width": 1, "height": 1}, answer_lines)
     sizes = np.full((len(index), 2), np.inf)
     sizes[image] = np.hstack([sides["width"], sides["height"]])
-    where, found = _boxes_in(answers, "dtboxes")
-    numbers = columns(detections, found, {"box": 4, "score": 1}, BoxPlaces(answer_lines, where))
+    where, boxes = _boxes_in(answers, "dtboxes")
+    numbers = columns(detections, boxes, {"box": 4, "score": 1}, BoxPlaces(answer_lines, where))
     scored = np.hstack([xyxy(numbers["box"]), numbers["score"]])
     where_people, people = _boxes_in(truth, "gtboxes")
     bodies = columns(ground_truth, people, {"fbox": 4}, BoxPlaces(truth_lines, where_people))
     bodies = xyxy(bodies["fbox"])
     ignored = np.array([_is_ignored(person) for person in people], bool)
-    boxes = (
+    of_images = (
         _per_image(scored, image[where], len(index)),
         _per_image(bodies[~ignored], where_people[~ignored], len(index)),
         _per_image(bodies[ignored], where_people[ignored], len(index)),
         sizes,
     )
-    ranked = crowdhuman_ranked(*boxes)
+    ranked = crowdhuman_ranked(*of_images)
     return {
         "AP": crowdhuman_ap(ranked),
         "MR": log_average_miss_rate_of(ranked),
-        "JI": jaccard_index(*boxes),
+        "JI": jaccard_index(*of_images),
     }
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from dipr1.errors import UserError
 from dipr1.evaluation.protocols.files import read_number_rows
 from dipr1.evaluation.protocols.records import stacked
-from dipr1.evaluation.ranked import FALSE, TRUE, Ranked, ranked, voc_ap
+from dipr1.evaluation.ranked import FALSE, TRUE, Ranked, rank, voc_ap
 from dipr1.matching import (
     Stack,
     by_score,
@@ -45,18 +45,18 @@ def uavdt(ground_truth: str, detections: str) -> dict[str, float]:
     or of `{sequence}_gt.txt` where that is missing.
     """
     names = _sequences(ground_truth, detections)
-    found, vehicles, ignore = [], [], []
+    scored, vehicles, ignore = [], [], []
     for number, name in enumerate(names):
         truth = os.path.join(ground_truth, f"{name}_gt_whole.txt")
         if not os.path.exists(truth):
             truth = os.path.join(ground_truth, f"{name}_gt.txt")
         ignored = os.path.join(ground_truth, f"{name}_gt_ignore.txt")
-        found.append(_frames(os.path.join(detections, f"{name}.txt"), 7, number))
+        scored.append(_frames(os.path.join(detections, f"{name}.txt"), 7, number))
         vehicles.append(_frames(truth, 6, number))
         if os.path.exists(ignored):
             ignore.append(_frames(ignored, 6, number))
     # sequence, frame, id, x, y, width, height, score
-    tables = [np.concatenate([np.empty((0, 8)), *part]) for part in (found, vehicles, ignore)]
+    tables = [np.concatenate([np.empty((0, 8)), *part]) for part in (scored, vehicles, ignore)]
     frames, image = np.unique(np.concatenate(tables)[:, :2], axis=0, return_inverse=True)
     images = np.split(image.reshape(-1), np.cumsum([len(table) for table in tables])[:-1])
     stacks = [
@@ -112,9 +112,9 @@ def uavdt_ap(detections: Stack, vehicles: Stack, ignore: Stack, num_images: int)
 
 def uavdt_ranked(detections: Stack, vehicles: Stack, ignore: Stack, num_images: int) -> Ranked:
     """Match and rank; the arguments are those of :func:`uavdt_ap`."""
-    found = by_score(detections.take(~strictly_inside(detections, ignore)))
-    pairs = overlapping_pairs(found, vehicles, IOU_THRESHOLD)
+    scored = by_score(detections.take(~strictly_inside(detections, ignore)))
+    pairs = overlapping_pairs(scored, vehicles, IOU_THRESHOLD)
     rows, columns, _ = in_order_of_liking(*pairs, last_wins=True)
-    hits = greedy(rows, columns, len(found), len(vehicles)) >= 0
+    hits = greedy(rows, columns, len(scored), len(vehicles)) >= 0
     verdict = np.where(hits, TRUE, FALSE)
-    return ranked(found.image, found.score, verdict, vehicles.count(num_images))
+    return rank(scored.image, scored.score, verdict, vehicles.count(num_images))

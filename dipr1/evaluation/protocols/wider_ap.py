@@ -19,7 +19,7 @@ from dipr1.datasets.formats.wider import ignore_file
 from dipr1.errors import UserError
 from dipr1.evaluation.protocols.files import read_json_list, read_named_lines
 from dipr1.evaluation.protocols.records import Places, columns, ids, images_of, index_of, stacked
-from dipr1.evaluation.ranked import FALSE, TRUE, Ranked, ranked, voc_ap
+from dipr1.evaluation.ranked import FALSE, TRUE, Ranked, rank, voc_ap
 from dipr1.matching import (
     Stack,
     by_score,
@@ -127,18 +127,18 @@ def wider_ranked(
     detections: Stack, pedestrians: Stack, ignore: Stack, num_images: int, year: int = 2019
 ) -> list[Ranked]:
     """Match and rank, once per IoU threshold; the arguments are those of :func:`wider_map`."""
-    found = by_score(detections.take(~in_ignored(detections, ignore, year)))
+    scored = by_score(detections.take(~in_ignored(detections, ignore, year)))
     people = pedestrians.take(~in_ignored(pedestrians, ignore, year))
-    pairs = overlapping_pairs(_one_longer(found), _one_longer(people), IOU_THRESHOLDS[0])
+    pairs = overlapping_pairs(_one_longer(scored), _one_longer(people), IOU_THRESHOLDS[0])
     rows, columns, ious = in_order_of_liking(*pairs, last_wins=False)
     best = np.append(True, rows[1:] != rows[:-1]) if len(rows) else np.zeros(0, bool)
     rows, columns, ious = rows[best], columns[best], ious[best]
     rankings = []
     for threshold in IOU_THRESHOLDS:
         above = ious > threshold
-        hits = greedy(rows[above], columns[above], len(found), len(people)) >= 0
+        hits = greedy(rows[above], columns[above], len(scored), len(people)) >= 0
         verdict = np.where(hits, TRUE, FALSE)
-        rankings.append(ranked(found.image, found.score, verdict, people.count(num_images)))
+        rankings.append(rank(scored.image, scored.score, verdict, people.count(num_images)))
     return rankings
 
 

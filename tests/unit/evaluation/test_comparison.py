@@ -13,16 +13,17 @@ from dipr1.artifacts.comparison import COMPARISON
 from dipr1.artifacts.images import IMAGES
 from dipr1.artifacts.samples import SAMPLES
 from dipr1.errors import UserError
+from dipr1.evaluation.catalogue import METRICS, Ranking
 from dipr1.evaluation.comparison import (
-    METRICS_COMPARED,
     Compared,
     Run,
     compare,
     compare_runs,
     comparison_table,
 )
-from dipr1.evaluation.measuring import NAMES, measure, per_image
-from dipr1.evaluation.per_image import RANKED, Images
+from dipr1.evaluation.evaluated import Images
+from dipr1.evaluation.measuring import metrics_of
+from dipr1.evaluation.per_image import per_image
 from tests.unit.experiment import make_experiment
 
 
@@ -41,7 +42,7 @@ def rewarded(rewards: np.ndarray, score: str = "confidence") -> pa.Table:
         | dict.fromkeys(("box_label", "box_score", "box_crowdhuman", "box_coco"), [])
         for number, reward in enumerate(rewards)
     ]
-    return pa.Table.from_pylist(rows, IMAGES.schema)
+    return pa.Table.from_pylist(rows, IMAGES.schema_with(["reward_accuracy"]))
 
 
 def write(folder: Path, arm: str, seed: int, rewards: np.ndarray, **more: str) -> str:
@@ -181,20 +182,23 @@ def experiment(tmp_path_factory) -> tuple[list[str], dict[tuple[str, int], dict[
             images = per_image(*artifacts[:2], samples, artifacts[2])
             paths.append(str(folder / f"metrics/{run}.images.parquet"))
             IMAGES.write(images, paths[-1])
-            metrics[arm, seed] = measure(images)
+            metrics[arm, seed] = metrics_of(Images(images))
     return paths, metrics
 
 
 def test_values_are_means_of_the_metrics_over_seeds(experiment):
     paths, metrics = experiment
     rows = [row for row in compare(paths, resamples=10) if row.baseline is None]
-    assert {row.metric for row in rows} == set(METRICS_COMPARED) <= set(NAMES)
+    assert {row.metric for row in rows} == {
+        name for name, metric in METRICS.items() if metric.compared
+    }
+    assert {"AP", "f1_50", "reward_looking", "look_lift"} <= {row.metric for row in rows}
     assert list(dict.fromkeys(row.arm for row in rows)) == ["base", "dipr1", "sft"]
     for row in rows:
         over_seeds = [values[row.metric] for (arm, _), values in metrics.items() if arm == row.arm]
         assert row.value == pytest.approx(np.mean(over_seeds)), row.metric
         assert row.num_seeds == len(over_seeds)
-        assert (row.score == "confidence") == (row.metric in RANKED)
+        assert (row.score == "confidence") == isinstance(METRICS[row.metric], Ranking)
 
 
 def test_the_same_seed_gives_the_same_rows(experiment):

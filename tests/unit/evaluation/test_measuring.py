@@ -1,36 +1,22 @@
-"""The verb `evaluate`: its file, its order of rows, and its errors."""
+"""The metrics of images, of their resamples, and the curve beside AP50."""
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
-from dipr1.artifacts import artifact_named
 from dipr1.artifacts.annotations import ANNOTATIONS
 from dipr1.artifacts.columns import box_arrays
-from dipr1.artifacts.images import IMAGES
-from dipr1.artifacts.metrics import METRICS
-from dipr1.artifacts.prompts import PROMPTS, prompt_rows
-from dipr1.artifacts.reward_columns import reward_columns
+from dipr1.artifacts.prompts import prompt_rows
 from dipr1.artifacts.samples import SAMPLES
-from dipr1.artifacts.variance import VARIANCE
-from dipr1.cli import main
-from dipr1.evaluation.measuring import (
-    CALIBRATION,
-    NAMES,
-    NEED_VARIANCE,
-    Regions,
-    measure,
-    per_image,
-)
-from dipr1.evaluation.per_image import RANKED, Images
+from dipr1.evaluation.catalogue import METRICS as CATALOGUE
+from dipr1.evaluation.catalogue import Ranking, Whole
+from dipr1.evaluation.evaluated import Images
+from dipr1.evaluation.measuring import metrics_of, precision_curve, values_of
+from dipr1.evaluation.per_image import per_image
 from dipr1.metrics import (
     average_precision,
     coco_metrics,
@@ -38,277 +24,19 @@ from dipr1.metrics import (
     log_average_miss_rate,
 )
 from dipr1.prompts import render_response
-from dipr1.responses import _remembered
-from dipr1.rewards import accuracy_reward, looking_reward, reasoning_reward
-from tests.unit.experiment import FRAME, annotation, make_experiment, write_predictions
+from tests.unit.experiment import FRAME, annotation, write_predictions
 
-PEOPLE = [[[30.0, 36, 60, 108]], [[75, 36, 105, 108], [120, 36, 150, 108]], []]
-# the same in the model frame: 128 / 192 and 128 / 144 of the image frame
+# image frame to model frame
 SCALE = np.array([128 / 192, 128 / 144] * 2)
-
-
-def perfect(boxes: list) -> str:
-    return response(np.reshape(boxes, (-1, 4)) * SCALE)
 
 
 def response(boxes: np.ndarray, label: str = "person") -> str:
     return render_response("Some people.", [], boxes, [label] * len(boxes), digits=6)
 
 
-class Split:
-    """A split of three images under `folder`."""
-
-    def __init__(self, folder: Path, labels: tuple[str, ...] = ("person",)) -> None:
-        self.folder = folder
-        rows = [annotation(str(index), boxes) for index, boxes in enumerate(PEOPLE)]
-        annotations = pa.Table.from_pylist(rows, ANNOTATIONS.schema)
-        ANNOTATIONS.write(annotations, folder / "annotations.parquet")
-        PROMPTS.write(prompt_rows(annotations, labels, FRAME), folder / "prompts.parquet")
-        regions = [
-            {
-                "image_id": str(image_id),
-                "region": region,
-                "kind": "object",
-                "gt_index": region,
-                "box": box,
-                "hull": box,
-                "support": 0.5,
-                "num_samples": 8,
-                "existence_variance": 1.0,
-                "uncertainty": 0.25 + 0.75 * region,
-            }
-            for image_id, boxes in enumerate(PEOPLE)
-            for region, box in enumerate(boxes)
-        ]
-        VARIANCE.write(
-            pa.Table.from_pylist(regions, VARIANCE.schema.remove(9)).append_column(
-                VARIANCE.schema.field("box_variance"), pa.nulls(len(regions), pa.float64())
-            ),
-            folder / "variance.parquet",
-        )
-
-    def evaluate(self, texts: list[str], *flags: str) -> dict[str, float | None]:
-        write_predictions(self.folder / "predictions.parquet", texts)
-        assert self.run(*flags) == 0
-        table = METRICS.read(self.folder / "metrics.parquet").to_pydict()
-        return dict(zip(table["name"], table["value"], strict=True))
-
-    def images(self, texts: list[str], *flags: str) -> dict[str, list]:
-        """The images artifact as columns."""
-        path = str(self.folder / "images.parquet")
-        self.evaluate(texts, "--images-output", path, *flags)
-        return IMAGES.read(path).to_pydict()
-
-    def run(self, *flags: str) -> int:
-        names = ("predictions", "annotations", "prompts")
-        files = [word for name in names for word in (f"--{name}", f"{self.folder / name}.parquet")]
-        return main(["evaluate", *files, "--output", str(self.folder / "metrics.parquet"), *flags])
-
-    @property
-    def with_variance(self) -> tuple[str, str]:
-        return "--variance", str(self.folder / "variance.parquet")
-
-
-@pytest.fixture
-def split(tmp_path) -> Split:
-    return Split(tmp_path)
-
-
-def test_perfect_answers(split):
-    values = split.evaluate([perfect(boxes) for boxes in PEOPLE], *split.with_variance)
-    assert tuple(values) == NAMES
-    ones = ["AP", "AP50", "AP75", "AR", "JI", "precision50", "recall50", "f1_50"]
-    ones += ["well_formed_rate", "reward_reasoning"]
-    assert [values[name] for name in ones] == pytest.approx([1.0] * len(ones))
-    assert values["reward_accuracy"] == pytest.approx(1.0, abs=1e-5)
-    zeros = ["MR", "count_error", "parse_failure_rate", "mean_look_boxes"]
-    assert [values[name] for name in zeros] == [0.0] * len(zeros)
-    assert (values["mean_boxes"], values["num_images"], values["num_objects"]) == (1.0, 3.0, 3.0)
-    # the second image alone has a region of uncertainty >= 0.5, and nobody looks at it
-    assert values["reward_looking"] == pytest.approx(2 / 3)
-
-
-def test_answers_by_hand(split):
-    texts = [
-        response(np.array([[30, 36, 60, 108], [160, 10, 180, 30]]) * SCALE),  # 1 right, 1 false
-        "<think> I do not know. </think> <look> [] </look> <answer> none </answer>",
-        perfect([]),
-    ]
-    values = split.evaluate(texts, *split.with_variance)
-    assert values["precision50"] == 1 / 2
-    assert values["recall50"] == 1 / 3
-    assert values["f1_50"] == 2 / 5
-    assert values["count_error"] == (1 + 2 + 0) / 3
-    assert values["parse_failure_rate"] == 1 / 3
-    assert values["well_formed_rate"] == 2 / 3
-    assert values["mean_boxes"] == 2 / 3
-    assert values["reward_accuracy"] == pytest.approx((2 / 3 + 0 + 1) / 3, abs=1e-5)
-
-
-def test_the_accuracy_reward_is_weighted_only_with_variance(split):
-    texts = [perfect(PEOPLE[0]), perfect(PEOPLE[1][:1]), perfect([])]
-    weighted = split.evaluate(texts, *split.with_variance)["reward_accuracy"]
-    unweighted = split.evaluate(texts)
-    assert tuple(unweighted) == tuple(name for name in NAMES if name not in NEED_VARIANCE)
-    # recall 1.25 / (1.25 + 2) against 1 / 2, precision 1
-    assert weighted == pytest.approx((2 + 2 * 1.25 / (1.25 + 3.25)) / 3, abs=1e-5)
-    assert unweighted["reward_accuracy"] == pytest.approx((2 + 2 / 3) / 3, abs=1e-5)
-
-
-def test_the_reward_is_that_of_training(split):
-    texts = [perfect(PEOPLE[0]), perfect(PEOPLE[1][1:]), perfect([])]
-    prompts = PROMPTS.read(split.folder / "prompts.parquet")
-    columns = {name: prompts[name].to_pylist() for name in ("gt_boxes", "gt_labels")}
-    expected = np.mean(accuracy_reward(texts, **columns))
-    assert split.evaluate(texts)["reward_accuracy"] == pytest.approx(expected, abs=1e-12)
-
-
-def test_a_box_of_another_label_is_wrong(split):
-    texts = [response(np.array(boxes).reshape(-1, 4) * SCALE, "car") for boxes in PEOPLE]
-    values = split.evaluate(texts)
-    assert (values["precision50"], values["recall50"], values["AP"]) == (0.0, 0.0, 0.0)
-    assert values["parse_failure_rate"] == 0.0
-
-
-def test_boxes_of_labels_that_are_not_asked_for_are_not_to_be_found(tmp_path):
-    values = Split(tmp_path, labels=("car",)).evaluate([perfect([])] * 3)
-    assert values["num_objects"] == 0.0
-    undefined = ["AP", "AP50", "AP75", "AR", "AP_crowdhuman", "MR", "JI", "recall50", "precision50"]
-    assert [values[name] for name in undefined] == [None] * len(undefined)
-    assert values["reward_accuracy"] == 1.0
-
-
-def test_no_answer_can_be_read(split):
-    values = split.evaluate(["nobody?"] * 3, *split.with_variance)
-    assert values["parse_failure_rate"] == 1.0
-    assert (values["AP"], values["AR"], values["JI"], values["MR"]) == (0.0, 0.0, 0.0, 1.0)
-    assert values["precision50"] is None
-    assert values["recall50"] == 0.0
-
-
-def test_the_order_of_the_predictions_does_not_matter(split):
-    texts = [perfect(PEOPLE[0]), perfect(PEOPLE[1][1:]), response(np.array([[1, 2, 30, 40]]))]
-    values = split.evaluate(texts, *split.with_variance)
-    path = split.folder / "predictions.parquet"
-    SAMPLES.write(SAMPLES.read(path).take([2, 0, 1]), path)
-    assert split.run(*split.with_variance) == 0
-    again = METRICS.read(split.folder / "metrics.parquet").to_pydict()
-    assert dict(zip(again["name"], again["value"], strict=True)) == values
-
-
-def test_the_same_input_gives_the_same_bytes(split):
-    texts = [perfect(boxes) for boxes in PEOPLE]
-    split.evaluate(texts, *split.with_variance)
-    first = (split.folder / "metrics.parquet").read_bytes()
-    split.evaluate(texts, *split.with_variance)
-    assert (split.folder / "metrics.parquet").read_bytes() == first
-
-
-def test_the_images_artifact_by_hand(split):
-    texts = [
-        # 1 right, 1 false; it looks at the false one, whose centre is (170, 20) of 192 x 144
-        render_response(
-            "People.",
-            np.array([[160, 0, 192, 36]]) * SCALE,
-            np.array([[30, 36, 60, 108], [160, 10, 180, 30]]) * SCALE,
-            ["person"] * 2,
-            ["dark"],
-            digits=6,
-        ),
-        "<think> I do not know. </think> <look> none </look> <answer> none </answer>",
-        perfect([]),
-    ]
-    rows = split.images(texts, *split.with_variance)
-    assert rows["image_id"] == ["0", "1", "2"]
-    assert rows["readable"] == [True, False, True]
-    assert rows["well_formed"] == [True, False, True]
-    assert rows["num_objects"] == [1, 2, 0]
-    assert rows["num_counted"] == rows["num_boxes"] == [2, 0, 0]
-    assert rows["hits50"] == rows["hits75"] == [1, 0, 0]
-    assert rows["errors"] == [1, 2, 0]
-    assert rows["look_share"] == pytest.approx([32 * 36 / (192 * 144), 0, 0], abs=1e-6)
-    figures = ("hits", "false", "missed")
-    assert [rows[f"look_{name}"][0] for name in figures] == [0, 1, 0]
-    # 32 x 36: x = 170 is held from 138 to 160, y = 20 from 0 to 20
-    assert rows["look_by_chance"][0] == pytest.approx(22 / 160 * 20 / 108, rel=1e-4)
-    # only the second image has a region of u >= 0.5
-    assert rows["look_recall"] == [None, 0.0, None]
-    assert rows["region_uncertainty"] == [[0.25], [0.25, 1.0], []]
-    assert rows["region_erred"] == [[False], [True, True], []]
-    assert rows["region_is_object"] == [[True], [True, True], []]
-    assert rows["label_objects"] == [[1], [2], [0]]
-    assert sorted(rows["box_crowdhuman"][0]) == [0, 1]
-    assert [len(verdicts) for verdicts in rows["box_coco"]] == [2, 0, 0]
-    assert rows["label_jaccard"][1:] == [[[0.0] * 10], [[pytest.approx(np.nan, nan_ok=True)] * 10]]
-    assert set(rows["score"]) == {"confidence"}
-
-
-def test_where_the_answer_looked(split):
-    hit, false = [30, 36, 60, 108], [160, 10, 180, 30]
-    texts = [
-        render_response(
-            "", np.array([hit]) * SCALE, np.array([hit, false]) * SCALE, ["person"] * 2, digits=6
-        ),
-        perfect([]),
-        perfect([]),
-    ]
-    values = split.evaluate(texts, *split.with_variance)
-    assert values["look_errors_caught"] == 0.0
-    assert values["look_lift"] == 0.0
-    assert [values[f"{name}_looked"] for name in ("precision50", "recall50", "f1_50")] == [1.0] * 3
-    elsewhere = [values[f"{name}_elsewhere"] for name in ("precision50", "recall50", "f1_50")]
-    assert elsewhere == [0.0, 0.0, 0.0]  # 1 false box, 2 missed people
-    assert values["look_recall"] == 0.0
-    assert values["look_area_share"] == pytest.approx(30 * 72 / (192 * 144) / 3, rel=1e-4)
-    # u of the missed: 0.25 and 1, of the found one: 0.25
-    assert values["u_auc"] == values["u_auc_objects"] == 0.75
-    assert values["u_auc_phantoms"] is None
-    assert values["u_ece"] == pytest.approx((2 * abs(0.25 - 0.5) + 0) / 3)
-
-
-def test_nothing_looked_at_leaves_the_lift_undefined(split):
-    values = split.evaluate([perfect([])] * 3, *split.with_variance)
-    assert values["look_errors_caught"] == 0.0
-    assert values["look_lift"] is None
-    assert values["precision50_looked"] is None
-    perfect_values = split.evaluate([perfect(boxes) for boxes in PEOPLE], *split.with_variance)
-    assert perfect_values["look_errors_caught"] is None
-    assert perfect_values["u_auc"] is None
-
-
-# --- a made-up experiment with ignore areas, misses and broken answers ----------------------------
-
-
-@pytest.fixture(scope="module")
-def tables(tmp_path_factory) -> dict[str, pa.Table]:
-    folder = tmp_path_factory.mktemp("experiment")
-    make_experiment(folder, arms=("base",), num_images=25)
-    where = folder / "results"
-    paths = {
-        "annotations": "annotations/crowdscenes/validation.parquet",
-        "prompts": "prompts/crowdscenes/validation.parquet",
-        "variance": "variance/crowdscenes/validation.parquet",
-        "samples": "predictions/base/seed0/crowdscenes.validation.parquet",
-    }
-    found = {name: artifact_named(name).read(where / path) for name, path in paths.items()}
-    # scores that are often equal, within an image and between images
-    confidence = pa.array(
-        [
-            None if row is None else np.round(row, 1)
-            for row in found["samples"]["confidence"].to_pylist()
-        ],
-        SAMPLES.schema.field("confidence").type,
-    )
-    at = SAMPLES.schema.get_field_index("confidence")
-    found["samples"] = found["samples"].set_column(at, "confidence", confidence)
-    return found
-
-
-@pytest.fixture(scope="module")
-def images(tables) -> pa.Table:
-    return per_image(
-        tables["annotations"], tables["prompts"], tables["samples"], tables["variance"]
-    )
+def samples(folder: Path, texts: list[str]) -> pa.Table:
+    write_predictions(folder / "samples.parquet", texts)
+    return SAMPLES.read(folder / "samples.parquet")
 
 
 def test_ranked_metrics_are_those_of_the_boxes_themselves(tables, images):
@@ -331,19 +59,9 @@ def test_ranked_metrics_are_those_of_the_boxes_themselves(tables, images):
         "JI": jaccard_index(detections, objects, areas, sizes),
     }
     assert any(len(rows) for rows in areas)
-    found = measure(images)
-    assert {name: found[name] for name in RANKED} == pytest.approx(expected, abs=1e-12)
-
-
-def test_rewards_are_those_of_training_per_image(tables, images):
-    columns = reward_columns(tables["prompts"], tables["variance"])
-    texts = tables["samples"]["text"].to_pylist()
-    for name, reward in {
-        "reasoning": reasoning_reward,
-        "looking": looking_reward,
-        "accuracy": accuracy_reward,
-    }.items():
-        assert images[f"reward_{name}"].to_pylist() == reward(texts, **columns)
+    values = metrics_of(Images(images))
+    ranked = [name for name, metric in CATALOGUE.items() if isinstance(metric, Ranking)]
+    assert {name: values[name] for name in ranked} == pytest.approx(expected, abs=1e-12)
 
 
 def test_a_weight_is_a_repeated_image(images):
@@ -351,21 +69,23 @@ def test_a_weight_is_a_repeated_image(images):
     rng = np.random.default_rng(4)
     weights = np.array([rng.multinomial(len(images), np.full(len(images), 1 / len(images)))] * 2)
     weights[1] = rng.permutation(weights[1])
-    left_out = (*CALIBRATION, "num_images", "num_objects")
-    names = [name for name in NAMES if name not in left_out]
-    weighted = Images(images).values(names, weights)
+    names = [name for name, metric in CATALOGUE.items() if not isinstance(metric, Whole)]
+    weighted = values_of(Images(images), names, weights)
     for row, resample in enumerate(weights):
         repeated = images.take(np.repeat(np.arange(len(images)), resample))
         np.testing.assert_allclose(
-            weighted[:, row], Images(repeated).values(names)[:, 0], rtol=1e-12, err_msg=str(names)
+            weighted[:, row],
+            values_of(Images(repeated), names)[:, 0],
+            rtol=1e-12,
+            err_msg=str(names),
         )
 
 
 def test_weights_of_one_change_nothing(images):
-    names = list(NAMES[:20])
+    names = list(CATALOGUE)[:20]
     ones = np.ones((3, len(images)), int)
-    expected = np.repeat(Images(images).values(names), 3, axis=1)
-    np.testing.assert_array_equal(Images(images).values(names, ones), expected)
+    expected = np.repeat(values_of(Images(images), names), 3, axis=1)
+    np.testing.assert_array_equal(values_of(Images(images), names, ones), expected)
 
 
 def test_ranked_metrics_of_several_labels_are_means_over_them(tmp_path):
@@ -379,153 +99,48 @@ def test_ranked_metrics_of_several_labels_are_means_over_them(tmp_path):
         response(np.array([[30, 36, 60, 108]]) * SCALE),
         response(np.array([[75, 36, 105, 108]]) * SCALE, "car"),
     ]
-    found = measure(per_image(annotations, prompts, samples(tmp_path, texts)))
-    car = (
-        51 / 101
-    )  # recall 0.5 is reached by the first box, and 51 of the 101 recalls are not above
-    assert found["AP50"] == pytest.approx((1 + car) / 2)
-    assert found["AR"] == pytest.approx((1 + 1 / 2) / 2)
-    assert found["JI"] == pytest.approx((1 + 1 / 2) / 2)
-    assert found["recall50"] == 2 / 3
+    images = Images(per_image(annotations, prompts, samples(tmp_path, texts)))
+    values = metrics_of(images)
+    # recall 0.5 is reached by the first box, and 51 of the 101 recalls are not above
+    car = 51 / 101
+    assert values["AP50"] == pytest.approx((1 + car) / 2)
+    assert values["AR"] == pytest.approx((1 + 1 / 2) / 2)
+    assert values["JI"] == pytest.approx((1 + 1 / 2) / 2)
+    assert values["recall50"] == 2 / 3
+    curve = precision_curve(images)
+    assert curve[[0, 50, 51, 100]].tolist() == [1.0, 1.0, 0.5, 0.5]
+    assert curve.mean() == pytest.approx(values["AP50"], abs=1e-15)
 
 
-def samples(folder: Path, texts: list[str]) -> pa.Table:
-    write_predictions(folder / "samples.parquet", texts)
-    return SAMPLES.read(folder / "samples.parquet")
+def test_the_mean_of_the_precision_curve_is_ap50(images):
+    curve, ap50 = precision_curve(Images(images)), metrics_of(Images(images))["AP50"]
+    assert curve.shape == (101,)
+    assert curve.mean() == pytest.approx(ap50, abs=1e-15)
+    assert 0.2 < ap50 < 0.8
 
 
-def test_no_images_at_all():
-    empty = ANNOTATIONS.schema.empty_table()
-    prompts = prompt_rows(empty, ["person"], FRAME)
-    values = measure(per_image(empty, prompts, SAMPLES.schema.empty_table()))
-    assert (values["num_images"], values["num_objects"]) == (0.0, 0.0)
-    assert np.isnan(values["AP"])
-
-
-def test_every_text_is_parsed_once(tmp_path):
-    """Several rewards read each text, and the parser remembers the last 1,024 only."""
-    num = 1100
-    annotations = pa.Table.from_pylist(
-        [annotation(str(k), []) for k in range(num)], ANNOTATIONS.schema
-    )
+def of_answers(tmp_path: Path, *images: tuple[list, list, list]) -> dict[str, float]:
+    """The metrics of images, each with boxes answered, people and areas to ignore."""
+    rows = [annotation(str(row), *image[1:]) for row, image in enumerate(images)]
+    annotations = pa.Table.from_pylist(rows, ANNOTATIONS.schema)
+    texts = [response(np.reshape(boxes, (-1, 4)) * SCALE) for boxes, _, _ in images]
     prompts = prompt_rows(annotations, ["person"], FRAME)
-    predictions = samples(tmp_path, [f"<think> {k} </think>" for k in range(num)])
-    _remembered.cache_clear()
-    per_image(annotations, prompts, predictions, VARIANCE.schema.empty_table())
-    assert _remembered.cache_info().misses == num
+    return metrics_of(Images(per_image(annotations, prompts, samples(tmp_path, texts))))
 
 
-def test_regions_that_lie_outside_the_image_are_not_to_be_looked_at():
-    annotations = pa.Table.from_pylist([annotation(name, []) for name in "ab"], ANNOTATIONS.schema)
-    boxes = {"b": [200.0, 0, 210, 10], "a": [180.0, 0, 210, 10], "other": [0.0, 0, 9, 9]}
-    rows = [
-        {"image_id": name, "kind": "phantom", "box": box, "hull": box, "uncertainty": 0.9}
-        for name, box in boxes.items()
-    ]
-    regions = Regions.of(annotations, pa.Table.from_pylist(rows, VARIANCE.schema))
-    assert regions.to_look_at.tolist() == [True, False]
-    assert regions.boxes.tolist() == [boxes["a"], boxes["b"]]
-    assert regions.bounds.tolist() == [0, 1, 2]
-
-
-# --- scores and flags ---------------------------------------------------------------------------
-
-
-def test_ranked_metrics_say_what_ranked_the_boxes(split):
-    texts = [perfect(boxes) for boxes in PEOPLE]
-    split.evaluate(texts, "--score", "order")
-    table = METRICS.read(split.folder / "metrics.parquet").to_pydict()
-    score = dict(zip(table["name"], table["score"], strict=True))
-    assert {name for name, found in score.items() if found == "order"} == set(RANKED)
-    assert {found for name, found in score.items() if name not in RANKED} == {None}
-    assert set(split.images(texts)["score"]) == {"confidence"}
-
-
-def test_consistency_reads_the_samples(split):
-    texts = [perfect(PEOPLE[0]), response(np.array([[75, 36, 105, 108], [1, 1, 9, 9]]) * SCALE)]
-    texts.append(perfect([]))
-    shards = []
-    for number, part in enumerate(([0, 1], [2, 1])):
-        shards.append(str(split.folder / f"{number}.parquet"))
-        write_predictions(Path(shards[-1]), [perfect(boxes) for boxes in PEOPLE])
-        SAMPLES.write(SAMPLES.read(shards[-1]).take(part), shards[-1])
-    rows = split.images(texts, "--score", "consistency", "--consistency-samples", *shards)
-    # the second image has two samples: the first box is in both, the other in none
-    assert rows["box_score"] == [[0.75], [2.5 / 3, 0.5 / 3], []]
-
-
-@pytest.mark.parametrize(
-    "flags", [("--score", "consistency"), ("--consistency-samples", "samples.parquet")]
-)
-def test_consistency_and_its_samples_belong_together(split, capsys, flags):
-    write_predictions(split.folder / "predictions.parquet", [perfect(boxes) for boxes in PEOPLE])
-    assert split.run(*flags) == 1
-    error = capsys.readouterr().err
-    assert "--consistency-samples and --score consistency belong together" in error
-    assert error.count("\n") == 1
-
-
-def test_json_goes_to_standard_output(split, capsys):
-    values = split.evaluate([perfect(boxes) for boxes in PEOPLE], "--json")
-    assert json.loads(capsys.readouterr().out) == values
-
-
-def fault(split: Split, capsys, change) -> str:
-    """The message after `change` is applied to the predictions table."""
-    split.evaluate([perfect(boxes) for boxes in PEOPLE])
-    capsys.readouterr()
-    path = split.folder / "predictions.parquet"
-    SAMPLES.write(change(SAMPLES.read(path)), path)
-    assert split.run() == 1
-    message = capsys.readouterr().err
-    assert message.count("\n") == 1
-    return message
-
-
-def test_a_missing_image_is_named(split, capsys):
-    message = fault(split, capsys, lambda table: table.slice(0, 1))
-    assert "image '1'" in message
-    assert "missing (2 such images)" in message
-
-
-def test_an_unknown_image_is_named(split, capsys):
-    def rename(table: pa.Table) -> pa.Table:
-        return table.set_column(0, "image_id", pa.array(["0", "1", "x"]))
-
-    message = fault(split, capsys, rename)
-    assert "image 'x' is not in" in message
-    assert "(1 such images)" in message
-
-
-def test_a_second_response_to_an_image_is_named(split, capsys):
-    message = fault(split, capsys, lambda table: pa.concat_tables([table, table.slice(1, 1)]))
-    assert "image '1' is there more than once" in message
-
-
-def test_a_box_without_a_confidence_is_named(split, capsys):
-    def cut(table: pa.Table) -> pa.Table:
-        confidence = pa.array([[0.5], [0.5], []], pa.list_(pa.float32()))
-        at = table.schema.get_field_index("confidence")
-        return table.set_column(at, "confidence", confidence)
-
-    message = fault(split, capsys, cut)
-    assert "image '1': expected one confidence per box but got 1 for 2 boxes" in message
-
-
-def test_evaluate_runs_without_torch(split):
-    split.evaluate([perfect(boxes) for boxes in PEOPLE])
-    code = (
-        "import sys; sys.modules['torch'] = None\n"
-        "from dipr1.cli import main\n"
-        "sys.exit(main(sys.argv[1:]))"
+def test_metrics_of_answers_as_they_are_by_hand(tmp_path):
+    values = of_answers(
+        tmp_path,
+        ([[0, 0, 10, 10], [50, 50, 60, 60]], [[0, 0, 10, 10]], []),  # 1 hit, 1 false
+        ([], [[0, 0, 10, 10], [20, 0, 30, 10]], []),  # 2 missed
+        ([[5, 5, 6, 6]], [], [[0, 0, 9, 9]]),  # 1 ignored
     )
-    names = ("predictions", "annotations", "prompts")
-    files = [word for name in names for word in (f"--{name}", f"{split.folder / name}.parquet")]
-    output = split.folder / "again.parquet"
-    done = subprocess.run(
-        [sys.executable, "-c", code, "evaluate", *files, "--output", str(output)],
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    assert pq.read_table(output).equals(pq.read_table(split.folder / "metrics.parquet"))
+    expected = {"precision50": 1 / 2, "recall50": 1 / 3, "f1_50": 2 / 5, "count_error": 1.0}
+    assert {name: values[name] for name in expected} == expected
+
+
+def test_metrics_of_an_image_with_nothing_in_it_are_undefined(tmp_path):
+    values = of_answers(tmp_path, ([], [], []))
+    for name in ("precision50", "recall50", "f1_50", "AP50", "MR", "JI", "look_lift"):
+        assert np.isnan(values[name])
+    assert values["count_error"] == 0.0

@@ -8,8 +8,8 @@ import io
 import pytest
 
 from dipr1.artifacts.comparison import COMPARISON
+from dipr1.evaluation.catalogue import METRICS
 from dipr1.evaluation.comparison import Compared
-from dipr1.report.catalogue import METRICS
 from dipr1.report.exports import csv_text, latex, markdown, write_exports
 from dipr1.report.results import read_results
 from tests.unit.report.reporting import SETS, metric_files

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from dipr1.report.catalogue import METRICS
+from dipr1.evaluation.catalogue import METRICS
 from dipr1.report.results import FIGURES, LOGS, Mean, Results
 from tests.unit.report.reporting import results_of
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from dipr1.evaluation.catalogue import METRICS
 from dipr1.evaluation.comparison import Compared
-from dipr1.report.catalogue import METRICS
 from dipr1.report.verdict import findings, headline, lead, state_of
 from tests.unit.report.reporting import results_of
 

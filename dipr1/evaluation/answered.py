@@ -1,0 +1,124 @@
+"""Images with what is there and what was answered: all that is known of each, in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from dipr1.artifacts.columns import box_arrays
+from dipr1.evaluation.answers import Judged, judge_at
+from dipr1.evaluation.looks import looked
+from dipr1.responses import Response
+
+
+@dataclass(frozen=True)
+class AnsweredImage:
+    """One image and the answer to it, in the image frame.
+
+    Attributes:
+        detections: (N, 5) xyxy and score of the answered boxes.
+        labels: N labels; None where none is written and several are asked for.
+        look_boxes: (K, 4) xyxy.
+        objects: (M, 4) to be found.
+        object_labels: M labels.
+        ignore: (L, 4) areas where detections do not count.
+        size: width and height.
+        asked: the labels that are asked for.
+        response: what the policy wrote, in the model frame.
+    """
+
+    detections: np.ndarray
+    labels: list[str | None]
+    look_boxes: np.ndarray
+    objects: np.ndarray
+    object_labels: list[str]
+    ignore: np.ndarray
+    size: tuple[int, int]
+    asked: tuple[str, ...]
+    response: Response
+
+    @property
+    def boxes(self) -> np.ndarray:
+        """(N, 4) xyxy of the answered boxes."""
+        return self.detections[:, :4]
+
+    @cached_property
+    def judged(self) -> list[Judged]:
+        """Which boxes are right at IoU 0.5, and which at 0.75."""
+        labels = self.labels, self.object_labels
+        return judge_at((0.5, 0.75), self.boxes, self.objects, self.ignore, *labels)
+
+    def figures(self) -> dict[str, Any]:
+        """The columns of the images artifact that are about the answer taken as it is."""
+        half, strict = self.judged
+        look = looked(self.look_boxes, self.boxes, self.objects, half, self.size)
+        return {
+            "well_formed": self.response.well_formed,
+            "readable": self.response.answer is not None,
+            "num_objects": len(self.objects),
+            "num_boxes": len(self.boxes),
+            "num_looks": len(self.look_boxes),
+            "num_counted": half.num_counted,
+            "hits50": half.hits,
+            "num_counted75": strict.num_counted,
+            "hits75": strict.hits,
+            "errors": len(self.objects) + half.num_counted - 2 * half.hits,
+        } | {f"look_{name}": value for name, value in vars(look).items()}
+
+
+def answered_images(
+    annotations: pa.Table,
+    predictions: pa.Table,
+    scores: Sequence[np.ndarray],
+    asked: Sequence[Sequence[str]],
+    responses: Sequence[Response],
+) -> list[AnsweredImage]:
+    """Put together what is about the same image.
+
+    Args:
+        annotations, predictions: rows of the artifacts, those of one image at the same place.
+        scores: per image one per answered box.
+        asked: per image the labels that are asked for.
+        responses: per image what `predictions` has as text.
+    """
+    there = zip(
+        *(annotations[name].to_pylist() for name in ("width", "height", "labels", "ignore")),
+        box_arrays(annotations["boxes"]),
+        strict=True,
+    )
+    answers, looks = (box_arrays(predictions[name]) for name in ("boxes", "look_boxes"))
+    images = []
+    for (width, height, labels, ignore, boxes), answer, look, ranks, wanted, response in zip(
+        there, answers, looks, scores, asked, responses, strict=True
+    ):
+        answer = np.empty((0, 4)) if answer is None else answer
+        is_asked = np.array([label in wanted for label in labels], bool)
+        is_ignored = np.array(ignore, bool)
+        is_object = is_asked & ~is_ignored
+        images.append(
+            AnsweredImage(
+                detections=np.column_stack([answer, ranks]),
+                labels=_answered_labels(response, len(answer), wanted),
+                look_boxes=np.empty((0, 4)) if look is None else look,
+                objects=boxes[is_object],
+                object_labels=[labels[box] for box in np.flatnonzero(is_object)],
+                ignore=boxes[is_asked & is_ignored],
+                size=(width, height),
+                asked=tuple(wanted),
+                response=response,
+            )
+        )
+    return images
+
+
+def _answered_labels(response: Response, num_boxes: int, asked: Sequence[str]) -> list[str | None]:
+    """The label of each answered box; one that is not written is the one asked for, if only one."""
+    only = asked[0] if len(asked) == 1 else None
+    if response.answer is None or len(response.answer.labels) != num_boxes:
+        return [only] * num_boxes
+    return [only if label is None else label for label in response.answer.labels]
