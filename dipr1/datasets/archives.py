@@ -53,8 +53,8 @@ def unpack(path: Path, folder: Path, *, keep: Keep | None = None) -> int:
         keep: which files are wanted, by their name in the archive; None wants all.
 
     Raises:
-        UserError: it is no archive, is broken, or holds a name outside of it, a link, a device,
-            a password, or more than is plausible or there is room for.
+        UserError: it is not an archive, is broken, or holds a name that leads out of the folder, a
+            link, a device, something locked, or more than is plausible or there is room for.
     """
     try:
         with path.open("rb") as file:

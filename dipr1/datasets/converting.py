@@ -154,7 +154,7 @@ def _verdicts(
     for start in range(0, len(clipped), _SLICE):
         part = slice(start, start + _SLICE)
         xyxy, image, label = boxes.xyxy[part], boxes.image[part], boxes.label[part]
-        with np.errstate(all="ignore"):  # what is not finite is told by its own reason
+        with np.errstate(all="ignore"):  # NaN and inf are rejected below, with a reason
             # Clipped as float32, which is how it is stored: an area must be left after rounding.
             inside = np.clip(xyxy, 0, np.tile(sizes[image], 2)).astype(np.float32)
             width, height = (xyxy[:, 2:] - xyxy[:, :2]).T

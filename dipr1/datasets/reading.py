@@ -28,7 +28,7 @@ _encode = json.JSONEncoder(ensure_ascii=False).encode
 
 ANY_LABEL = ""
 """The label of a region that is to be ignored whatever is asked for (KITTI's `DontCare`): `convert`
-keeps it and gives it the first label asked for. Empty, because no format has a label like that."""
+keeps it and gives it the first label asked for. Empty, because no format has an empty label."""
 
 Raws = Callable[[str, Sequence[int], Sequence[int]], Iterable[str]]
 """(source, images, numbers) -> the text of the boxes with these numbers, in that order. Called
@@ -151,7 +151,7 @@ class Reading:
     def reject_image(
         self, record: str, reason: str, raw: object = "", source: str | None = None
     ) -> None:
-        """Reject a record that should name an image (or of which nobody knows what it is)."""
+        """Reject a record that should name an image, or that could be anything."""
         self.rejected_images.append(Reject(source or self.source, record, reason, _text(raw)))
 
     def reject_box(
@@ -268,12 +268,12 @@ def four_numbers(values: object, what: str = "bbox is not four numbers") -> list
     """Four numbers of a parsed file; `what` is the reason where they are not.
 
     Raises:
-        BadRecord: no list of four, or not all are numbers (a bool and a text are none).
+        BadRecord: not a list of four, or not all are numbers (a bool or a text is not).
 
     >>> four_numbers([1, 2.5, 3, 4])
     [1.0, 2.5, 3.0, 4.0]
     """
-    # By exact type: a bool is no coordinate.
+    # By exact type, since a bool is an int to Python.
     if (
         not isinstance(values, list)
         or len(values) != 4
@@ -312,7 +312,7 @@ def visible_share(full: Sequence[float], visible: Sequence[float]) -> float | No
 
 
 def read_lines(path: str) -> Iterator[tuple[int, str]]:
-    """(number from 1, line without its end) of a text file; bytes that are no UTF-8 become
+    """(number from 1, line without its end) of a text file; bytes that are not UTF-8 become
     escapes such as `\\xff`, so a bad line is rejected as itself and the others are read.
 
     Raises:
@@ -397,13 +397,13 @@ def annotation_files(path: str, suffix: str) -> list[tuple[str, str]]:
         return [(Path(path).stem, path)]
     if not os.path.isdir(path):
         raise UserError(f"{path}: no such file or folder; give the folder of the {suffix} files")
-    found = {
+    files = {
         file.relative_to(path).with_suffix("").as_posix(): str(file)
         for file in Path(path).rglob(f"*{suffix}")
     }
-    if not found:
+    if not files:
         raise UserError(f"{path}: no {suffix} file in this folder; give the annotations' folder")
-    return sorted(found.items())
+    return sorted(files.items())
 
 
 def image_path(folder: str | None, name: str) -> str:

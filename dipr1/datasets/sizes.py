@@ -118,7 +118,7 @@ def _ends_well(file: BinaryIO, image_format: str | None) -> bool:
 
 
 def whole_size(width: object, height: object) -> tuple[int, int] | None:
-    """A declared size as whole numbers; None where it is no size of an image.
+    """A declared size as whole numbers; None where no image can be of that size.
 
     >>> whole_size(640, 480.0), whole_size(640, 0), whole_size("640", None)
     ((640, 480), None, None)
@@ -140,7 +140,7 @@ def read_size_table(path: str) -> dict[str, tuple[int, int]]:
             width and height.
 
     Raises:
-        UserError: there is no such file, it is none of these, or a size is none.
+        UserError: there is no such file, it is not one of these, or a size cannot be an image's.
     """
     suffix = Path(path).suffix.lower()
     if suffix not in _SIZE_TABLES:
@@ -185,7 +185,7 @@ def _sizes_of_table(path: str) -> Iterable[tuple[str, Any, Any]]:
         if path.lower().endswith(".csv"):
             from pyarrow import csv
 
-            # An id such as 0012 is no number.
+            # An id such as 0012 is not a number.
             options = csv.ConvertOptions(column_types={"image_id": pa.string()})
             table = csv.read_csv(path, convert_options=options)
         else:
@@ -197,7 +197,7 @@ def _sizes_of_table(path: str) -> Iterable[tuple[str, Any, Any]]:
         raise UserError(f"{path}: no such file; give the table of sizes") from None
     except KeyError:
         raise UserError(
-            f"{path}: expected the columns image_id, width, height; found"
+            f"{path}: expected the columns image_id, width, height but got"
             f" {', '.join(table.column_names)}"
         ) from None
     except (pa.ArrowInvalid, OSError) as error:

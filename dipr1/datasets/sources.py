@@ -1,7 +1,7 @@
 """Where data sets come from: their makers' pages, files, licences and published checksums.
 
-A fact is here only where a page was found that states it (`cited`); None is: nobody publishes it,
-or we found no place that does. Sets behind a form or a login have archives without a URL: the user
+A fact is here only where we found a page that states it (`cited`); None means that nobody publishes
+it, or that we have not found who does. Sets behind a form or a login have archives without a URL: the user
 fetches them, accepting the licence, and puts them where ``dipr1 download`` looks.
 """
 
@@ -35,7 +35,7 @@ class Source:
 
     Attributes:
         title: the data set's name.
-        format: which reader (`dipr1.datasets.READERS`).
+        format: its annotations' format.
         annotations, images: where they lie once everything is unpacked, at the top or below one
             folder.
         archives: the files to get; empty where only the unpacked set can be taken.

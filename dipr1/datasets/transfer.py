@@ -1,4 +1,4 @@
-"""Download one file: resumed where it was cut, verified, and at its name only when it is whole.
+"""Download one file: resume where it was cut, verify it, and name it only when it is whole.
 
 `requests` does the connections, their retries and the proxies of the environment, but does not
 resume. A download that was cut leaves `NAME.part` and goes on there with `Range`, guarded by
@@ -39,7 +39,7 @@ def fetch(
     attempts: int = 6,
     backoff: float = 1.0,
 ) -> None:
-    """Have the file of `url` at `path`, whole and verified; one that is there is only verified.
+    """Put the file of `url` at `path`, whole and verified; one that is there is only verified.
 
     Args:
         url: http or https.
@@ -58,21 +58,19 @@ def fetch(
         if path.exists():
             verify(path, size, sha256)
             return
-        resumed = _length(part) > 0
-        _download(url, part, size, sha256, attempts, backoff)
-        try:
-            verify(part, size, sha256, name=url)
-        except UserError as fault:
-            _forget(part)
-            if not resumed:
-                raise
-            say(f"{fault}: starting again from the first byte")
+        is_whole = False
+        while not is_whole:
+            resumed = _length(part) > 0
             _download(url, part, size, sha256, attempts, backoff)
             try:
                 verify(part, size, sha256, name=url)
-            except UserError:
+                is_whole = True
+            except UserError as fault:
+                # the two halves may be of different versions; what came in one piece is just wrong
                 _forget(part)
-                raise
+                if not resumed:
+                    raise
+                say(f"{fault}: starting again from the first byte")
         os.replace(part, path)
         _forget(part)
 
@@ -213,7 +211,7 @@ def _extent(answer: requests.Response) -> tuple[int, int | None]:
 
 
 def _is_whole(part: Path, answer: requests.Response) -> bool:
-    """Whether `part` ends where the file does; where not, it is no part of it and is dropped."""
+    """Whether `part` ends where the file does; a part that does not belong to it is dropped."""
     if answer.headers.get("Content-Range", "") == f"bytes */{_length(part)}":
         return True
     _forget(part)

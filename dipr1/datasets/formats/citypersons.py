@@ -1,6 +1,6 @@
 """CityPersons: `anno_val.mat`, folder `gtBboxCityPersons/val`, or the evaluation's `val_gt.json`.
 
-Which of the three it is, is told from the content.
+The content tells which of the three it is.
 
 - `anno_{split}.mat`, key `anno_{split}_aligned`: cells `cityname, im_name, bbs`; a row of `bbs` is
   class, x, y, width, height, instance id, and x, y, width, height of the visible part. Classes: 0
@@ -69,10 +69,10 @@ def read(annotations: str, images: str | None = None, box: str = "full") -> Read
     Args:
         annotations: the `.mat` file, a JSON file or a folder of JSON files.
         images: folder of the images, or of a folder per city.
-        box: `full`, or `visible` for what is not hidden.
+        box: `full`, or `visible` for the visible part.
 
     Raises:
-        UserError: there is no such file, or it is none of the three layouts.
+        UserError: there is no such file, or it is not one of the three layouts.
     """
     if os.path.isdir(annotations):
         return _read_folder(annotations, images, box)

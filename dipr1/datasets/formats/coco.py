@@ -137,7 +137,7 @@ def _categories(entries: list[Any], path: str) -> dict[str, str]:
 
 
 def _identifier(value: object) -> str | None:
-    """An id as text, so that 1, 1.0 and "1" are the same; None where it is no id.
+    """An id as text, so that 1, 1.0 and "1" are the same; None where it is not an id.
 
     >>> [_identifier(value) for value in (0, "a,b", 2.0, True, None, float("nan"))]
     ['0', 'a,b', '2', None, None, None]

@@ -346,8 +346,8 @@ def _add_entry(reading: Reading, image: int | None, entry: Any, number: int, box
 
 
 def _visibility(entry: dict[str, Any]) -> float | None:
-    """As :func:`_visibilities`; unknown too where a box is not there, which is no fault of the one
-    that is asked for."""
+    """As :func:`_visibilities`; unknown too where one of the boxes is missing, which does not spoil
+    the one that is asked for."""
     try:
         return visible_share(_numbers(entry, "fbox"), _numbers(entry, "vbox"))
     except BadRecord:

@@ -82,14 +82,14 @@ def _ground_truths(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
     single = path / "gt" / "gt.txt"
-    found = [single] if single.is_file() else sorted(path.glob("*/gt/gt.txt"))
-    if not found:
+    files = [single] if single.is_file() else sorted(path.glob("*/gt/gt.txt"))
+    if not files:
         raise UserError(
             f"{path}: no gt/gt.txt in this folder or in its folders; give the folder of the"
             " training sequences (the test sequences have no ground truth)"
         )
     different: dict[str, Path] = {}
-    for file in found:
+    for file in files:
         name = file.parents[1].name
         match = _DETECTOR.fullmatch(name)
         different.setdefault(match[1] if match else name, file)
@@ -139,7 +139,7 @@ def _read_sequence(reading: Reading, sequence: _Sequence, images: str | None) ->
         words = line.strip().split(",")
         try:
             frame, (left, top, width, height) = int(words[0]), map(float, words[2:6])
-            label, ignored, visibility = _judge(words)
+            label, ignored, visibility = _meaning(words)
         except (ValueError, IndexError):
             reading.reject_box(f"line {number}", "not nine or ten numbers", line, source=source)
             continue
@@ -159,7 +159,7 @@ def _read_sequence(reading: Reading, sequence: _Sequence, images: str | None) ->
             )
 
 
-def _judge(words: list[str]) -> tuple[str | None, bool, float | None]:
+def _meaning(words: list[str]) -> tuple[str | None, bool, float | None]:
     """Label (None where unknown), whether it is to be ignored, and visibility of a line."""
     not_evaluated = float(words[6]) == 0
     if len(words) == 10:

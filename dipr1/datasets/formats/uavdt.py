@@ -75,8 +75,8 @@ class _Sequence:
         folder = image_path(self.images, self.name)
         if self.images is None or not os.path.isdir(folder):
             return []
-        found = map(_FRAME_FILE.fullmatch, os.listdir(folder))
-        return sorted(int(match[1]) for match in found if match)
+        matches = map(_FRAME_FILE.fullmatch, os.listdir(folder))
+        return sorted(int(match[1]) for match in matches if match)
 
     def _image(self, frame: int) -> int:
         if frame not in self.index:

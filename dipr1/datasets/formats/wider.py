@@ -4,9 +4,9 @@ A line is `name [class x y width height]*`, class 1 a pedestrian and 2 a cyclist
 image without people and is kept. The ignore file, `pedestrian_ignore_part_train.txt` (2019:
 `train_ignore.txt`), is `name [x y width height]*`: regions to ignore whatever is asked for. It is
 the file beside the annotations with `ignore` in its name and the same split (train, val, ...) in
-it, or none where theirs has none; an image that it alone names is no image of the split. The
-visible share is unknown. The 2019 images (`ad*`, `sur*`) lie in several folders,
-so an image that is not in `images` itself is looked for below it.
+it, or none where theirs has none; an image that it alone names does not belong to the split. The
+visible share is unknown. The 2019 images (`ad*`, `sur*`) lie in several folders, so an image that
+is not in `images` itself is looked for below it.
 
 Source: https://wider-challenge.org (data: CodaLab competitions 19118 and 20132).
 """

@@ -101,7 +101,7 @@ def test_ids_of_a_csv_stay_text(tmp_path: Path):
         ("a.json", '{"x": [1.5, 2]}', "x: expected a positive width and height"),
         ("a.json", '{"x": {"width": 3}}', "x: expected a positive width and height"),
         ("a.json", "{", "not JSON"),
-        ("a.csv", "image_id,w,h\nx,1,2\n", "expected the columns image_id, width, height; found"),
+        ("a.csv", "image_id,w,h\nx,1,2\n", "expected the columns image_id, width, height but got"),
         ("a.csv", "", "not a table of sizes"),
         ("a.csv", "image_id,width,height\nx,1,2\nx,2,2\n", "x: has two different sizes"),
         ("a.csv", "image_id,width,height\nx,,2\n", "x: expected a positive width and height"),
