@@ -347,7 +347,7 @@ def read_json(path: str, what: str) -> Any:
         UserError: it is missing, cannot be read or is not JSON.
     """
     try:
-        with open(path, encoding="utf-8-sig") as file:
+        with open(path, encoding="utf-8-sig") as file, collector_off():
             return parse_json(file.read())
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; give the {what}") from None

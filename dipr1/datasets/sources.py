@@ -1,8 +1,8 @@
 """Where data sets come from: their makers' pages, files, licences and published checksums.
 
 A fact is here only where we found a page that states it (`cited`); None means that nobody publishes
-it, or that we have not found who does. Sets behind a form or a login have archives without a URL: the user
-fetches them, accepting the licence, and puts them where ``dipr1 download`` looks.
+it, or that we have not found who does. Sets behind a form or a login have archives without a URL:
+the user fetches them, accepting the licence, and puts them where ``dipr1 download`` looks.
 """
 
 from __future__ import annotations

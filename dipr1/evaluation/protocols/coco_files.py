@@ -6,8 +6,9 @@ from collections.abc import Hashable, Sequence
 
 import numpy as np
 
+from dipr1.datasets.reading import read_json
 from dipr1.errors import UserError
-from dipr1.evaluation.protocols.files import read_json, read_json_list
+from dipr1.evaluation.protocols.files import read_json_list
 from dipr1.evaluation.protocols.records import Places, columns, ids, images_of, index_of, stacked
 from dipr1.matching import Stack
 
@@ -16,7 +17,7 @@ class CocoTruth:
     """Ground truth in COCO's form: `images` with `id`, `annotations` with `bbox` and ids."""
 
     def __init__(self, path: str) -> None:
-        document = read_json(path)
+        document = read_json(path, "ground truth")
         for name in ("images", "annotations"):
             if not isinstance(document, dict) or not isinstance(document.get(name), list):
                 raise UserError(f"{path}: expected an object with a list `{name}`, COCO's form")

@@ -5,17 +5,13 @@ A file that is not what it should be raises a `UserError` that names the line.
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import json
 import math
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from dipr1.datasets.reading import parse_json
+from dipr1.datasets.reading import collector_off, parse_json, read_json
 from dipr1.errors import UserError
 
 
@@ -33,41 +29,13 @@ def read_bytes(path: str) -> bytes:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
 
 
-@contextlib.contextmanager
-def _no_garbage() -> Iterator[None]:
-    """Keep the garbage collector from going through what is being read, again and again.
-
-    It takes half of the time of reading a large JSON file, in which nothing refers back.
-    """
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
-def read_json(path: str) -> Any:
-    """The document in a JSON file.
-
-    Raises:
-        UserError: it cannot be read or is not JSON.
-    """
-    try:
-        with _no_garbage():
-            return parse_json(read_bytes(path))
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: not JSON ({error}); is the file complete?") from None
-
-
 def read_json_list(path: str) -> list:
     """The list in a JSON file of results.
 
     Raises:
         UserError: it cannot be read or is not a JSON list.
     """
-    records = read_json(path)
+    records = read_json(path, "file of detections")
     if not isinstance(records, list):
         raise UserError(f"{path}: expected a list of detections but got {short(records)}")
     return records
@@ -85,7 +53,7 @@ def read_json_lines(path: str, boxes: str) -> tuple[list[dict], list[str]]:
     """
     lines = read_bytes(path).split(b"\n")
     numbers = [number for number, line in enumerate(lines, start=1) if line.strip()]
-    with _no_garbage():
+    with collector_off():
         records = [_line_record(lines[number - 1], path, number, boxes) for number in numbers]
     return records, [f"line {number}" for number in numbers]
 
