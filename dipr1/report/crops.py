@@ -28,7 +28,7 @@ KINDS = {
     ),
     "loose_label": (
         "Borders may be off",
-        "The model finds it in {support}, with other borders that agree with each other.",
+        "The model finds it in {support}, but with other borders, which agree with each other.",
     ),
 }
 

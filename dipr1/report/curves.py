@@ -13,7 +13,8 @@ from markupsafe import escape
 from dipr1.artifacts.columns import ragged
 from dipr1.evaluation.calibration import Reliability, reliability
 from dipr1.report.colours import colour_of
-from dipr1.report.results import Results
+from dipr1.report.results import Results, logged_as
+from dipr1.rewards import REWARDS
 
 WIDTH, HEIGHT = 380, 230
 LEFT, RIGHT, TOP, BOTTOM = 46, 10, 10, 34
@@ -22,7 +23,13 @@ DASHES = ("", "7 3", "2 3", "9 3 2 3", "5 5", "12 4")
 
 @dataclass(frozen=True)
 class Quantity:
-    """Something that trainers log."""
+    """Something that trainers log.
+
+    Attributes:
+        name: in the training log.
+        title, note: for readers; {one} and {many} stand for what is looked for.
+        main: shown at once, and in the figure for papers.
+    """
 
     name: str
     title: str
@@ -31,16 +38,9 @@ class Quantity:
 
 
 QUANTITIES = (
-    Quantity("rewards/accuracy_reward/mean", "Accuracy reward", "Are the boxes right? 0 to 1."),
-    Quantity(
-        "rewards/looking_reward/mean",
-        "Looking reward",
-        "Does it look where the base policy's boxes vary? 0 to 1.",
-    ),
-    Quantity(
-        "rewards/reasoning_reward/mean",
-        "Reasoning reward",
-        "Share of responses in the three-step form.",
+    *(
+        Quantity(logged_as(name), f"{name.capitalize()} reward", reward.meaning)
+        for name, reward in REWARDS.items()
     ),
     Quantity(
         "reward",

@@ -19,6 +19,7 @@ from dipr1.errors import UserError
 from dipr1.evaluation.catalogue import Metric
 from dipr1.evaluation.comparison import Compared, compare
 from dipr1.evaluation.ranked_labels import RANKED_COLUMNS
+from dipr1.rewards import REWARDS
 
 BASE = "base"
 
@@ -28,7 +29,6 @@ RUN_PATH = re.compile(
 SET_PATH = re.compile(r"(?:^|/)(?P<dataset>[^/]+)/(?P<split>[^/.]+)(?:\.rejects)?\.parquet$")
 LOG_PATH = re.compile(r"(?:^|/)(?P<arm>[^/]+)/seed(?P<seed>\d+)/training_log\.parquet$")
 
-REWARD = r"^rewards/(\w+)_reward/mean$"
 RUN = {"arm": pl.String, "seed": pl.Int64}
 FIGURES = RUN | {"set": pl.String, "name": pl.String, "value": pl.Float64}
 LOGS = RUN | {"step": pl.Int64, "name": pl.String, "value": pl.Float64}
@@ -144,8 +144,17 @@ class Results:
 
     def rewards(self, arm: str) -> list[str]:
         """The rewards an arm was trained with, e.g. `reasoning`; none for other methods."""
-        names = self.logs.filter(arm=arm)["name"].unique(maintain_order=True)
-        return names.str.extract(REWARD).drop_nulls().to_list()
+        logged = self.logs.filter(arm=arm)["name"].unique()
+        return [name for name in REWARDS if logged_as(name) in logged]
+
+
+def logged_as(reward: str) -> str:
+    """What trainers call a reward in their logs.
+
+    >>> logged_as("looking")
+    'rewards/looking_reward/mean'
+    """
+    return f"rewards/{reward}_reward/mean"
 
 
 def read_results(metrics: Sequence[str], training_logs: Sequence[str]) -> Results:

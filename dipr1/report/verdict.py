@@ -144,7 +144,7 @@ def _finding(results: Results, arm: str, dataset: str, name: str, baseline: str)
         return None
     row = results.interval(arm, dataset, name)
     elsewhere = " (not trained on this data set)" if row and row.in_domain is False else ""
-    text = Markup("<b>{} {}</b> against {} on {}{}: {} to {}").format(
+    text = Markup("<b>{} {}</b> against {} on {}{}: from {} to {}").format(
         number(after - before, metric, "+"),
         metric.title,
         baseline,

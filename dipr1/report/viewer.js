@@ -86,10 +86,10 @@
   const drawable = (box) => box.slice(0, 4).every((side) => side !== null)
     && box[2] > box[0] && box[3] > box[1];
 
-  // Everything that can be drawn over an image: {layer, box, words}, the undermost first.
+  // Everything that can be drawn over an image: {layer, box, words}, the lowest first.
   function marks(image, answer) {
-    const found = [];
-    const add = (layer, box, words, style) => found.push({ layer, box, words, style });
+    const all = [];
+    const add = (layer, box, words, style) => all.push({ layer, box, words, style });
     for (const box of image.ignore) add("ignore", box, "Ignore area: boxes in here do not count");
     for (const box of image.regions) {
       const [, , , , u, support, phantom] = box;
@@ -116,7 +116,7 @@
       add("suspect", suspect.box, words);
       if (suspect.suggested) add("suspect", suspect.suggested, words + ": suggested box", "--suggested:1");
     }
-    return found.filter((mark) => drawable(mark.box));
+    return all.filter((mark) => drawable(mark.box));
   }
 
   function drawMark(mark) {
