@@ -140,6 +140,23 @@ def read_made(path: str | os.PathLike, *needed: str) -> Made:
     return made
 
 
+def arm_of(path: str | os.PathLike) -> tuple[str, int]:
+    """The arm and seed that a file says it is about."""
+    made = read_made(path, "arm", "seed")
+    return made.arm, made.seed
+
+
+def set_of(path: str | os.PathLike) -> str:
+    """The `dataset.split` that a file says it is about."""
+    made = read_made(path, "dataset", "split")
+    return f"{made.dataset}.{made.split}"
+
+
+def run_of(path: str | os.PathLike) -> tuple[str, int, str]:
+    """Arm, seed and `dataset.split` that a file says it is about."""
+    return *arm_of(path), set_of(path)
+
+
 def write_made(folder: Path, artifact: str, made: Made) -> None:
     """Let a folder say what it is and what it was made from."""
     record = replace(made, artifact=artifact, version=1).record(folder)

@@ -9,16 +9,15 @@ Nothing is corrected for the number of comparisons: one p of twenty below 0.05 i
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
 from dipr1.artifacts.comparison import COMPARISON
 from dipr1.artifacts.images import IMAGES
+from dipr1.artifacts.made import run_of
 from dipr1.errors import UserError
 from dipr1.evaluation.catalogue import METRICS, Ranking
 from dipr1.evaluation.evaluated import Images
@@ -32,10 +31,6 @@ from dipr1.evaluation.intervals import (
 from dipr1.evaluation.measuring import none_if_nan, values_of
 
 FIRST = "base"
-
-RUN_PATH = re.compile(
-    r"(?:^|/)(?P<arm>[^/]+)/seed(?P<seed>\d+)/(?P<set>[^/]+\.[^/.]+)\.images\.parquet$"
-)
 
 
 @dataclass(frozen=True)
@@ -97,7 +92,7 @@ def compare(
     """Compare all arms on all sets, in process.
 
     Args:
-        paths: images artifacts, ``.../ARM/seedN/DATASET.SPLIT.images.parquet``.
+        paths: images artifacts.
         baselines: arms that every other arm is compared with; those not measured are left out.
         trained_on: the data set trained on, or ``dataset.split``.
         names: metrics, in the order of the rows; all that are compared by default.
@@ -110,7 +105,7 @@ def compare(
         arms too, but `base` first.
 
     Raises:
-        UserError: a path does not tell arm, seed and set, two runs of a set are about different
+        UserError: a file does not say its arm, seed and set, two runs of a set are about different
             images, or boxes were scored differently.
     """
     return compare_runs(
@@ -156,12 +151,9 @@ def compare_runs(
 
 
 def read_run(path: str) -> Run:
-    """Read an images artifact; arm, seed and set are read from the path."""
-    found = RUN_PATH.search(Path(path).as_posix())
-    if found is None:
-        raise UserError(f"{path}: expected a path .../ARM/seedN/DATASET.SPLIT.images.parquet")
+    """Read an images artifact, which says itself of which arm, seed and set it is."""
     images = Images(IMAGES.read(path))
-    return Run(found["arm"], int(found["seed"]), found["set"], str(path), images)
+    return Run(*run_of(path), str(path), images)
 
 
 def check_comparable(runs: Sequence[Run]) -> None:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
 
 from dipr1.artifacts import Artifact
 from dipr1.artifacts.images import IMAGES
+from dipr1.artifacts.made import arm_of, run_of
 from dipr1.artifacts.metrics import METRICS
 from dipr1.artifacts.training_log import TRAINING_LOG
 from dipr1.errors import UserError
@@ -22,12 +21,6 @@ from dipr1.evaluation.ranked_labels import RANKED_COLUMNS
 from dipr1.rewards import REWARDS
 
 BASE = "base"
-
-RUN_PATH = re.compile(
-    r"(?:^|/)(?P<arm>[^/]+)/seed(?P<seed>\d+)/(?P<set>[^/.]+\.[^/.]+)(?:\.images)?\.parquet$"
-)
-SET_PATH = re.compile(r"(?:^|/)(?P<dataset>[^/]+)/(?P<split>[^/.]+)(?:\.rejects)?\.parquet$")
-LOG_PATH = re.compile(r"(?:^|/)(?P<arm>[^/]+)/seed(?P<seed>\d+)/training_log\.parquet$")
 
 RUN = {"arm": pl.String, "seed": pl.Int64}
 FIGURES = RUN | {"set": pl.String, "name": pl.String, "value": pl.Float64}
@@ -161,8 +154,8 @@ def read_results(metrics: Sequence[str], training_logs: Sequence[str]) -> Result
     """Read the metrics and the training logs of all arms.
 
     Raises:
-        UserError: a path does not tell arm, seed and set, a file is missing or not the artifact,
-            or an arm was not measured on all sets.
+        UserError: a file is missing, is not the artifact or does not say what it is about, or an
+            arm was not measured on all sets.
     """
     figures = _read_all(METRICS, metrics, FIGURES, run_of)
     runs = figures.select("arm", "seed").unique(maintain_order=True)
@@ -172,18 +165,18 @@ def read_results(metrics: Sequence[str], training_logs: Sequence[str]) -> Result
             f"--metrics: arm {arm!r}, seed {seed} has no metrics of {name!r};"
             " run `dipr1 evaluate` for it or leave the set out"
         )
-    return Results(figures, _read_all(TRAINING_LOG, training_logs, LOGS, _run_of_log))
+    return Results(figures, _read_all(TRAINING_LOG, training_logs, LOGS, arm_of))
 
 
-def _read_all(artifact: Artifact, paths: Sequence[str], columns: dict, run_of) -> pl.DataFrame:
-    """The files below each other, each row with its run."""
+def _read_all(artifact: Artifact, paths: Sequence[str], columns: dict, about) -> pl.DataFrame:
+    """The files below each other; the first of the `columns` are what each is about."""
     tables = [pl.DataFrame(schema=columns)]
     for path in paths:
-        run = [
-            pl.lit(value).alias(name) for name, value in zip(columns, run_of(path), strict=False)
-        ]
         table = pl.from_arrow(artifact.read(path))
-        tables.append(table.with_columns(run).select(*columns).cast(columns))
+        known = [
+            pl.lit(value).alias(name) for name, value in zip(columns, about(path), strict=False)
+        ]
+        tables.append(table.with_columns(known).select(*columns).cast(columns))
     return pl.concat(tables)
 
 
@@ -208,36 +201,3 @@ def with_intervals(
         images={run_of(path): IMAGES.read(path, CURVE_COLUMNS) for path in images},
         resamples=resamples,
     )
-
-
-def _run_of_log(path: str) -> tuple[str, int]:
-    match = LOG_PATH.search(Path(path).as_posix())
-    if match is None:
-        raise UserError(
-            f"--training-logs: expected .../ARM/seedN/training_log.parquet but got {path}"
-        )
-    return match["arm"], int(match["seed"])
-
-
-def run_of(path: str) -> tuple[str, int, str]:
-    """Arm, seed and `dataset.split` that a path names.
-
-    >>> run_of("results/metrics/dipr1/seed0/crowdscenes.validation.parquet")
-    ('dipr1', 0, 'crowdscenes.validation')
-    """
-    match = RUN_PATH.search(Path(path).as_posix())
-    if match is None:
-        raise UserError(f"{path}: expected a path .../ARM/seedN/DATASET.SPLIT.parquet")
-    return match["arm"], int(match["seed"]), match["set"]
-
-
-def set_of(path: str) -> str:
-    """The `dataset.split` that a path names.
-
-    >>> set_of("results/annotations/crowdscenes/validation.parquet")
-    'crowdscenes.validation'
-    """
-    match = SET_PATH.search(Path(path).as_posix())
-    if match is None:
-        raise UserError(f"{path}: expected a path .../DATASET/SPLIT.parquet")
-    return f"{match['dataset']}.{match['split']}"

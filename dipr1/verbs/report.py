@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from dipr1.artifacts.annotations import ANNOTATIONS
 from dipr1.artifacts.audit import AUDIT
+from dipr1.artifacts.made import run_of, set_of
 from dipr1.artifacts.rejects import REJECTS
 from dipr1.artifacts.samples import SAMPLES
 from dipr1.artifacts.variance import VARIANCE
@@ -22,7 +23,7 @@ from dipr1.report.exports import summary, write_exports
 from dipr1.report.figures import write_figures
 from dipr1.report.options import Report
 from dipr1.report.page import TITLE, render
-from dipr1.report.results import Results, read_results, run_of, set_of, with_intervals
+from dipr1.report.results import Results, read_results, with_intervals
 from dipr1.report.verdict import headline
 from dipr1.report.viewer import EvaluationSet, Viewer, view
 
@@ -89,7 +90,7 @@ def run(args: argparse.Namespace) -> None:
     """Write the page and what lies beside it.
 
     Raises:
-        UserError: a file is missing, is no artifact, or its path does not tell what it is.
+        UserError: a file is missing, is no artifact, or does not say what it is about.
     """
     chosen = options(args, Report)
     results = read_results(args.metrics, args.training_logs)

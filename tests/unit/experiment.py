@@ -6,13 +6,14 @@ some probability, at a place that is off by some share of its size, invent boxes
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
 from dipr1.artifacts.annotations import ANNOTATIONS
+from dipr1.artifacts.made import Made
 from dipr1.artifacts.prompts import PROMPTS, prompt_rows
 from dipr1.artifacts.samples import SAMPLES
 from dipr1.artifacts.training_log import TRAINING_LOG
@@ -64,6 +65,7 @@ def make_experiment(
                 write_predictions(
                     folder / f"results/predictions/{arm}/seed{seed}/{name}.parquet",
                     [answer(drawn, RECIPES[arm], rng) for drawn in scenes],
+                    replace(made_of_set(name), arm=arm, seed=seed),
                 )
     for arm in arms:
         for seed in seeds:
@@ -71,8 +73,15 @@ def make_experiment(
                 _write_log(folder, arm, seed, updates)
 
 
+def made_of_set(name: str) -> Made:
+    """What artifacts about `dataset.split` say of themselves."""
+    dataset, split = name.split(".")
+    return Made(dataset=dataset, split=split)
+
+
 def _write_set(folder: Path, name: str, scenes: list[Scene]) -> None:
     dataset, split = name.split(".")
+    made = made_of_set(name)
     images = folder / f"results/download/{dataset}/{split}/images"
     images.mkdir(parents=True)
     rows, regions = [], []
@@ -87,14 +96,16 @@ def _write_set(folder: Path, name: str, scenes: list[Scene]) -> None:
             boxes = {name: getattr(region, name).tolist() for name in ("box", "hull")}
             regions.append(columns | boxes | {"image_id": str(index), "region": number})
     annotations = pa.Table.from_pylist(rows, ANNOTATIONS.schema)
-    ANNOTATIONS.write(annotations, folder / f"results/annotations/{dataset}/{split}.parquet")
+    ANNOTATIONS.write(annotations, folder / f"results/annotations/{dataset}/{split}.parquet", made)
     PROMPTS.write(
         prompt_rows(annotations, ["person"], FRAME),
         folder / f"results/prompts/{dataset}/{split}.parquet",
+        made,
     )
     VARIANCE.write(
         pa.Table.from_pylist(regions, VARIANCE.schema),
         folder / f"results/variance/{dataset}/{split}.parquet",
+        made,
     )
 
 
@@ -148,11 +159,10 @@ def answer(drawn: Scene, recipe: Recipe, rng: np.random.Generator) -> str:
     return text
 
 
-def write_predictions(path: Path, texts: list[str]) -> None:
+def write_predictions(path: Path, texts: list[str], made: Made | None = None) -> None:
     """Write the responses to images "0", "1", ... as a samples artifact."""
-    SAMPLES.write(
-        pa.Table.from_pylist([*map(_sample, range(len(texts)), texts)], SAMPLES.schema), path
-    )
+    rows = [*map(_sample, range(len(texts)), texts)]
+    SAMPLES.write(pa.Table.from_pylist(rows, SAMPLES.schema), path, made)
 
 
 def _sample(index: int, text: str) -> dict:
@@ -190,7 +200,7 @@ def _write_log(folder: Path, arm: str, seed: int, updates: int) -> None:
             values["entropy"] = 0.4 - 0.3 * rise + 0.01 * rng.standard_normal()
         rows += [{"step": step, "name": name, "value": value} for name, value in values.items()]
     path = folder / f"results/policies/{arm}/seed{seed}/training_log.parquet"
-    TRAINING_LOG.write(pa.Table.from_pylist(rows), path)
+    TRAINING_LOG.write(pa.Table.from_pylist(rows), path, Made(arm=arm, seed=seed))
 
 
 def files(folder: Path, kind: str) -> list[str]:

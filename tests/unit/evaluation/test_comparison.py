@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ from dipr1.evaluation.comparison import (
 from dipr1.evaluation.evaluated import Images
 from dipr1.evaluation.measuring import metrics_of
 from dipr1.evaluation.per_image import per_image
-from tests.unit.experiment import make_experiment
+from tests.unit.experiment import made_of_set, make_experiment
 
 
 def rewarded(rewards: np.ndarray, score: str = "confidence") -> pa.Table:
@@ -46,8 +47,9 @@ def rewarded(rewards: np.ndarray, score: str = "confidence") -> pa.Table:
 
 
 def write(folder: Path, arm: str, seed: int, rewards: np.ndarray, **more: str) -> str:
-    path = folder / arm / f"seed{seed}" / f"{more.pop('name', 'town.test')}.images.parquet"
-    IMAGES.write(rewarded(rewards, **more), path)
+    made = replace(made_of_set(more.pop("name", "town.test")), arm=arm, seed=seed)
+    path = folder / f"{arm}{seed}{made.dataset}.parquet"
+    IMAGES.write(rewarded(rewards, **more), path, made)
     return str(path)
 
 
@@ -151,9 +153,10 @@ def test_other_images_are_not_compared(tmp_path):
         compare(paths, **REWARD)
 
 
-def test_a_path_without_a_run_is_named():
-    with pytest.raises(UserError, match="expected a path .*ARM/seedN/DATASET.SPLIT.images"):
-        compare(["results/metrics/base/seed0/town.test.parquet"])
+def test_a_file_that_does_not_say_its_run_is_named(tmp_path):
+    IMAGES.write(rewarded([0.5]), tmp_path / "a.parquet", made_of_set("town.test"))
+    with pytest.raises(UserError, match="a.parquet: does not say its arm; make it again"):
+        compare([str(tmp_path / "a.parquet")])
 
 
 def test_nothing_to_compare():
@@ -181,7 +184,8 @@ def experiment(tmp_path_factory) -> tuple[list[str], dict[tuple[str, int], dict[
             samples = SAMPLES.read(results / f"predictions/{run}.parquet")
             images = per_image(*artifacts[:2], samples, artifacts[2])
             paths.append(str(folder / f"metrics/{run}.images.parquet"))
-            IMAGES.write(images, paths[-1])
+            made = replace(made_of_set("crowdscenes.validation"), arm=arm, seed=seed)
+            IMAGES.write(images, paths[-1], made)
             metrics[arm, seed] = metrics_of(Images(images))
     return paths, metrics
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 from PIL import Image
 
+from dipr1.artifacts.annotations import ANNOTATIONS
 from dipr1.artifacts.rejects import REJECTS
-from tests.unit.experiment import make_experiment
+from tests.unit.experiment import made_of_set, make_experiment
 from tests.unit.report.reporting import ARMS, FLAGS, KINDS, SETS, evaluate_all, report, write_audit
 
 
@@ -21,13 +21,17 @@ def experiment(tmp_path_factory) -> Path:
     evaluate_all(folder)
     write_audit(folder, KINDS)
     annotations = folder / "results/annotations/crowdscenes"
-    shutil.copy(annotations / "validation.parquet", annotations / "train.parquet")
+    table = ANNOTATIONS.read(annotations / "validation.parquet")
+    ANNOTATIONS.write(table, annotations / "train.parquet", made_of_set("crowdscenes.train"))
     rejects = [
         {"source": "a.json", "record": str(number), "reason": "no area <0>", "raw": ""}
         for number in range(3)
     ]
-    table = pa.Table.from_pylist(rejects, REJECTS.schema)
-    REJECTS.write(table, annotations / "validation.rejects.parquet")
+    REJECTS.write(
+        pa.Table.from_pylist(rejects, REJECTS.schema),
+        annotations / "validation.rejects.parquet",
+        made_of_set(SETS[0][0]),
+    )
     return folder
 
 

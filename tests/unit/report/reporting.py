@@ -12,7 +12,7 @@ from dipr1.artifacts.audit import AUDIT
 from dipr1.cli import main
 from dipr1.evaluation.comparison import Compared
 from dipr1.report.results import FIGURES, Results
-from tests.unit.experiment import files
+from tests.unit.experiment import files, made_of_set
 
 SETS = (("crowdscenes.validation", "street"), ("crowdscenes_ood.validation", "night"))
 ARMS = ("base", "sft", "dipr1")
@@ -68,7 +68,7 @@ def write_audit(folder: Path, kinds: dict[int, str]) -> None:
                 }
             )
         path = folder / f"results/audit/{dataset.replace('.', '/')}.parquet"
-        AUDIT.write(pa.Table.from_pylist(rows, AUDIT.schema), path)
+        AUDIT.write(pa.Table.from_pylist(rows, AUDIT.schema), path, made_of_set(dataset))
 
 
 def report(folder: Path, *flags: str, **other: list[str]) -> int:

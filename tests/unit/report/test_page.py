@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 
 from dipr1.artifacts.annotations import ANNOTATIONS
+from dipr1.artifacts.made import read_made
 from dipr1.artifacts.samples import SAMPLES
 from dipr1.evaluation import catalogue
 from dipr1.evaluation.catalogue import METRICS
@@ -211,7 +212,7 @@ def test_names_and_responses_are_escaped(tmp_path):
     predictions = files(tmp_path, "predictions")[0]
     table = SAMPLES.read(predictions)
     texts = pa.array(["</script><script>alert(1)</script>"] * 2)
-    SAMPLES.write(table.set_column(2, "text", texts), predictions)
+    SAMPLES.write(table.set_column(2, "text", texts), predictions, read_made(predictions))
     evaluate_all(tmp_path)
     flags = ("--title", "<b>bold</b> & more", "--resamples", "100")
     assert report(tmp_path, *flags, training_logs=[]) == 0

@@ -15,6 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from dipr1.artifacts.made import read_made
 from dipr1.artifacts.samples import SAMPLES
 from tests.unit.experiment import files, make_experiment
 from tests.unit.report.reporting import KINDS, SETS, evaluate_all, report, write_audit
@@ -63,7 +64,8 @@ def built(browser, tmp_path_factory) -> Path:
     predictions = next(name for name in files(folder, "predictions") if "base/seed0" in name)
     table = SAMPLES.read(predictions)
     texts = [HOSTILE, *table["text"].to_pylist()[1:]]
-    SAMPLES.write(table.set_column(2, "text", pa.array(texts)), predictions)
+    table = table.set_column(2, "text", pa.array(texts))
+    SAMPLES.write(table, predictions, read_made(predictions))
     evaluate_all(folder)
     write_audit(folder, KINDS)
     flags = ("--trained-on", "crowdscenes.train", "--resamples", "100", "--num-images", "16")

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
+from dipr1.artifacts.annotations import ANNOTATIONS
 from tests.unit.experiment import files, make_experiment
-from tests.unit.report.reporting import SETS, evaluate_all, metric_files, report, write_audit
+from tests.unit.report.reporting import (
+    SETS,
+    evaluate_all,
+    image_files,
+    metric_files,
+    report,
+    write_audit,
+)
 
 ARMS = ("base", "dipr1")
 FLAGS = ("--num-images", "2", "--resamples", "100")
@@ -50,11 +59,10 @@ def test_the_same_input_gives_the_same_bytes(experiment):
 @pytest.mark.parametrize(
     ("kind", "change", "message"),
     [
-        ("metrics", lambda names: ["m.parquet"], "expected a path .../ARM/seedN/"),
+        ("metrics", lambda names: ["m.parquet"], "m.parquet: no such file"),
         ("metrics", lambda names: names[:-1], "has no metrics of"),
         ("predictions", lambda names: names[:-1], "are missing; give their file too"),
         ("annotations", lambda names: names[:1], "are missing; give its file too"),
-        ("training_logs", lambda names: ["x/log.parquet"], "training_log.parquet but got"),
         ("training_logs", lambda names: ["a/seed0/training_log.parquet"], "no such file"),
         ("audit", lambda names: ["a/b.parquet"], "no such file"),
     ],
@@ -78,3 +86,23 @@ def test_an_image_that_is_gone_is_named(tmp_path, capsys):
     gone.unlink()
     assert report(tmp_path, training_logs=[]) == 1
     assert str(gone) in capsys.readouterr().err
+
+
+def test_a_file_that_does_not_say_what_it_is_about_is_named(experiment, tmp_path, capsys):
+    foreign = tmp_path / "validation.parquet"
+    ANNOTATIONS.write(ANNOTATIONS.read(files(experiment, "annotations")[0]), foreign)
+    assert report(experiment, annotations=[str(foreign)]) == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.endswith(f"{foreign}: does not say its dataset; make it again with this version")
+
+
+def test_the_names_of_the_files_do_not_matter(experiment, tmp_path):
+    before = (experiment / "page/summary.md").read_bytes()
+    named = {"metrics": metric_files(experiment), "images": image_files(experiment)}
+    moved = {
+        kind: [str(shutil.copy(name, tmp_path / f"{kind}{at}")) for at, name in enumerate(names)]
+        for kind, names in named.items()
+    }
+    (experiment / "page/summary.md").unlink()
+    assert report(experiment, *FLAGS, **moved) == 0
+    assert (experiment / "page/summary.md").read_bytes() == before
