@@ -142,15 +142,17 @@ def _kind(annotation: Any) -> Any:
 
 def _help(field: Any) -> str:
     """A field's description in the style of a flag's help: no capital, no full stop."""
-    text = field.description.removesuffix(".")
-    if not text[1].isupper():  # else it begins with an abbreviation
+    text, default = field.description.removesuffix("."), field.default
+    first = text.split()[0]
+    if first == first.capitalize():  # no abbreviation, such as GRPO or IoU
         text = text[0].lower() + text[1:]
     if field.is_required():
         return f"{text} (required)"
-    if field.default in (None, [], {}):
+    if default in (None, [], {}):
         return text
-    default = str(field.default).lower() if isinstance(field.default, bool) else field.default
-    return f"{text} (default {default})"
+    if isinstance(default, list):
+        default = " ".join(map(str, default))
+    return f"{text} (default {str(default).lower() if isinstance(default, bool) else default})"
 
 
 def add_union_options(parser: argparse.ArgumentParser, union: Any) -> None:
