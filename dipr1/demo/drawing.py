@@ -1,13 +1,14 @@
 """The pieces of a synthetic scene: people, what looks like people, and what is behind them.
 
 Everything is drawn with `ImageDraw` from a handful of polygons whose measures are shares of the
-thing's height, so a scene costs a millisecond and a half.
+thing's height, so that a scene takes a millisecond and a half.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
@@ -119,31 +120,32 @@ def shade(colour: Colour, factor: float) -> Colour:
     return _channel(red * factor), _channel(green * factor), _channel(blue * factor)
 
 
+@cache
+def palette(codes: str) -> tuple[Colour, ...]:
+    """Colours by their hexadecimal codes.
+
+    >>> palette("ff0000 102030")
+    ((255, 0, 0), (16, 32, 48))
+    """
+    return tuple(tuple(bytes.fromhex(code)) for code in codes.split())
+
+
 def mix(first: Colour, second: Colour, share: float) -> Colour:
     """`share` of the second colour in the first."""
     return tuple(int(a + (b - a) * share) for a, b in zip(first, second, strict=True))
 
 
+def _across(x: float, half: float) -> Callable[[float], float]:
+    """Places across a thing whose middle is x: -1 is its left border, 1 its right one."""
+    return lambda share: x + half * share
+
+
 # --- people -------------------------------------------------------------------------------------
 
-_SKIN: Sequence[Colour] = (
-    (244, 208, 180),
-    (231, 184, 148),
-    (209, 158, 118),
-    (172, 120, 82),
-    (128, 84, 56),
-    (92, 60, 42),
-)
-_HAIR: Sequence[Colour] = (
-    (32, 24, 20),
-    (58, 40, 28),
-    (96, 64, 36),
-    (150, 108, 60),
-    (200, 168, 104),
-    (150, 148, 146),
-)
-_SHOES: Sequence[Colour] = ((30, 28, 30), (70, 48, 34), (210, 208, 204), (48, 52, 64))
-_SHIRTS: Sequence[Colour] = ((232, 230, 224), (40, 42, 50), (180, 60, 56), (120, 150, 190))
+_SKIN = palette("f4d0b4 e7b894 d19e76 ac7852 805438 5c3c2a")
+_HAIR = palette("201814 3a281c 604024 966c3c c8a868 969492")
+_SHOES = palette("1e1c1e 463022 d2d0cc 303440")
+_SHIRTS = palette("e8e6e0 282a32 b43c38 7896be")
 
 
 @dataclass(frozen=True)
@@ -162,7 +164,7 @@ class _Figure:
     walking: bool
     facing: int  # -1 left, 1 right
     dress: bool
-    hem: float  # y of the coat's lower border
+    hem: float  # share of the height, from the crown down, that the coat reaches
     lean: float  # how far the head is ahead of the hips
     stride: float  # half the distance between the feet
     light: int  # -1: the left side is in the shade; 1: the right side
@@ -229,35 +231,24 @@ def _dressed(
     height: float,
     light: int,
 ) -> _Figure:
-    build = dice.between(0.88, 1.16)
-    coat = dice.near(dice.pick(clothes))
-    lower = dice.near(dice.pick(trousers), 12)
-    skin = dice.near(dice.pick(_SKIN), 8)
-    hair = dice.near(dice.pick(_HAIR), 8)
-    shoe = dice.pick(_SHOES)
-    walking = dice.chance(0.6)
-    facing = 1 if dice.chance(0.5) else -1
-    dress = dice.chance(0.22)
-    hem = dice.between(0.58, 0.68) if dice.chance(0.3) else dice.between(0.50, 0.54)
-    lean = facing * height * dice.between(0.0, 0.02) if walking else 0.0
-    stride = dice.between(0.07, 0.15) if walking else dice.between(0.035, 0.06)
+    # Arguments are evaluated in this order; in another one, every scene would be another.
     return _Figure(
         x=x,
         foot=foot,
         height=height,
-        build=build,
-        coat=coat,
-        trousers=lower,
-        skin=skin,
-        hair=hair,
-        shoe=shoe,
-        walking=walking,
-        facing=facing,
-        dress=dress,
-        hem=foot - height + height * hem,
-        lean=lean,
-        stride=height * stride,
         light=light,
+        build=dice.between(0.88, 1.16),
+        coat=dice.near(dice.pick(clothes)),
+        trousers=dice.near(dice.pick(trousers), 12),
+        skin=dice.near(dice.pick(_SKIN), 8),
+        hair=dice.near(dice.pick(_HAIR), 8),
+        shoe=dice.pick(_SHOES),
+        walking=(walking := dice.chance(0.6)),
+        facing=(facing := 1 if dice.chance(0.5) else -1),
+        dress=dice.chance(0.22),
+        hem=dice.between(0.58, 0.68) if dice.chance(0.3) else dice.between(0.50, 0.54),
+        lean=facing * height * dice.between(0.0, 0.02) if walking else 0.0,
+        stride=height * (dice.between(0.07, 0.15) if walking else dice.between(0.035, 0.06)),
     )
 
 
@@ -283,33 +274,20 @@ def _legs(canvas: Canvas, figure: _Figure) -> None:
 
 def _torso(canvas: Canvas, dice: Dice, figure: _Figure) -> None:
     h, x, neck_x, light = figure.height, figure.x, figure.neck_x, figure.light
-    shoulder, hem = figure.shoulder, figure.hem
-    shoulder_half, hip_half = figure.shoulder_half, figure.hip_half
+    shoulder, hem = figure.shoulder, figure.top + h * figure.hem
     waist = shoulder + h * 0.2
     if figure.dress:
         _skirt(canvas, dice, figure, waist)
         hem = waist + h * 0.09
-    bottom_half = hip_half * 1.12
-    outline = (
-        (neck_x - shoulder_half * 0.5, shoulder - h * 0.022),
-        (neck_x + shoulder_half * 0.5, shoulder - h * 0.022),
-        (neck_x + shoulder_half, shoulder + h * 0.02),
-        (x + hip_half * 0.92, waist),
-        (x + bottom_half, hem),
-        (x - bottom_half, hem),
-        (x - hip_half * 0.92, waist),
-        (neck_x - shoulder_half, shoulder + h * 0.02),
-    )
-    canvas.polygon(outline, figure.coat)
-    shaded = (
-        (neck_x + light * shoulder_half, shoulder + h * 0.02),
-        (x + light * hip_half * 0.92, waist),
-        (x + light * bottom_half, hem),
-        (x + light * bottom_half * 0.3, hem),
-        (x + light * hip_half * 0.35, waist),
-        (neck_x + light * shoulder_half * 0.45, shoulder),
-    )
-    canvas.polygon(shaded, shade(figure.coat, 0.8))
+    above, below = _across(neck_x, figure.shoulder_half), _across(x, figure.hip_half)
+    neck, tip = shoulder - h * 0.022, shoulder + h * 0.02
+    right = (above(0.5), neck), (above(1), tip), (below(0.92), waist), (below(1.12), hem)
+    left = (below(-1.12), hem), (below(-0.92), waist), (above(-1), tip), (above(-0.5), neck)
+    canvas.polygon((*right, *left), figure.coat)
+    middle = x + light * figure.hip_half * 1.12 * 0.3
+    outer = (above(light), tip), (below(light * 0.92), waist), (below(light * 1.12), hem)
+    inner = (middle, hem), (below(light * 0.35), waist), (above(light * 0.45), shoulder)
+    canvas.polygon((*outer, *inner), shade(figure.coat, 0.8))
     pattern = dice.roll()
     if pattern < 0.18:
         _stripe(canvas, dice, figure)
@@ -410,7 +388,7 @@ def _cap(canvas: Canvas, dice: Dice, x: float, y: float, rx: float, ry: float, f
 def draw_umbrella(canvas: Canvas, dice: Dice, x: float, foot: float, height: float) -> None:
     """An umbrella above a person; it hides people behind it and belongs to nobody."""
     top = foot - height
-    cover = dice.near(dice.pick(((30, 32, 44), (150, 30, 40), (220, 190, 60), (40, 90, 120))))
+    cover = dice.near(dice.pick(palette("1e202c 961e28 dcbe3c 285a78")))
     radius = height * dice.between(0.24, 0.32)
     centre = top + height * 0.02
     handle = (x + height * 0.1, top + height * 0.36)
@@ -419,7 +397,7 @@ def draw_umbrella(canvas: Canvas, dice: Dice, x: float, foot: float, height: flo
     canvas.chord(x, centre, radius * 0.45, radius * 0.62, 180, 360, shade(cover, 1.25))
 
 
-# --- what is no person --------------------------------------------------------------------------
+# --- things that could be taken for people -------------------------------------------------------
 
 
 def _prop_pole(canvas: Canvas, dice: Dice, x: float, foot: float, h: float) -> None:
@@ -433,14 +411,14 @@ def _prop_pole(canvas: Canvas, dice: Dice, x: float, foot: float, h: float) -> N
 def _prop_sign(canvas: Canvas, dice: Dice, x: float, foot: float, h: float) -> None:
     metal = dice.near((130, 132, 134), 20)
     canvas.rectangle(x - h * 0.015, foot - h * 0.95, x + h * 0.015, foot, metal)
-    face = dice.pick(((200, 40, 40), (40, 90, 180), (230, 200, 170), (220, 180, 40)))
+    face = dice.pick(palette("c82828 285ab4 e6c8aa dcb428"))
     y = foot - h * 0.98
     canvas.ellipse(x, y, h * 0.095, h * 0.1, shade(face, 0.8))
     canvas.ellipse(x, y, h * 0.07, h * 0.075, dice.pick((face, (236, 232, 228))))
 
 
 def _prop_bin(canvas: Canvas, dice: Dice, x: float, foot: float, h: float) -> None:
-    colour = dice.near(dice.pick(((50, 80, 60), (70, 72, 78), (40, 50, 90), (120, 70, 40))))
+    colour = dice.near(dice.pick(palette("32503c 46484e 28325a 784628")))
     half, top = h * dice.between(0.09, 0.13), foot - h * dice.between(0.4, 0.55)
     canvas.polygon(
         ((x - half, top), (x + half, top), (x + half * 0.85, foot), (x - half * 0.85, foot)), colour
@@ -451,34 +429,16 @@ def _prop_bin(canvas: Canvas, dice: Dice, x: float, foot: float, h: float) -> No
 
 def _prop_mannequin(canvas: Canvas, dice: Dice, x: float, foot: float, h: float) -> None:
     """A torso and perhaps a bare head on a stand: most of a person, without legs."""
-    body = dice.near(dice.pick(((226, 218, 206), (200, 196, 190), (70, 66, 64), (150, 60, 70))))
+    body = dice.near(dice.pick(palette("e2dace c8c4be 464240 963c46")))
     canvas.rectangle(x - h * 0.012, foot - h * 0.5, x + h * 0.012, foot, (70, 70, 74))
     canvas.ellipse(x, foot - h * 0.01, h * 0.09, h * 0.02, (60, 60, 64))
     top = foot - h * 0.85
-    half = h * 0.115
-    canvas.polygon(
-        (
-            (x - half, top + h * 0.02),
-            (x - half * 0.4, top),
-            (x + half * 0.4, top),
-            (x + half, top + h * 0.02),
-            (x + half * 0.7, top + h * 0.2),
-            (x + half * 0.85, top + h * 0.36),
-            (x - half * 0.85, top + h * 0.36),
-            (x - half * 0.7, top + h * 0.2),
-        ),
-        body,
-    )
-    canvas.polygon(
-        (
-            (x + half * 0.4, top),
-            (x + half, top + h * 0.02),
-            (x + half * 0.7, top + h * 0.2),
-            (x + half * 0.85, top + h * 0.36),
-            (x + half * 0.3, top + h * 0.36),
-        ),
-        shade(body, 0.82),
-    )
+    shoulder, waist, hip = top + h * 0.02, top + h * 0.2, top + h * 0.36
+    at = _across(x, h * 0.115)
+    right = (at(0.4), top), (at(1), shoulder), (at(0.7), waist), (at(0.85), hip)
+    left = (at(-0.85), hip), (at(-0.7), waist), (at(-1), shoulder), (at(-0.4), top)
+    canvas.polygon((*right, *left), body)
+    canvas.polygon((*right, (at(0.3), hip)), shade(body, 0.82))
     canvas.rectangle(x - h * 0.022, top - h * 0.03, x + h * 0.022, top, shade(body, 0.8))
     if dice.chance(0.4):
         canvas.ellipse(x, top - h * 0.085, h * 0.052, h * 0.068, body)
@@ -486,17 +446,9 @@ def _prop_mannequin(canvas: Canvas, dice: Dice, x: float, foot: float, h: float)
 
 def _prop_tree(canvas: Canvas, dice: Dice, x: float, foot: float, h: float) -> None:
     bark = dice.near((92, 70, 50), 18)
-    half = h * dice.between(0.05, 0.09)
-    canvas.polygon(
-        (
-            (x - half * 0.8, foot - h * 1.7),
-            (x + half * 0.8, foot - h * 1.7),
-            (x + half, foot),
-            (x - half, foot),
-        ),
-        bark,
-    )
-    canvas.rectangle(x + half * 0.2, foot - h * 1.7, x + half * 0.75, foot, shade(bark, 0.75))
+    at, top = _across(x, h * dice.between(0.05, 0.09)), foot - h * 1.7
+    canvas.polygon(((at(-0.8), top), (at(0.8), top), (at(1), foot), (at(-1), foot)), bark)
+    canvas.rectangle(at(0.2), top, at(0.75), foot, shade(bark, 0.75))
     leaf = dice.near((70, 110, 52), 24)
     for _ in range(5):
         canvas.ellipse(
@@ -509,65 +461,26 @@ def _prop_tree(canvas: Canvas, dice: Dice, x: float, foot: float, h: float) -> N
 
 
 def _prop_car(canvas: Canvas, dice: Dice, x: float, foot: float, h: float) -> None:
-    paint = dice.near(
-        dice.pick(
-            (
-                (160, 30, 34),
-                (40, 60, 110),
-                (190, 192, 196),
-                (36, 38, 42),
-                (220, 216, 205),
-                (60, 96, 80),
-            )
-        )
-    )
+    paint = dice.near(dice.pick(palette("a01e22 283c6e bec0c4 24262a dcd8cd 3c6050")))
     half = h * dice.between(0.95, 1.15)
-    belt, roof = foot - h * 0.52, foot - h * 0.84
+    at = _across(x, half)
+    belt, roof, sill, axle = foot - h * 0.52, foot - h * 0.84, foot - h * 0.14, foot - h * 0.13
     canvas.ellipse(x, foot, half, h * 0.04, (40, 40, 42))
-    canvas.polygon(
-        (
-            (x - half * 0.66, belt),
-            (x - half * 0.42, roof),
-            (x + half * 0.34, roof),
-            (x + half * 0.66, belt),
-        ),
-        shade(paint, 0.85),
-    )
-    glass = (96, 112, 124)
-    canvas.polygon(
-        (
-            (x - half * 0.56, belt),
-            (x - half * 0.38, roof + h * 0.05),
-            (x - half * 0.04, roof + h * 0.05),
-            (x - half * 0.04, belt),
-        ),
-        glass,
-    )
-    canvas.polygon(
-        (
-            (x + half * 0.02, belt),
-            (x + half * 0.02, roof + h * 0.05),
-            (x + half * 0.3, roof + h * 0.05),
-            (x + half * 0.54, belt),
-        ),
-        shade(glass, 0.85),
-    )
-    canvas.polygon(
-        (
-            (x - half, foot - h * 0.14),
-            (x - half * 0.96, belt + h * 0.08),
-            (x - half * 0.66, belt),
-            (x + half * 0.66, belt),
-            (x + half * 0.97, belt + h * 0.1),
-            (x + half, foot - h * 0.14),
-        ),
-        paint,
-    )
-    canvas.rectangle(x - half, foot - h * 0.2, x + half, foot - h * 0.13, shade(paint, 0.6))
+    cabin = (at(-0.66), belt), (at(-0.42), roof), (at(0.34), roof), (at(0.66), belt)
+    canvas.polygon(cabin, shade(paint, 0.85))
+    glass, top = (96, 112, 124), roof + h * 0.05
+    rear = (at(-0.56), belt), (at(-0.38), top), (at(-0.04), top), (at(-0.04), belt)
+    front = (at(0.02), belt), (at(0.02), top), (at(0.3), top), (at(0.54), belt)
+    canvas.polygon(rear, glass)
+    canvas.polygon(front, shade(glass, 0.85))
+    boot, bonnet = (at(-0.96), belt + h * 0.08), (at(0.97), belt + h * 0.1)
+    body = (at(-1), sill), boot, (at(-0.66), belt), (at(0.66), belt), bonnet, (at(1), sill)
+    canvas.polygon(body, paint)
+    canvas.rectangle(at(-1), foot - h * 0.2, at(1), axle, shade(paint, 0.6))
     for side in (-1, 1):
-        canvas.ellipse(x + side * half * 0.6, foot - h * 0.13, h * 0.15, h * 0.14, (28, 28, 30))
-        canvas.ellipse(x + side * half * 0.6, foot - h * 0.13, h * 0.07, h * 0.065, (150, 150, 154))
-    canvas.ellipse(x - half * 0.93, belt + h * 0.14, h * 0.05, h * 0.04, (250, 240, 200))
+        canvas.ellipse(at(side * 0.6), axle, h * 0.15, h * 0.14, (28, 28, 30))
+        canvas.ellipse(at(side * 0.6), axle, h * 0.07, h * 0.065, (150, 150, 154))
+    canvas.ellipse(at(-0.93), belt + h * 0.14, h * 0.05, h * 0.04, (250, 240, 200))
 
 
 PROPS: dict[str, Callable[[Canvas, Dice, float, float, float], None]] = {
@@ -645,7 +558,7 @@ def _pavement(canvas: Canvas, dice: Dice, ground: float, colour: Colour, *, join
 
 def street_backdrop(canvas: Canvas, dice: Dice, ground: float) -> None:
     kind = dice.roll()
-    sky = dice.near(dice.pick(((150, 186, 222), (198, 208, 216), (226, 210, 190), (170, 180, 190))))
+    sky = dice.near(dice.pick(palette("96bade c6d0d8 e2d2be aab4be")))
     canvas.rectangle(0, 0, canvas.width, ground * 0.5, sky)
     canvas.rectangle(0, ground * 0.5, canvas.width, ground, mix(sky, (240, 238, 232), 0.4))
     if kind < 0.55:
@@ -653,8 +566,8 @@ def street_backdrop(canvas: Canvas, dice: Dice, ground: float) -> None:
             canvas,
             dice,
             ground,
-            ((176, 140, 116), (150, 92, 74), (200, 190, 170), (130, 134, 140), (206, 176, 130)),
-            ((84, 100, 118), (60, 70, 84), (150, 168, 182)),
+            palette("b08c74 965c4a c8beaa 82868c ceb082"),
+            palette("546476 3c4654 96a8b6"),
             (),
         )
     elif kind < 0.8:
@@ -664,7 +577,7 @@ def street_backdrop(canvas: Canvas, dice: Dice, ground: float) -> None:
     if 0.55 <= kind < 0.8 and dice.chance(0.5):
         floor, joints = dice.near((126, 140, 92), 16), False
     else:
-        paving = ((150, 148, 144), (128, 128, 132), (176, 164, 148))
+        paving = palette("969490 808084 b0a494")
         floor, joints = dice.near(dice.pick(paving), 8), True
     _pavement(canvas, dice, ground, floor, joints=joints)
 
@@ -688,7 +601,7 @@ def _trees(canvas: Canvas, dice: Dice, ground: float) -> None:
 
 def _wall(canvas: Canvas, dice: Dice, ground: float) -> None:
     unit = canvas.unit
-    wall = dice.near(dice.pick(((170, 120, 96), (176, 174, 168), (120, 124, 118), (196, 180, 140))))
+    wall = dice.near(dice.pick(palette("aa7860 b0aea8 787c76 c4b48c")))
     canvas.rectangle(0, 0, canvas.width, ground, wall)
     y = 0.0
     while y < ground:
@@ -709,29 +622,23 @@ def _wall(canvas: Canvas, dice: Dice, ground: float) -> None:
 
 
 def night_backdrop(canvas: Canvas, dice: Dice, ground: float) -> None:
-    sky = dice.near(dice.pick(((26, 28, 54), (18, 22, 40), (48, 34, 62))), 8)
+    sky = dice.near(dice.pick(palette("1a1c36 121628 30223e")), 8)
     canvas.rectangle(0, 0, canvas.width, ground, sky)
     _facades(
         canvas,
         dice,
         ground,
-        ((58, 54, 70), (44, 50, 66), (72, 58, 60)),
-        ((34, 38, 56), (28, 30, 42)),
-        ((250, 214, 130), (240, 176, 90), (150, 210, 230), (240, 110, 160)),
+        palette("3a3646 2c3242 483a3c"),
+        palette("222638 1c1e2a"),
+        palette("fad682 f0b05a 96d2e6 f06ea0"),
     )
     wet = dice.near((62, 64, 80), 10)
     _pavement(canvas, dice, ground, wet, joints=False)
+    kerb = ground + 8 * canvas.unit
     for _ in range(dice.integer(5, 10)):  # lights mirrored on wet ground
         x = dice.between(0, canvas.width)
-        lamp = dice.pick(((250, 210, 130), (240, 120, 150), (130, 200, 230)))
-        half = dice.between(1.5, 5) * canvas.unit
-        reach = dice.between(0.25, 0.9) * (canvas.height - ground)
-        canvas.polygon(
-            (
-                (x - half, ground + 8 * canvas.unit),
-                (x + half, ground + 8 * canvas.unit),
-                (x + half * 0.5, ground + reach),
-                (x - half * 0.5, ground + reach),
-            ),
-            mix(wet, lamp, dice.between(0.15, 0.4)),
-        )
+        lamp = dice.pick(palette("fad282 f07896 82c8e6"))
+        at = _across(x, dice.between(1.5, 5) * canvas.unit)
+        end = ground + dice.between(0.25, 0.9) * (canvas.height - ground)
+        glow = (at(-1), kerb), (at(1), kerb), (at(0.5), end), (at(-0.5), end)
+        canvas.polygon(glow, mix(wet, lamp, dice.between(0.15, 0.4)))
