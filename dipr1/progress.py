@@ -1,4 +1,4 @@
-"""Progress of a long loop: a bar on a terminal, a plain line now and then in a log."""
+"""Progress of a long loop: a bar on a terminal, now and then a plain line in a log."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LOG_INTERVAL_SECONDS = 10.0
 
 
 def progress(iterable: Iterable[T], total: int | None = None, desc: str = "") -> Iterator[T]:
-    """Yield from `iterable` and tell on standard error how far it is.
+    """Yield from `iterable`, and report on standard error how far it is.
 
     Args:
         iterable: what to loop over.

@@ -13,7 +13,7 @@ from dipr1.frames import Frame
 # A policy with a fixed frame was pretrained on the template itself and needs no explanation.
 TINY_PROMPT = "Find every {labels}."
 
-# The ways to ask; the first one is everybody's, the others are for training sets.
+# Ways to ask: the first is the usual one, the others are for training sets that vary it.
 REQUESTS = (
     "Find every {labels} in the image.",
     "Locate each {labels} that can be seen in the image.",
@@ -38,7 +38,7 @@ def build_prompt(labels: Sequence[str], frame: Frame, wording: int = 0) -> list[
 
     Args:
         labels: what is asked for.
-        frame: of the image; a fixed one's policy knows a single wording.
+        frame: of the image; a policy with a fixed frame knows one wording only.
         wording: which of `REQUESTS` it begins with.
 
     Returns:

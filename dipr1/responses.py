@@ -167,7 +167,7 @@ def _parse_once(text: str) -> Response:
     return _remembered(text) if len(text) <= _LONGEST_REMEMBERED else _parse(text)
 
 
-# Over a thousand responses are remembered; those that no policy should write must not fill memory.
+# A thousand responses are remembered, so texts longer than any policy should write are not.
 _LONGEST_REMEMBERED = 2**16
 
 
@@ -284,13 +284,13 @@ def _items(text: str | None, section: str, problems: set[str]) -> list | None:
     value = _json(text)
     if type(value) is list and not _is_box(value):
         return value
-    found, notes = _recover(text) if value is None else (value, [])
-    if _is_box(found) or (type(found) is dict and _box_of(found)[0] is not None):
-        found, notes = [found], [*notes, "not_a_list"]
-    if type(found) is not list:
-        found, notes = None, ["not_json"]
+    items, notes = _recover(text) if value is None else (value, [])
+    if _is_box(items) or (type(items) is dict and _box_of(items)[0] is not None):
+        items, notes = [items], [*notes, "not_a_list"]
+    if type(items) is not list:
+        items, notes = None, ["not_json"]
     problems.update(f"{section}_{note}" for note in notes)
-    return found
+    return items
 
 
 def _json(text: str) -> Any:
@@ -308,12 +308,12 @@ def _json(text: str) -> Any:
 
 _FENCE = re.compile(r"```[a-zA-Z]*")
 _TRAILING_COMMA = re.compile(r",(?=\s*[\]}])")
-# One without a number shows no box, whatever it was meant to be.
+# An object without a number holds no box, whatever it was meant to be.
 _OBJECT = re.compile(r"\{[^{}0-9]*[0-9][^{}]*\}")
 
 
 def _recover(text: str) -> tuple[Any, list[str]]:
-    """Read a list that is not JSON; also the notes on what had to be mended."""
+    """The value of a list that is not JSON, and notes on what had to be mended."""
     if "<|box_start|>" in text or "<box>" in text:
         return _box_token_items(text), ["box_tokens"]
     notes = []
@@ -331,7 +331,7 @@ def _recover(text: str) -> tuple[Any, list[str]]:
     return items, [*notes, *more, "broken_list"]
 
 
-# A list with more unreadable objects than any policy writes is not read beyond them.
+# No policy writes more unreadable objects than this; a list that has more is not read to its end.
 _MOST_UNREADABLE = 100
 
 
@@ -345,9 +345,9 @@ def _mend_each(chunks: list[str]) -> tuple[list, list[str]]:
     num_unreadable, step = 0, 16
     while len(items) < len(chunks) and num_unreadable < _MOST_UNREADABLE:
         together = chunks[len(items) : len(items) + step]
-        found, more = _mend(f"[{','.join(together)}]")
-        if type(found) is list and len(found) == len(together):
-            items += found
+        mended, more = _mend(f"[{','.join(together)}]")
+        if type(mended) is list and len(mended) == len(together):
+            items += mended
             notes += more
             step *= 2
         elif len(together) == 1:
@@ -379,6 +379,7 @@ _REF_TOKENS = {"<ref>": "<|object_ref_start|>", "</ref>": "<|object_ref_end|>"}
 _BOX_TOKENS = {"<box>": "<|box_start|>", "</box>": "<|box_end|>"}
 _NUMBER = re.compile(r"[-+]?[0-9]+(?:\.[0-9]+)?")
 _BETWEEN_NUMBERS = str.maketrans("[](),", "     ")
+_MOST_NUMBERS = 4096  # are read where there is more than numbers: a thousand boxes
 
 
 def _box_token_items(text: str) -> list[dict]:
@@ -409,12 +410,8 @@ def _numbers(text: str) -> list[float]:
     try:
         return list(map(float, text.translate(_BETWEEN_NUMBERS).split()))
     except ValueError:
-        found = islice(_NUMBER.finditer(text), _MOST_NUMBERS)
-        return [float(number.group()) for number in found]
-
-
-# Where there is more between them than numbers, this many are read: a thousand boxes.
-_MOST_NUMBERS = 4096
+        numbers = islice(_NUMBER.finditer(text), _MOST_NUMBERS)
+        return [float(number.group()) for number in numbers]
 
 
 # --- items --------------------------------------------------------------------------------------
@@ -427,7 +424,7 @@ def _is_box(value: Any) -> bool:
 
 
 def _box_of(item: dict) -> tuple[Any, bool]:
-    """The value under an item's box key, and whether the key is another one than ours."""
+    """The value under an item's box key, and whether that key is not the one asked for."""
     if BOX_KEY in item:
         return item[BOX_KEY], False
     for key in OTHER_BOX_KEYS:
@@ -492,12 +489,12 @@ def _read_boxes(items: list, section: str, problems: set[str]) -> np.ndarray:
     if len(rows) < len(items):
         problems.add(f"{section}_bad_box")
     if rows:
-        found = _floats(rows)
-        finite = np.isfinite(found).all(axis=1)
+        readable = _floats(rows)
+        finite = np.isfinite(readable).all(axis=1)
         if not finite.all():
             problems.add(f"{section}_non_finite_box")
-            found[~finite] = np.nan
-        boxes[where] = found
+            readable[~finite] = np.nan
+        boxes[where] = readable
     return boxes
 
 
@@ -532,13 +529,13 @@ def _whys(items: list) -> tuple[str, ...]:
 
 def _labels(items: list, problems: set[str]) -> tuple[str | None, ...]:
     if dict not in set(map(type, items)):
-        found: list = [None] * len(items)
+        labels: list = [None] * len(items)
     else:
-        found = [item.get("label") if item and type(item) is dict else None for item in items]
-    kinds = set(map(type, found))
+        labels = [item.get("label") if item and type(item) is dict else None for item in items]
+    kinds = set(map(type, labels))
     if kinds <= {str}:
-        return tuple(found)
+        return tuple(labels)
     problems.add("answer_missing_label")
     if kinds <= {str, type(None)}:
-        return tuple(found)
-    return tuple([label if type(label) is str else None for label in found])
+        return tuple(labels)
+    return tuple([label if type(label) is str else None for label in labels])

@@ -1,4 +1,4 @@
-"""Synthetic street crowds: the data set that is built in.
+"""Synthetic street crowds: the built-in data set.
 
 A scene is drawn back to front on one four-channel canvas of twice the size. The fourth channel
 names the person who owns the pixel (0 for the background), so one drawing gives the picture, every
@@ -39,7 +39,7 @@ from dipr1.demo.drawing import (
 
 _SUPERSAMPLING = 2
 _LEAST_VISIBLE = 0.2  # persons less visible than this become ignore boxes
-_MOST_COVERED = 0.72  # a place whose box is covered more than this by one nearer box is given up
+_MOST_COVERED = 0.72  # a place where one nearer person would hide more than this is not taken
 _MOST_PEOPLE = 9
 
 
@@ -70,7 +70,7 @@ class Style:
     clothes: Sequence[Colour]
     trousers: Sequence[Colour]
     horizon: tuple[float, float]  # share of the image's height
-    steepness: tuple[float, float]  # person's height over (foot - horizon): lower = higher camera
+    steepness: tuple[float, float]  # a person's height / (foot - horizon); low: from high above
     heights: tuple[float, float]  # pixels in an image 144 high
     props: Sequence[str]
     gain: tuple[float, float]

@@ -14,7 +14,7 @@ from dipr1.errors import UserError
 from dipr1.frames import MAX_PIXELS, MERGE_SIZE, MIN_PIXELS, PATCH_SIZE, PolicyFrames
 from dipr1.provenance import CHECKPOINT
 
-# How `model_type` in config.json begins -> the coordinates that the family was trained with.
+# By the beginning of `model_type` in config.json: the coordinates that the family was trained with.
 FAMILIES: dict[str, Literal["absolute", "thousandths"]] = {
     "qwen2_vl": "absolute",
     "qwen2_5_vl": "absolute",

@@ -1,4 +1,4 @@
-"""The canvas knows whose each pixel is; things that are no person belong to nobody."""
+"""The canvas knows whose each pixel is; the pixels of things belong to nobody."""
 
 from __future__ import annotations
 
