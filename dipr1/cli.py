@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import argparse
 import ast
+import contextlib
 import importlib
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, TextIO
 
 from dipr1 import __version__
+from dipr1.artifacts.writing import Output
 from dipr1.errors import UserError
 
 FOLDER = Path(__file__).parent / "verbs"
@@ -96,16 +100,91 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     arguments = renamed(arguments)
     verb = next((word for word in arguments if word in VERBS), None)
-    args = parser_for(verb).parse_args(arguments)
-    try:
-        module_of(args.verb).run(args)
-    except UserError as error:
-        print(f"dipr1 {args.verb}: {error}", file=sys.stderr)
-        return 1
-    except BrokenPipeError:
-        # the reader of a pipe (`| head`) has left: what it wanted is printed
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    with _patient_streams():
+        try:
+            args = parser_for(verb).parse_args(arguments)
+            check_no_input_is_an_output(args)
+            module_of(args.verb).run(args)
+        except UserError as error:
+            print(f"dipr1 {verb}: {error}", file=sys.stderr)
+            return 1
     return 0
+
+
+NO_PATHS = {
+    "verb",
+    "format",
+    "style",
+    "labels",
+    "ignore_labels",
+    "arm",
+    "dataset",
+    "split",
+    "title",
+}
+"""Arguments that may be spelled like a file without meaning it."""
+
+
+def check_no_input_is_an_output(args: argparse.Namespace) -> None:
+    """Check that nothing is written over what is read.
+
+    Raises:
+        UserError: a path is given as both.
+    """
+    given = [
+        value
+        for name, one in vars(args).items()
+        if name not in NO_PATHS
+        for value in (one if isinstance(one, list | tuple) else [one])
+    ]
+    paths = [value for value in given if isinstance(value, str | os.PathLike)]
+    for output in (path for path in paths if isinstance(path, Output)):
+        same = [path for path in paths if path is not output and _same(path, output)]
+        if same:
+            raise UserError(f"{output}: is given twice, to be read or written; name another")
+
+
+def _same(path: str | os.PathLike, other: str | os.PathLike) -> bool:
+    return os.path.realpath(path) == os.path.realpath(other)
+
+
+class _PatientStream:
+    """A stream that nobody may read any longer: what is printed then is lost, and nothing else."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        with self._or_nowhere():
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with self._or_nowhere():
+            self._stream.flush()
+
+    @contextlib.contextmanager
+    def _or_nowhere(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError:
+            # also what Python itself flushes at the end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+
+
+@contextlib.contextmanager
+def _patient_streams() -> Iterator[None]:
+    """Let a reader of a pipe leave (`| head`) without costing a file or an exit code."""
+    streams = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = map(_PatientStream, streams)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stdout, sys.stderr = streams
 
 
 if __name__ == "__main__":

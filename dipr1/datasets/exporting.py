@@ -50,7 +50,7 @@ def coco_document(
         name: number for number, name in enumerate(sorted(pc.unique(labels).to_pylist()), 1)
     }
     return {
-        "info": {"description": "dipr1 annotations"},
+        "info": {"description": "annotations, made by dipr1"},
         "licenses": [],
         "images": _images(annotations, ids, images, keep_ids=number_ids),
         "annotations": _annotations(

@@ -14,7 +14,7 @@ from pathlib import Path
 import polars as pl
 
 from dipr1.artifacts.comparison import COMPARISON
-from dipr1.artifacts.writing import whole
+from dipr1.artifacts.writing import MADE_BY, whole
 from dipr1.evaluation.catalogue import METRICS, Metric, shown
 from dipr1.evaluation.comparison import Compared, comparison_table
 from dipr1.report.notation import show
@@ -139,6 +139,7 @@ def summary(results: Results, title: str) -> str:
             cells = [f"**{value}**" if arm in best else value for arm, value in values.items()]
             lines.append(f"| {metric.title} | {' | '.join(cells)} |")
         lines.append("")
+    lines += [f"<!-- {MADE_BY} -->", ""]
     return "\n".join(lines)
 
 

@@ -13,6 +13,7 @@ from dipr1.artifacts.audit_images import AUDIT_IMAGES
 from dipr1.artifacts.columns import box_column
 from dipr1.artifacts.made import made_by
 from dipr1.artifacts.sampled_boxes import SampledSplit, measure_split, read_sampled_split
+from dipr1.artifacts.writing import output_file
 from dipr1.auditing import (
     KINDS,
     AuditedRegions,
@@ -32,8 +33,12 @@ from dipr1.verbs.variance import add_inputs
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``dipr1 audit``."""
     add_inputs(parser)
-    parser.add_argument("--output", required=True, help="audit/*.parquet to write: the suspects")
-    parser.add_argument("--images-output", help="audit/*.images.parquet to write: images by doubt")
+    parser.add_argument(
+        "--output", required=True, type=output_file, help="audit/*.parquet to write: the suspects"
+    )
+    parser.add_argument(
+        "--images-output", type=output_file, help="audit/*.images.parquet to write: images by doubt"
+    )
     add_options(parser, Variance)
     add_options(parser, Audit)
 

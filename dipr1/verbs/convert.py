@@ -11,6 +11,7 @@ from dipr1.artifacts.annotations import ANNOTATIONS
 from dipr1.artifacts.made import Made, made_by
 from dipr1.artifacts.prompts import PROMPTS, prompt_rows
 from dipr1.artifacts.rejects import REJECTS
+from dipr1.artifacts.writing import output_file
 from dipr1.datasets import formats
 from dipr1.datasets.converting import annotation_rows, check_labels, counts_text, first_reject
 from dipr1.datasets.handover import read_note
@@ -38,11 +39,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " width]} or {id: {width, height}}, CSV or Parquet with image_id, width, height",
     )
     add_options(parser, Conversion)
-    parser.add_argument("--output", required=True, help="annotations artifact to write")
     parser.add_argument(
-        "--rejects", help="rejects artifact to write (default OUTPUT with .rejects.parquet)"
+        "--output", required=True, type=output_file, help="annotations artifact to write"
     )
-    parser.add_argument("--prompts", help="prompts artifact to write")
+    parser.add_argument(
+        "--rejects",
+        type=output_file,
+        help="rejects artifact to write (default OUTPUT with .rejects.parquet)",
+    )
+    parser.add_argument("--prompts", type=output_file, help="prompts artifact to write")
     parser.add_argument(
         "--policy", default="tiny", help="`tiny` or a checkpoint folder; sets the prompts' frame"
     )

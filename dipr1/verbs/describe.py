@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dipr1.artifacts.annotations import ANNOTATIONS
 from dipr1.artifacts.rejects import REJECTS
-from dipr1.artifacts.writing import whole
+from dipr1.artifacts.writing import output_file, whole
 from dipr1.report.cards import as_text, page, sample_pictures
 from dipr1.report.describing import describe
 
@@ -20,7 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--rejects", help="rejects artifact (default FILE with .rejects.parquet, where it exists)"
     )
     parser.add_argument("--json", action="store_true", help="print the numbers as JSON")
-    parser.add_argument("--html", metavar="OUT", help="write a page with sample images")
+    parser.add_argument(
+        "--html", type=output_file, metavar="OUT", help="write a page with sample images"
+    )
 
 
 def run(args: argparse.Namespace) -> None:

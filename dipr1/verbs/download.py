@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dipr1.artifacts.made import Input, made_by, write_made
-from dipr1.artifacts.writing import whole
+from dipr1.artifacts.writing import output_folder, whole
 from dipr1.datasets import formats
 from dipr1.datasets.fetching import fetched, local
 from dipr1.datasets.handover import note, write_note
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="`scenes` generates; others check local files, or say what --url holds (default that"
         " of --source, else scenes)",
     )
-    parser.add_argument("--output", required=True, help="folder to write")
+    parser.add_argument("--output", required=True, type=output_folder, help="folder to write")
     add_options(parser, Scenes)
     add_options(parser, Files)
     parser.add_argument(

@@ -15,6 +15,7 @@ from dipr1.artifacts.metrics import METRICS
 from dipr1.artifacts.prompts import PROMPTS
 from dipr1.artifacts.samples import SAMPLES
 from dipr1.artifacts.variance import VARIANCE
+from dipr1.artifacts.writing import output_file
 from dipr1.errors import UserError
 from dipr1.evaluation.evaluated import Images
 from dipr1.evaluation.measuring import metrics_of, metrics_table, none_if_nan
@@ -49,8 +50,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SAMPLES",
         help="samples artifacts of the same policy and split, for --score consistency",
     )
-    parser.add_argument("--output", required=True, help="metrics artifact to write")
-    parser.add_argument("--images-output", help="images artifact to write: figures per image")
+    parser.add_argument(
+        "--output", required=True, type=output_file, help="metrics artifact to write"
+    )
+    parser.add_argument(
+        "--images-output", type=output_file, help="images artifact to write: figures per image"
+    )
     parser.add_argument("--json", action="store_true", help="print the metrics as JSON")
 
 

@@ -6,14 +6,14 @@ import argparse
 import json
 
 from dipr1.artifacts.annotations import ANNOTATIONS
-from dipr1.artifacts.writing import whole
+from dipr1.artifacts.writing import output_file, whole
 from dipr1.datasets.exporting import coco_document
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Flags of ``dipr1 export``."""
     parser.add_argument("annotations", metavar="FILE", help="annotations artifact")
-    parser.add_argument("--output", required=True, help="COCO JSON file to write")
+    parser.add_argument("--output", required=True, type=output_file, help="COCO JSON file to write")
     parser.add_argument(
         "--images", help="write file names relative to this folder (default: paths as they are)"
     )

@@ -6,7 +6,7 @@ import argparse
 import json
 import math
 
-from dipr1.artifacts.writing import whole
+from dipr1.artifacts.writing import output_file, whole
 from dipr1.evaluation.protocols import PROTOCOLS, official_figures
 
 
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="citypersons: where a reference is below the first false positive, read the recall of"
         " all detections, as the official program does by mistake",
     )
-    parser.add_argument("--output", help="JSON file to write")
+    parser.add_argument("--output", type=output_file, help="JSON file to write")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
 
 

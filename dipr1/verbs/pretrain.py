@@ -5,14 +5,16 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from dipr1.artifacts.writing import whole
+from dipr1.artifacts.writing import output_folder, whole
 from dipr1.demo.pretraining import STAGES, pretrain
 from dipr1.demo.tiny import save
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Flags of ``dipr1 pretrain``."""
-    parser.add_argument("--output", required=True, type=Path, help="folder of the checkpoint")
+    parser.add_argument(
+        "--output", required=True, type=output_folder, help="folder of the checkpoint"
+    )
     parser.add_argument(
         "--checkpoints",
         required=True,

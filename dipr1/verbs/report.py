@@ -13,7 +13,7 @@ from dipr1.artifacts.made import run_of, set_of
 from dipr1.artifacts.rejects import REJECTS
 from dipr1.artifacts.samples import SAMPLES
 from dipr1.artifacts.variance import VARIANCE
-from dipr1.artifacts.writing import whole
+from dipr1.artifacts.writing import output_file, whole
 from dipr1.errors import UserError
 from dipr1.options import add_options, options
 from dipr1.progress import say
@@ -82,7 +82,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--trained-on", help="what the arms were trained on, for the page's second sentence"
     )
     parser.add_argument("--title", default=TITLE, help="the page's title (default: %(default)s)")
-    parser.add_argument("--output", required=True, help="the page to write, e.g. index.html")
+    parser.add_argument(
+        "--output", required=True, type=output_file, help="the page to write, e.g. index.html"
+    )
     add_options(parser, Report)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from dipr1.artifacts.made import made_by
 from dipr1.artifacts.prompts import PROMPTS
 from dipr1.artifacts.samples import SAMPLES
+from dipr1.artifacts.writing import output_file
 from dipr1.options import add_options, options
 from dipr1.policies.families import policy_input
 from dipr1.policies.load import load_policy
@@ -33,7 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def add_file_arguments(parser: argparse.ArgumentParser) -> None:
     """Flags that ``dipr1 predict`` has too: who answers what, and where the responses go."""
     parser.add_argument("prompts", metavar="PROMPTS", type=Path, help="prompts artifact")
-    parser.add_argument("--output", required=True, type=Path, help="samples artifact to write")
+    parser.add_argument(
+        "--output", required=True, type=output_file, help="samples artifact to write"
+    )
     parser.add_argument(
         "--parts", type=Path, help="folder of finished batches (default OUTPUT with .parts)"
     )

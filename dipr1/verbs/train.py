@@ -13,7 +13,7 @@ from dipr1.artifacts.made import made_by, write_made
 from dipr1.artifacts.prompts import PROMPTS
 from dipr1.artifacts.training_log import TRAINING_LOG
 from dipr1.artifacts.variance import VARIANCE
-from dipr1.artifacts.writing import whole
+from dipr1.artifacts.writing import output_folder, whole
 from dipr1.options import add_options, add_union_options, options, union_options
 from dipr1.policies.families import policy_input, read_policy_frames
 from dipr1.policies.load import load_policy
@@ -32,7 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--variance", type=Path, default=None, help="variance artifact")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=None, help="CPU threads")
-    parser.add_argument("--output", required=True, type=Path, help="folder of the trained policy")
+    parser.add_argument(
+        "--output", required=True, type=output_folder, help="folder of the trained policy"
+    )
     parser.add_argument(
         "--checkpoints",
         type=Path,

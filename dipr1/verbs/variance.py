@@ -12,6 +12,7 @@ from dipr1.artifacts.columns import box_column
 from dipr1.artifacts.made import made_by
 from dipr1.artifacts.sampled_boxes import measure_split, read_sampled_split
 from dipr1.artifacts.variance import VARIANCE
+from dipr1.artifacts.writing import output_file
 from dipr1.config import Variance
 from dipr1.options import add_options, options
 from dipr1.progress import say
@@ -21,7 +22,9 @@ from dipr1.regions import RegionTable, measure
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``dipr1 variance``."""
     add_inputs(parser)
-    parser.add_argument("--output", required=True, help="variance/*.parquet to write")
+    parser.add_argument(
+        "--output", required=True, type=output_file, help="variance/*.parquet to write"
+    )
     add_options(parser, Variance)
 
 

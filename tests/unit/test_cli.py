@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 
@@ -68,3 +69,58 @@ def test_the_installed_command_says_its_version():
         [sys.executable, "-m", "dipr1.cli", "--version"], capture_output=True, text=True, check=True
     )
     assert done.stdout == f"dipr1 {__version__}\n"
+
+
+DRAWN = ["download", "--format", "scenes", "--num-images", "2", "--output"]
+
+
+@pytest.fixture
+def scenes(tmp_path, monkeypatch):
+    """A folder with drawn scenes, as working directory."""
+    monkeypatch.chdir(tmp_path)
+    assert main([*DRAWN, "scenes"]) == 0
+    return tmp_path
+
+
+def test_what_is_read_is_never_written_over(scenes, capsys):
+    (scenes / "a.json").write_bytes((scenes / "scenes" / "annotations.json").read_bytes())
+    before = (scenes / "a.json").read_bytes()
+    convert = ["convert", "--format", "coco", "--annotations", "a.json", "--output"]
+    assert main([*convert, "a.json"]) == 1
+    assert "a.json" in capsys.readouterr().err
+    # ours, and an input all the same
+    assert main(["convert", "--source", "scenes", "--output", "a.parquet"]) == 0
+    assert main(["export", "a.parquet", "--output", "./a.parquet"]) == 1
+    assert "is given twice" in capsys.readouterr().err
+    assert (scenes / "a.json").read_bytes() == before
+    assert main(["describe", "a.parquet"]) == 0
+
+
+@pytest.mark.parametrize("flag", ["--output", "--rejects", "--prompts"])
+def test_a_verb_refuses_what_is_not_its_own_before_it_works(scenes, flag, capsys):
+    (scenes / "thesis").mkdir()
+    (scenes / "thesis" / "text.tex").write_text("years of work")
+    arguments = ["convert", "--source", "scenes", "--output", "a.parquet", flag, "thesis"]
+    assert main(arguments) == 1
+    assert "thesis: a folder is there" in capsys.readouterr().err
+    assert (scenes / "thesis" / "text.tex").read_text() == "years of work"
+    assert not (scenes / "a.parquet").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["convert", "--source", "scenes", "--output", "b.parquet"], 0),
+        (["convert", "--source", "scenes", "--labels", "dog", "--output", "b.parquet"], 1),
+        (["describe", "a.parquet"], 0),
+        (["export", "a.parquet", "--output", "b.json"], 0),
+    ],
+)
+def test_a_reader_that_leaves_costs_no_file_and_no_exit_code(scenes, arguments, code):
+    assert main(["convert", "--source", "scenes", "--output", "a.parquet"]) == 0
+    command = f"{shlex.quote(sys.executable)} -m dipr1.cli {shlex.join(arguments)}"
+    script = f"{{ sleep 0.2; {command}; echo $? > code; }} 2>&1 | true"
+    subprocess.run(["bash", "-c", script], check=True)
+    assert (scenes / "code").read_text() == f"{code}\n"
+    if code == 0 and "--output" in arguments:
+        assert (scenes / arguments[-1]).stat().st_size > 0

@@ -14,7 +14,7 @@ from dipr1.artifacts import ROW_GROUP_ROWS, artifact_named, artifact_names
 from dipr1.artifacts.columns import BOXES, box_arrays
 from dipr1.artifacts.metrics import METRICS
 from dipr1.artifacts.samples import SAMPLES
-from dipr1.artifacts.writing import whole
+from dipr1.artifacts.writing import MARK, whole
 from dipr1.errors import UserError
 
 
@@ -55,7 +55,7 @@ def test_whole_replaces_a_folder(tmp_path):
         with whole(target) as part:
             part.mkdir()
             (part / name).write_text(name)
-    assert [path.name for path in target.iterdir()] == ["second"]
+    assert sorted(path.name for path in target.iterdir()) == [MARK, "second"]
     with pytest.raises(RuntimeError), whole(target) as part:
         part.mkdir()
         raise RuntimeError

@@ -194,7 +194,7 @@ def test_an_unknown_label_is_named_with_the_known_ones(source, capsys):
     [[], ["--format", "coco"], ["--annotations", "a"], ["--source", "x", "--format", "coco"]],
 )
 def test_the_files_are_named_in_one_way(source, flags, capsys):
-    arguments = ["convert", "--labels", "person", "--output", "a", "--rejects", "r", *flags]
+    arguments = ["convert", "--labels", "person", "--output", "out", "--rejects", "r", *flags]
     assert main(arguments) == 1
     assert "--source" in capsys.readouterr().err
 

@@ -19,6 +19,7 @@ from PIL import Image
 
 from dipr1.artifacts.annotations import ANNOTATIONS
 from dipr1.artifacts.columns import box_arrays
+from dipr1.artifacts.writing import MARK
 from dipr1.cli import main
 from dipr1.datasets import formats
 from dipr1.datasets.sources import SOURCES
@@ -35,7 +36,7 @@ def working_directory(tmp_path: Path, monkeypatch) -> Path:
 
 
 def contents(folder: str) -> dict[str, bytes]:
-    paths = [path for path in Path(folder).rglob("*") if path.is_file()]
+    paths = [path for path in Path(folder).rglob("*") if path.is_file() and path.name != MARK]
     return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
 
@@ -62,12 +63,19 @@ def test_the_same_seed_gives_the_same_folder():
     assert contents("a") != contents("c")
 
 
-def test_a_folder_that_exists_is_replaced_whole():
-    Path("a").mkdir()
-    Path("a/stale.txt").write_text("old")
-    assert main([*SCENES, "a"]) == 0
-    assert "stale.txt" not in contents("a")
+def test_a_folder_of_ours_is_replaced_whole():
+    assert main([*SCENES, "a", "--num-images", "7"]) == 0
+    assert main([*SCENES, "a", "--num-images", "5"]) == 0
+    assert len(list(Path("a/images").iterdir())) == 5
     assert sorted(path.name for path in Path().iterdir()) == ["a"]
+
+
+def test_a_folder_with_other_files_is_left_alone(capsys):
+    Path("data").mkdir()
+    Path("data/archive.zip").write_text("fetched by hand")
+    assert main([*SCENES, "data"]) == 1
+    assert "data: is there already and was not made by dipr1" in capsys.readouterr().err
+    assert list(contents("data")) == ["archive.zip"]
 
 
 @pytest.mark.parametrize(("flag", "value"), [("--num-images", "0"), ("--seed", "-1")])

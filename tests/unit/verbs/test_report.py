@@ -44,9 +44,12 @@ def test_what_lies_beside_the_page(experiment):
         "summary.md",
     ]
     assert sorted(path.name for path in (folder / "figures").iterdir()) == [
-        f"{name}.{suffix}"
-        for name in ("comparison", "precision_recall", "training")
-        for suffix in ("pdf", "png", "svg")
+        ".dipr1",
+        *(
+            f"{name}.{suffix}"
+            for name in ("comparison", "precision_recall", "training")
+            for suffix in ("pdf", "png", "svg")
+        ),
     ]
 
 
