@@ -81,44 +81,6 @@ class Run:
 
 
 def compare(
-    paths: Sequence[str],
-    *,
-    baselines: Sequence[str] = ("base", "sft"),
-    trained_on: str | None = None,
-    names: Sequence[str] | None = None,
-    resamples: int = 1000,
-    seed: int = 0,
-) -> list[Compared]:
-    """Compare all arms on all sets, in process.
-
-    Args:
-        paths: images artifacts.
-        baselines: arms that every other arm is compared with; those not measured are left out.
-        trained_on: the data set trained on, or ``dataset.split``.
-        names: metrics, in the order of the rows; all that are compared by default.
-        resamples: of images and seeds.
-        seed: of the resampling; the same paths, options and seed give the same rows.
-
-    Returns:
-        Per set, arm and metric one row with `baseline` None, then one per baseline that is another
-        arm, with intervals that hold 95 % of the resampled values. Sets in the order of the paths;
-        arms too, but `base` first.
-
-    Raises:
-        UserError: a file does not say its arm, seed and set, two runs of a set are about different
-            images, or boxes were scored differently.
-    """
-    return compare_runs(
-        [read_run(path) for path in paths],
-        baselines=baselines,
-        trained_on=trained_on,
-        names=names,
-        resamples=resamples,
-        seed=seed,
-    )
-
-
-def compare_runs(
     runs: Sequence[Run],
     *,
     baselines: Sequence[str] = ("base", "sft"),
@@ -127,7 +89,24 @@ def compare_runs(
     resamples: int = 1000,
     seed: int = 0,
 ) -> list[Compared]:
-    """`compare` of runs that are read already."""
+    """Compare all arms on all sets.
+
+    Args:
+        runs: of every arm and seed on every set.
+        baselines: arms that every other arm is compared with; those not measured are left out.
+        trained_on: the data set trained on, or ``dataset.split``.
+        names: metrics, in the order of the rows; by default all that the catalogue compares.
+        resamples: of images and seeds.
+        seed: of the resampling; the same runs, options and seed give the same rows.
+
+    Returns:
+        Per set, arm and metric one row with `baseline` None, then one per baseline that is another
+        arm, with intervals that hold 95 % of the resampled values. Sets in the order of the runs;
+        arms too, but `base` first.
+
+    Raises:
+        UserError: two runs of a set are about different images, or boxes were scored differently.
+    """
     check_comparable(runs)
     if names is None:
         names = [name for name, metric in METRICS.items() if metric.compared]
@@ -135,9 +114,8 @@ def compare_runs(
     for number, name in enumerate(dict.fromkeys(run.set for run in runs)):
         on_set = [run for run in runs if run.set == name]
         arms = sorted(dict.fromkeys(run.arm for run in on_set), key=lambda arm: arm != FIRST)
-        weights = copies(
-            len(on_set[0].images.names), resamples, np.random.default_rng([seed, number])
-        )
+        rng = np.random.default_rng([seed, number])
+        weights = copies(len(on_set[0].images), resamples, rng)
         measured = {
             arm: _measure([run for run in on_set if run.arm == arm], names, weights, seed)
             for arm in arms
@@ -210,7 +188,7 @@ def _measure(
     drawn = seed_copies(len(runs), len(weights), np.random.default_rng([seed, *seeds]))
     resampled = np.array([over_seeds(of_metric, drawn) for of_metric in by_seed.swapaxes(0, 1)])
     images = runs[0].images
-    return _Measured(values.mean(axis=0), resampled, images.score, len(runs), len(images.names))
+    return _Measured(values.mean(axis=0), resampled, images.score, len(runs), len(images))
 
 
 def _rows_of(

@@ -30,7 +30,7 @@ class Images:
     def __len__(self) -> int:
         return self._table.num_rows
 
-    @property
+    @cached_property
     def names(self) -> list[str]:
         """The images' ids."""
         return self._table["image_id"].to_pylist()

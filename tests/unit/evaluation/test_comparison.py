@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ import pytest
 from dipr1.artifacts import artifact_named
 from dipr1.artifacts.comparison import COMPARISON
 from dipr1.artifacts.images import IMAGES
+from dipr1.artifacts.made import Made
 from dipr1.artifacts.samples import SAMPLES
 from dipr1.errors import UserError
 from dipr1.evaluation.catalogue import METRICS, Ranking
@@ -19,13 +19,13 @@ from dipr1.evaluation.comparison import (
     Compared,
     Run,
     compare,
-    compare_runs,
     comparison_table,
+    read_run,
 )
 from dipr1.evaluation.evaluated import Images
 from dipr1.evaluation.measuring import metrics_of
 from dipr1.evaluation.per_image import per_image
-from tests.unit.experiment import made_of_set, make_experiment
+from tests.unit.experiment import make_experiment
 
 
 def rewarded(rewards: np.ndarray, score: str = "confidence") -> pa.Table:
@@ -46,11 +46,13 @@ def rewarded(rewards: np.ndarray, score: str = "confidence") -> pa.Table:
     return pa.Table.from_pylist(rows, IMAGES.schema_with(["reward_accuracy"]))
 
 
-def write(folder: Path, arm: str, seed: int, rewards: np.ndarray, **more: str) -> str:
-    made = replace(made_of_set(more.pop("name", "town.test")), arm=arm, seed=seed)
-    path = folder / f"{arm}{seed}{made.dataset}.parquet"
+def write(folder: Path, arm: str, seed: int, rewards: np.ndarray, **more: str) -> Run:
+    """An arm's figures on the data set `town`, through a file."""
+    path = folder / f"{len(list(folder.iterdir()))}.parquet"
+    dataset, split = more.pop("name", "town.test").split(".")
+    made = Made(arm=arm, seed=seed, dataset=dataset, split=split)
     IMAGES.write(rewarded(rewards, **more), path, made)
-    return str(path)
+    return read_run(str(path))
 
 
 REWARD = {"names": ["reward_accuracy"]}
@@ -58,12 +60,12 @@ REWARD = {"names": ["reward_accuracy"]}
 
 def test_values_and_differences_by_hand(tmp_path):
     easy = np.array([0.2, 0.4, 0.6, 0.8])
-    paths = [
+    runs = [
         write(tmp_path, "better", 0, easy + 0.1),
         write(tmp_path, "better", 1, easy + 0.2),
         write(tmp_path, "base", 0, easy),
     ]
-    rows = compare(paths, **REWARD, trained_on="town.train")
+    rows = compare(runs, **REWARD, trained_on="town.train")
     assert [(row.arm, row.baseline) for row in rows] == [
         ("base", None),
         ("better", None),
@@ -83,11 +85,11 @@ def test_values_and_differences_by_hand(tmp_path):
 
 def test_identical_arms_differ_by_exactly_nothing(tmp_path):
     rng = np.random.default_rng(0)
-    paths = []
+    runs = []
     for seed in (0, 1, 2):
         rewards = rng.random(40)
-        paths += [write(tmp_path, arm, seed, rewards) for arm in ("sft", "twin")]
-    effect = next(row for row in compare(paths, **REWARD) if row.baseline)
+        runs += [write(tmp_path, arm, seed, rewards) for arm in ("sft", "twin")]
+    effect = next(row for row in compare(runs, **REWARD) if row.baseline)
     assert (effect.difference, effect.difference_low, effect.difference_high) == (0.0, 0.0, 0.0)
     assert effect.p == 1.0
 
@@ -95,11 +97,11 @@ def test_identical_arms_differ_by_exactly_nothing(tmp_path):
 def test_pairing_is_narrower_than_two_intervals(tmp_path):
     rng = np.random.default_rng(1)
     hard = rng.random(60)
-    paths = [
+    runs = [
         write(tmp_path, "base", 0, hard),
         write(tmp_path, "better", 0, hard + 0.05 + rng.normal(0, 0.02, 60)),
     ]
-    base, better, effect = compare(paths, **REWARD)
+    base, better, effect = compare(runs, **REWARD)
     assert base.low < better.value < base.high  # taken apart, the two cannot be told
     assert 0.04 < effect.difference_low < effect.difference_high < 0.06
     assert effect.p == pytest.approx(2 / 1001)
@@ -115,48 +117,49 @@ def test_intervals_of_a_difference_cover_it():
             Run(arm, 0, "town.test", arm, Images(rewarded(values)))
             for arm, values in rewards.items()
         ]
-        effect = compare_runs(runs, **REWARD, resamples=200)[-1]
+        effect = compare(runs, **REWARD, resamples=200)[-1]
         covered += effect.difference_low <= 0.1 <= effect.difference_high
     assert 86 <= covered <= 99
 
 
 def test_sets_are_told_apart(tmp_path):
     rng = np.random.default_rng(3)
-    paths = [
+    runs = [
         write(tmp_path, arm, 0, rng.random(size), name=name)
         for arm in ("base", "sft", "dipr1")
         for name, size in (("town.test", 12), ("night.test", 7))
     ]
-    rows = compare(paths, **REWARD, trained_on="town.train", resamples=20)
+    rows = compare(runs, **REWARD, trained_on="town.train", resamples=20)
     assert len(rows) == 2 * (3 + 1 + 1 + 2)
     assert {(row.set, row.in_domain, row.num_images) for row in rows} == {
         ("town.test", True, 12),
         ("night.test", False, 7),
     }
-    assert {row.in_domain for row in compare(paths, **REWARD, resamples=2)} == {None}
-    only_sft = compare(paths, **REWARD, baselines=["sft", "absent"], resamples=2)
+    assert {row.in_domain for row in compare(runs, **REWARD, resamples=2)} == {None}
+    only_sft = compare(runs, **REWARD, baselines=["sft", "absent"], resamples=2)
     assert {row.baseline for row in only_sft} == {None, "sft"}
 
 
 def test_boxes_scored_differently_are_not_compared(tmp_path):
-    paths = [
+    runs = [
         write(tmp_path, "base", 0, np.ones(2)),
         write(tmp_path, "sft", 0, np.ones(2), score="order"),
     ]
-    with pytest.raises(UserError, match=r"sft.*scored by order, but by confidence in .*base"):
-        compare(paths, **REWARD)
+    with pytest.raises(UserError, match=r"by order, but by confidence in .*0.parquet"):
+        compare(runs, **REWARD)
 
 
 def test_other_images_are_not_compared(tmp_path):
-    paths = [write(tmp_path, "base", 0, np.ones(2)), write(tmp_path, "sft", 0, np.ones(3))]
-    with pytest.raises(UserError, match=r"sft.*its images are not those of .*base"):
-        compare(paths, **REWARD)
+    runs = [write(tmp_path, "base", 0, np.ones(2)), write(tmp_path, "sft", 0, np.ones(3))]
+    with pytest.raises(UserError, match=r"1.parquet: its images are not those of .*0.parquet"):
+        compare(runs, **REWARD)
 
 
 def test_a_file_that_does_not_say_its_run_is_named(tmp_path):
-    IMAGES.write(rewarded([0.5]), tmp_path / "a.parquet", made_of_set("town.test"))
-    with pytest.raises(UserError, match="a.parquet: does not say its arm; make it again"):
-        compare([str(tmp_path / "a.parquet")])
+    path = tmp_path / "images.parquet"
+    IMAGES.write(rewarded(np.ones(2)), path, Made(seed=0, dataset="town", split="test"))
+    with pytest.raises(UserError, match=r"images.parquet: does not say its arm"):
+        read_run(str(path))
 
 
 def test_nothing_to_compare():
@@ -168,8 +171,8 @@ def test_nothing_to_compare():
 
 
 @pytest.fixture(scope="module")
-def experiment(tmp_path_factory) -> tuple[list[str], dict[tuple[str, int], dict[str, float]]]:
-    """Paths of the images artifacts, and the metrics of each run."""
+def experiment(tmp_path_factory) -> tuple[list[Run], dict[tuple[str, int], dict[str, float]]]:
+    """The runs, and the metrics of each."""
     folder = tmp_path_factory.mktemp("experiment")
     make_experiment(folder, arms=("dipr1", "sft", "base"), seeds=(0, 1), num_images=10)
     results = folder / "results"
@@ -177,22 +180,19 @@ def experiment(tmp_path_factory) -> tuple[list[str], dict[tuple[str, int], dict[
         artifact_named(kind).read(results / f"{kind}/crowdscenes/validation.parquet")
         for kind in ("annotations", "prompts", "variance")
     ]
-    paths, metrics = [], {}
+    runs, metrics = [], {}
     for arm in ("dipr1", "sft", "base"):
         for seed in (0,) if arm == "base" else (0, 1):
-            run = f"{arm}/seed{seed}/crowdscenes.validation"
-            samples = SAMPLES.read(results / f"predictions/{run}.parquet")
-            images = per_image(*artifacts[:2], samples, artifacts[2])
-            paths.append(str(folder / f"metrics/{run}.images.parquet"))
-            made = replace(made_of_set("crowdscenes.validation"), arm=arm, seed=seed)
-            IMAGES.write(images, paths[-1], made)
-            metrics[arm, seed] = metrics_of(Images(images))
-    return paths, metrics
+            path = results / f"predictions/{arm}/seed{seed}/crowdscenes.validation.parquet"
+            images = Images(per_image(*artifacts[:2], SAMPLES.read(path), artifacts[2]))
+            runs.append(Run(arm, seed, "crowdscenes.validation", str(path), images))
+            metrics[arm, seed] = metrics_of(images)
+    return runs, metrics
 
 
 def test_values_are_means_of_the_metrics_over_seeds(experiment):
-    paths, metrics = experiment
-    rows = [row for row in compare(paths, resamples=10) if row.baseline is None]
+    runs, metrics = experiment
+    rows = [row for row in compare(runs, resamples=10) if row.baseline is None]
     assert {row.metric for row in rows} == {
         name for name, metric in METRICS.items() if metric.compared
     }
@@ -206,10 +206,10 @@ def test_values_are_means_of_the_metrics_over_seeds(experiment):
 
 
 def test_the_same_seed_gives_the_same_rows(experiment):
-    paths, _ = experiment
-    rows = compare(paths, resamples=10)
-    assert compare(paths, resamples=10) == rows
-    assert compare(paths, resamples=10, seed=1) != rows
+    runs, _ = experiment
+    rows = compare(runs, resamples=10)
+    assert compare(runs, resamples=10) == rows
+    assert compare(runs, resamples=10, seed=1) != rows
 
 
 def test_rows_are_the_columns_of_the_artifact(experiment, tmp_path):
