@@ -311,9 +311,13 @@ def visible_share(full: Sequence[float], visible: Sequence[float]) -> float | No
     return min(visible[2] * visible[3] / (full[2] * full[3]), 1.0)
 
 
-def read_lines(path: str) -> Iterator[tuple[int, str]]:
+def read_lines(path: str, what: str = "annotation file") -> Iterator[tuple[int, str]]:
     """(number from 1, line without its end) of a text file; bytes that are not UTF-8 become
     escapes such as `\\xff`, so a bad line is rejected as itself and the others are read.
+
+    Args:
+        path: the file.
+        what: what it should be, for the message.
 
     Raises:
         UserError: there is no such file, or it cannot be read.
@@ -324,7 +328,7 @@ def read_lines(path: str) -> Iterator[tuple[int, str]]:
             for number, line in enumerate(file, start=1):
                 yield number, (line.removeprefix("\ufeff") if number == 1 else line).rstrip("\r\n")
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file; give the annotation file") from None
+        raise UserError(f"{path}: no such file; give the {what}") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
 

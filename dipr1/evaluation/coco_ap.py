@@ -97,9 +97,7 @@ def coco_ranked(
     """Match by COCO's rules and rank all detections, once per IoU threshold 0.50, 0.55 ... 0.95.
 
     Args:
-        detections: per image (N, 5) xyxy and score.
-        ground_truth: per image (M, 4) xyxy, the same frame.
-        ignore: per image (K, 4) xyxy, areas where detections do not count.
+        detections, ground_truth, ignore: as in :func:`coco_metrics`.
     """
     both = [
         np.concatenate([objects[:, :4], areas[:, :4]]) if len(areas) else objects

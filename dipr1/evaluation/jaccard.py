@@ -117,28 +117,21 @@ def jaccard_counts(
     """Match the detections above each score threshold, and count.
 
     Args:
-        detections: per image (N, 5) xyxy and score.
-        ground_truth: per image (M, 4) xyxy, the same frame.
-        ignore: per image (K, 4) xyxy.
-        sizes: (images, 2) width and height, to which all boxes are clipped first.
-        threshold: IoU that a pair, and share that an ignored box, must be strictly above.
+        detections, ground_truth, ignore, sizes, threshold: as in :func:`jaccard_index`.
     """
     num_images = len(detections)
     scored, objects = stack(detections, sizes), stack(ground_truth, sizes)
     areas = stack(ignore, sizes)
     boxes_ignored = largest_ioa(scored, areas) > threshold
     objects_ignored = largest_ioa(objects, areas) > threshold
-    counts = []
-    for kept, box_matched, object_matched in _matched_above(scored, objects, threshold):
-        counts.append(
-            (
-                np.bincount(objects.image[object_matched], minlength=num_images),
-                np.bincount(
-                    scored.image[kept & (box_matched | ~boxes_ignored)], minlength=num_images
-                ),
-                np.bincount(objects.image[object_matched | ~objects_ignored], minlength=num_images),
-            )
+    counts = [
+        (
+            objects.take(object_matched).count(num_images),
+            scored.take(kept & (box_matched | ~boxes_ignored)).count(num_images),
+            objects.take(object_matched | ~objects_ignored).count(num_images),
         )
+        for kept, box_matched, object_matched in _matched_above(scored, objects, threshold)
+    ]
     return JaccardCounts(*(np.array(column) for column in zip(*counts, strict=True)))
 
 

@@ -77,11 +77,7 @@ def log_average_miss_rate(
     at the last detection; the mean runs over all images, with people or without.
 
     Args:
-        detections: per image (N, 5) xyxy and score.
-        ground_truth: per image (M, 4) xyxy, the same frame.
-        ignore: per image (K, 4) xyxy, areas where detections do not count.
-        sizes: (images, 2) width and height, to which all boxes are clipped first.
-        threshold: a pair matches where its IoU is strictly above this.
+        detections, ground_truth, ignore, sizes, threshold: as in :func:`average_precision`.
 
     Returns:
         The rate in [0, 1]: 1 without detections, 0 as soon as one of the nine rates is 0 (they are
@@ -105,14 +101,11 @@ def crowdhuman_ranked(
 ) -> Ranked:
     """Match greedily within each image and rank the detections of all images.
 
+    Of objects that overlap a detection equally, the first is taken. A detection that finds none is
+    dropped where more than the share `threshold` of its area lies in one ignore area.
+
     Args:
-        detections: per image (N, 5) xyxy and score.
-        ground_truth: per image (M, 4) xyxy, the same frame.
-        ignore: per image (K, 4) xyxy, areas where detections do not count.
-        sizes: (images, 2) width and height, to which all boxes are clipped first.
-        threshold: a pair matches where its IoU is strictly above this. Of objects that overlap a
-            detection equally, the first is taken. A detection that finds none is dropped where more
-            than this share of its area lies in one ignore area.
+        detections, ground_truth, ignore, sizes, threshold: as in :func:`average_precision`.
 
     Returns:
         Equal scores stand in the order of the images.

@@ -9,7 +9,7 @@ import numpy as np
 from dipr1.datasets.reading import read_json
 from dipr1.errors import UserError
 from dipr1.evaluation.protocols.files import read_json_list
-from dipr1.evaluation.protocols.records import Places, columns, ids, images_of, index_of, stacked
+from dipr1.evaluation.protocols.records import columns, ids, images_of, index_of, numbered, stacked
 from dipr1.matching import Stack
 
 
@@ -23,19 +23,19 @@ class CocoTruth:
                 raise UserError(f"{path}: expected an object with a list `{name}`, COCO's form")
         self.path = path
         self.annotations: list[dict] = document["annotations"]
-        self._places = Places("annotation", len(self.annotations))
-        places = Places("image", len(document["images"]))
-        names = list(index_of(ids(path, document["images"], "id", places), path, places))
+        self._where = numbered(path, "annotation")
+        image = numbered(path, "image")
+        names = list(index_of(ids(document["images"], "id", image), image))
         # the official programs go through images by id
         names.sort(key=lambda name: (isinstance(name, str), name))
         self.index = {name: number for number, name in enumerate(names)}
         self.num_images = len(names)
-        image_ids = ids(path, self.annotations, "image_id", self._places)
-        self.image = images_of(image_ids, self.index, path, self._places, "its list of images")
-        self._category = _Categories(ids(path, self.annotations, "category_id", self._places))
+        image_ids = ids(self.annotations, "image_id", self._where)
+        self.image = images_of(image_ids, self.index, self._where, "its list of images")
+        self._category = _Categories(ids(self.annotations, "category_id", self._where))
         listed = document.get("categories")
         self.categories = (
-            ids(path, listed, "id", Places("category", len(listed)))
+            ids(listed, "id", numbered(path, "category"))
             if isinstance(listed, list)
             else self._category.names
         )
@@ -50,7 +50,7 @@ class CocoTruth:
                 {name: row.get(name, value) for name in sizes}
                 for row, value in zip(rows, default.tolist(), strict=True)
             ]
-        return columns(self.path, rows, sizes, self._places)
+        return columns(rows, sizes, self._where)
 
     def rows_of(self, category: Hashable) -> np.ndarray:
         """The annotations of a category, image after image."""
@@ -63,12 +63,12 @@ class CocoResults:
 
     def __init__(self, path: str, truth: CocoTruth) -> None:
         records = read_json_list(path)
-        places = Places("record", len(records))
-        numbers = columns(path, records, {"bbox": 4, "score": 1}, places)
+        where = numbered(path, "record")
+        numbers = columns(records, {"bbox": 4, "score": 1}, where)
         self._boxes, self._score = numbers["bbox"], numbers["score"][:, 0]
-        image_ids = ids(path, records, "image_id", places)
-        self._image = images_of(image_ids, truth.index, path, places, truth.path)
-        self._category = _Categories(ids(path, records, "category_id", places))
+        image_ids = ids(records, "image_id", where)
+        self._image = images_of(image_ids, truth.index, where, truth.path)
+        self._category = _Categories(ids(records, "category_id", where))
 
     def of(self, category: Hashable) -> tuple[Stack, np.ndarray]:
         """The detections of a category, image after image, and their heights."""

@@ -13,8 +13,8 @@ import numpy as np
 
 from dipr1.evaluation.jaccard import jaccard_index
 from dipr1.evaluation.miss_rate import crowdhuman_ranked
-from dipr1.evaluation.protocols.files import read_json_lines
-from dipr1.evaluation.protocols.records import BoxPlaces, columns, images_of, index_of, xyxy
+from dipr1.evaluation.protocols.files import Where, read_json_lines
+from dipr1.evaluation.protocols.records import boxes_of, columns, images_of, index_of, xyxy
 from dipr1.evaluation.ranked import crowdhuman_ap, log_average_miss_rate_of
 from dipr1.progress import say
 
@@ -24,39 +24,48 @@ def crowdhuman(ground_truth: str, detections: str) -> dict[str, float]:
 
     Images without a record in `detections` are images where nothing was found.
     """
-    truth, truth_lines = read_json_lines(ground_truth, "gtboxes")
-    answers, answer_lines = read_json_lines(detections, "dtboxes")
+    truth, truth_line = read_json_lines(ground_truth, "gtboxes")
+    answers, answer_line = read_json_lines(detections, "dtboxes")
     names = [record["ID"] for record in answers]
-    index_of(names, detections, answer_lines)
-    index = index_of([record["ID"] for record in truth], ground_truth, truth_lines)
-    image = images_of(names, index, detections, answer_lines, ground_truth)
+    index_of(names, answer_line)
+    index = index_of([record["ID"] for record in truth], truth_line)
+    image = images_of(names, index, answer_line, ground_truth)
     if len(answers) < len(truth):
         say(
             f"{detections}: {len(truth) - len(answers)} of {len(truth)} images have no record;"
             " nothing was found in them"
         )
-    sides = columns(detections, answers, {"width": 1, "height": 1}, answer_lines)
+    sides = columns(answers, {"width": 1, "height": 1}, answer_line)
     sizes = np.full((len(index), 2), np.inf)
     sizes[image] = np.hstack([sides["width"], sides["height"]])
-    where, boxes = _boxes_in(answers, "dtboxes")
-    numbers = columns(detections, boxes, {"box": 4, "score": 1}, BoxPlaces(answer_lines, where))
-    scored = np.hstack([xyxy(numbers["box"]), numbers["score"]])
-    where_people, people = _boxes_in(truth, "gtboxes")
-    bodies = columns(ground_truth, people, {"fbox": 4}, BoxPlaces(truth_lines, where_people))
-    bodies = xyxy(bodies["fbox"])
-    ignored = np.array([_is_ignored(person) for person in people], bool)
-    of_images = (
-        _per_image(scored, image[where], len(index)),
-        _per_image(bodies[~ignored], where_people[~ignored], len(index)),
-        _per_image(bodies[ignored], where_people[ignored], len(index)),
-        sizes,
-    )
-    ranked = crowdhuman_ranked(*of_images)
+    boxes = _answered(answers, image, len(index), answer_line), *_annotated(truth, truth_line)
+    ranked = crowdhuman_ranked(*boxes, sizes)
     return {
         "AP": crowdhuman_ap(ranked),
         "MR": log_average_miss_rate_of(ranked),
-        "JI": jaccard_index(*of_images),
+        "JI": jaccard_index(*boxes, sizes),
     }
+
+
+def _answered(
+    answers: Sequence[dict], image: np.ndarray, num_images: int, where: Where
+) -> list[np.ndarray]:
+    """The scored boxes of each image."""
+    record, boxes = _boxes_in(answers, "dtboxes")
+    numbers = columns(boxes, {"box": 4, "score": 1}, boxes_of(where, record))
+    scored = np.hstack([xyxy(numbers["box"]), numbers["score"]])
+    return _per_image(scored, image[record], num_images)
+
+
+def _annotated(truth: Sequence[dict], where: Where) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """The people of each image, and its areas to ignore."""
+    record, people = _boxes_in(truth, "gtboxes")
+    bodies = xyxy(columns(people, {"fbox": 4}, boxes_of(where, record))["fbox"])
+    ignored = np.array([_is_ignored(person) for person in people], bool)
+    return (
+        _per_image(bodies[~ignored], record[~ignored], len(truth)),
+        _per_image(bodies[ignored], record[ignored], len(truth)),
+    )
 
 
 def _boxes_in(records: Sequence[dict], name: str) -> tuple[np.ndarray, list[dict]]:

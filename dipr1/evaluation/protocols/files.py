@@ -7,26 +7,15 @@ from __future__ import annotations
 
 import json
 import math
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from dipr1.datasets.reading import collector_off, parse_json, read_json
+from dipr1.datasets.reading import collector_off, parse_json, read_json, read_lines
 from dipr1.errors import UserError
 
-
-def read_bytes(path: str) -> bytes:
-    """The file's content.
-
-    Raises:
-        UserError: it cannot be read.
-    """
-    try:
-        return Path(path).read_bytes()
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+Where = Callable[[int], str]
+"""Says where a record stands: its file and place, as a message begins."""
 
 
 def read_json_list(path: str) -> list:
@@ -41,8 +30,8 @@ def read_json_list(path: str) -> list:
     return records
 
 
-def read_json_lines(path: str, boxes: str) -> tuple[list[dict], list[str]]:
-    """The records of a file with one JSON object per line, and their places.
+def read_json_lines(path: str, boxes: str) -> tuple[list[dict], Where]:
+    """The records of a file with one JSON object per line, and where each stands.
 
     Args:
         path: the file.
@@ -51,51 +40,45 @@ def read_json_lines(path: str, boxes: str) -> tuple[list[dict], list[str]]:
     Raises:
         UserError: a line is not an object with an `ID` and the list.
     """
-    lines = read_bytes(path).split(b"\n")
-    numbers = [number for number, line in enumerate(lines, start=1) if line.strip()]
+    lines = dict(_lines(path))
     with collector_off():
-        records = [_line_record(lines[number - 1], path, number, boxes) for number in numbers]
-    return records, [f"line {number}" for number in numbers]
+        records = [_line_record(line, place, boxes) for place, line in lines.items()]
+    return records, list(lines).__getitem__
 
 
-def _line_record(line: bytes, path: str, number: int, boxes: str) -> dict:
+def _line_record(line: str, place: str, boxes: str) -> dict:
     try:
         record = parse_json(line)
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: line {number}: not JSON ({error})") from None
+        raise UserError(f"{place}: not JSON ({error})") from None
     if (
         not isinstance(record, dict)
         or not isinstance(record.get("ID"), str)
         or not isinstance(record.get(boxes), list)
     ):
         raise UserError(
-            f"{path}: line {number}: expected an object with a text `ID` and a list `{boxes}`"
+            f"{place}: expected an object with a text `ID` and a list `{boxes}`"
             f" but got {short(record)}"
         )
     return record
 
 
-def read_named_lines(path: str) -> tuple[list[str], list[list[float]], list[str]]:
+def read_named_lines(path: str) -> tuple[list[str], list[list[float]], Where]:
     """The name, the numbers after it and the place of each line `name [number]*`.
 
     Raises:
         UserError: what follows a name is not numbers.
     """
     names, rows, places = [], [], []
-    for number, line in enumerate(read_bytes(path).decode("utf-8", "replace").splitlines(), 1):
-        words = line.split()
-        if not words:
-            continue
-        try:
-            row = [float(word) for word in words[1:]]
-        except ValueError:
-            row = [math.nan]
-        if not all(map(math.isfinite, row)):
-            raise UserError(f"{path}: line {number}: expected a name and numbers: {short(line)}")
-        names.append(words[0])
+    for place, line in _lines(path):
+        name, *words = line.split()
+        row = _finite(words)
+        if row is None:
+            raise UserError(f"{place}: expected a name and numbers: {short(line)}")
+        names.append(name)
         rows.append(row)
-        places.append(f"line {number}")
-    return names, rows, places
+        places.append(place)
+    return names, rows, places.__getitem__
 
 
 def read_number_rows(path: str, width: int) -> np.ndarray:
@@ -105,20 +88,31 @@ def read_number_rows(path: str, width: int) -> np.ndarray:
         UserError: a line has fewer or something else.
     """
     rows = []
-    for number, line in enumerate(read_bytes(path).decode("utf-8", "replace").splitlines(), 1):
-        words = line.replace(",", " ").split()
-        if not words:
-            continue
-        try:
-            row = [float(word) for word in words[:width]]
-        except ValueError:
-            row = []
-        if len(row) < width or not all(map(math.isfinite, row)):
-            raise UserError(f"{path}: line {number}: expected {width} numbers: {short(line)}")
+    for place, line in _lines(path):
+        row = _finite(line.replace(",", " ").split()[:width])
+        if row is None or len(row) < width:
+            raise UserError(f"{place}: expected {width} numbers: {short(line)}")
         rows.append(row)
     return np.array(rows, np.float64).reshape(-1, width)
 
 
+def _lines(path: str) -> Iterator[tuple[str, str]]:
+    """Where each line that is not blank stands, and the line."""
+    for number, line in read_lines(path, "benchmark's file"):
+        if line.strip():
+            yield f"{path}: line {number}", line
+
+
+def _finite(words: Sequence[str]) -> list[float] | None:
+    """The numbers that the words spell; None if one is none, or not finite."""
+    try:
+        row = [float(word) for word in words]
+    except ValueError:
+        return None
+    return row if all(map(math.isfinite, row)) else None
+
+
 def short(value: object) -> str:
+    """A value as a message quotes it."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=repr)
     return text if len(text) <= 60 else text[:57] + "..."

@@ -11,7 +11,7 @@ from collections.abc import Hashable, Mapping, Sequence
 import numpy as np
 
 from dipr1.errors import UserError
-from dipr1.evaluation.protocols.files import short
+from dipr1.evaluation.protocols.files import Where, short
 from dipr1.matching import Stack
 
 # Larger numbers are taken as not finite, so that no product of two sides can overflow.
@@ -19,48 +19,34 @@ _LARGEST = 1e100
 _FAULTS = (KeyError, TypeError, ValueError, OverflowError)
 
 
-class Places(Sequence):
-    """Where each record of a list stands in its file: `record 1`, `record 2` ..."""
+def numbered(path: str, what: str) -> Where:
+    """Where the records of a list stand.
 
-    def __init__(self, what: str, count: int) -> None:
-        self._what, self._count = what, count
-
-    def __len__(self) -> int:
-        return self._count
-
-    def __getitem__(self, row: int) -> str:
-        return f"{self._what} {row + 1}"
-
-
-class BoxPlaces(Sequence):
-    """Where each box stands: `line 3, box 1`.
-
-    Args:
-        lines: the place of each record.
-        record: (N,) the record of each box, not decreasing.
+    >>> numbered("a.json", "record")(0)
+    'a.json: record 1'
     """
+    return lambda row: f"{path}: {what} {row + 1}"
 
-    def __init__(self, lines: Sequence[str], record: np.ndarray) -> None:
-        self._lines, self._record = lines, record
 
-    def __len__(self) -> int:
-        return len(self._record)
+def boxes_of(where: Where, record: np.ndarray) -> Where:
+    """Where each of N boxes stands, of which box i is in record ``record[i]`` (not decreasing)."""
 
-    def __getitem__(self, row: int) -> str:
-        first = int(np.searchsorted(self._record, self._record[row]))
-        return f"{self._lines[self._record[row]]}, box {row - first + 1}"
+    def box(row: int) -> str:
+        first = int(np.searchsorted(record, record[row]))
+        return f"{where(record[row])}, box {row - first + 1}"
+
+    return box
 
 
 def columns(
-    path: str, records: Sequence[dict], sizes: Mapping[str, int], places: Sequence[str]
+    records: Sequence[dict], sizes: Mapping[str, int], where: Where
 ) -> dict[str, np.ndarray]:
     """Numeric fields of N records.
 
     Args:
-        path: the file, for messages.
         records: what should be objects.
         sizes: how many numbers each field has.
-        places: where each record stands.
+        where: each record stands.
 
     Returns:
         (N, size) float64 by field.
@@ -68,7 +54,7 @@ def columns(
     Raises:
         UserError: a record lacks a field, or it is not finite numbers.
 
-    >>> columns("a.json", [{"bbox": [1, 2, 3, 4]}], {"bbox": 4}, Places("record", 1))
+    >>> columns([{"bbox": [1, 2, 3, 4]}], {"bbox": 4}, numbered("a.json", "record"))
     {'bbox': array([[1., 2., 3., 4.]])}
     """
     values = {}
@@ -79,14 +65,12 @@ def columns(
         except _FAULTS:
             column = np.full((1, 1), np.nan)
         if not (np.abs(column) <= _LARGEST).all():
-            raise _fault(path, records, name, size, places)
+            raise _fault(records, name, size, where)
         values[name] = column
     return values
 
 
-def _fault(
-    path: str, records: Sequence[dict], name: str, size: int, places: Sequence[str]
-) -> UserError:
+def _fault(records: Sequence[dict], name: str, size: int, where: Where) -> UserError:
     """The error that names the first record whose field is not `size` finite numbers."""
     wanted = "a finite number" if size == 1 else f"{size} finite numbers"
 
@@ -99,9 +83,7 @@ def _fault(
             return False
 
     row = next(row for row, record in enumerate(records) if not is_good(record))
-    return UserError(
-        f"{path}: {places[row]}: `{name}`: expected {wanted}, {_got(records[row], name)}"
-    )
+    return UserError(f"{where(row)}: `{name}`: expected {wanted}, {_got(records[row], name)}")
 
 
 def _got(record: object, name: str) -> str:
@@ -110,62 +92,51 @@ def _got(record: object, name: str) -> str:
     return f"but got {short(record[name])}" if name in record else "but there is none"
 
 
-def ids(path: str, records: Sequence[dict], name: str, places: Sequence[str]) -> list[Hashable]:
+def ids(records: Sequence[dict], name: str, where: Where) -> list[Hashable]:
     """The field `name` of each record: numbers or texts.
 
     Raises:
         UserError: a record lacks it, or it is neither.
     """
-    try:
-        values = [record[name] for record in records]
-        if {int, str}.issuperset(map(type, values)):
-            return values
-    except (KeyError, TypeError):
-        pass
-    row = next(
-        row
-        for row, record in enumerate(records)
-        if not isinstance(record, dict) or type(record.get(name)) not in (int, str)
-    )
-    raise UserError(
-        f"{path}: {places[row]}: `{name}`: expected a whole number or a text,"
-        f" {_got(records[row], name)}"
-    )
+    for row, record in enumerate(records):
+        if not isinstance(record, dict) or type(record.get(name)) not in (int, str):
+            raise UserError(
+                f"{where(row)}: `{name}`: expected a whole number or a text, {_got(record, name)}"
+            )
+    return [record[name] for record in records]
 
 
-def index_of(values: Sequence[Hashable], path: str, places: Sequence[str]) -> dict[Hashable, int]:
+def index_of(values: Sequence[Hashable], where: Where) -> dict[Hashable, int]:
     """The row of each id.
 
     Raises:
         UserError: an id is there twice.
     """
-    index = {value: row for row, value in enumerate(values)}
-    if len(index) < len(values):
-        row = next(row for row, value in enumerate(values) if index[value] != row)
-        raise UserError(
-            f"{path}: {places[index[values[row]]]}: image {values[row]!r} is there already"
-            f" ({places[row]}); give one record per image"
-        )
+    index: dict[Hashable, int] = {}
+    for row, value in enumerate(values):
+        first = index.setdefault(value, row)
+        if first != row:
+            _, _, place = where(first).rpartition(": ")
+            raise UserError(
+                f"{where(row)}: image {value!r} is there already ({place});"
+                " give one record per image"
+            )
     return index
 
 
 def images_of(
-    values: Sequence[Hashable],
-    index: Mapping[Hashable, int],
-    path: str,
-    places: Sequence[str],
-    truth: str,
+    values: Sequence[Hashable], index: Mapping[Hashable, int], where: Where, truth: str
 ) -> np.ndarray:
     """(N,) the row of each record's image.
 
     Raises:
-        UserError: an image is not in the index.
+        UserError: an image is not in the index, which is that of `truth`.
     """
     rows = np.array([index.get(value, -1) for value in values], np.int64)
     if len(rows) and rows.min() < 0:
         row = int(np.argmin(rows))
         raise UserError(
-            f"{path}: {places[row]}: image {values[row]!r} is not in {truth}"
+            f"{where(row)}: image {values[row]!r} is not in {truth}"
             f" ({int((rows < 0).sum())} such records); give files of the same images"
         )
     return rows

@@ -18,7 +18,7 @@ import numpy as np
 from dipr1.datasets.formats.wider import ignore_file
 from dipr1.errors import UserError
 from dipr1.evaluation.protocols.files import read_json_list, read_named_lines
-from dipr1.evaluation.protocols.records import Places, columns, ids, images_of, index_of, stacked
+from dipr1.evaluation.protocols.records import columns, ids, images_of, index_of, numbered, stacked
 from dipr1.evaluation.ranked import FALSE, TRUE, Ranked, rank, voc_ap
 from dipr1.matching import (
     Stack,
@@ -41,10 +41,10 @@ def wider(ground_truth: str, detections: str, ignore: str | None = None) -> dict
     The ground truth of 2018 has five numbers per box, the first a class (all count alike), that of
     2019 has four; areas to ignore are treated as that year's script did.
     """
-    names, rows, places = read_named_lines(ground_truth)
+    names, rows, where = read_named_lines(ground_truth)
     per_box = _numbers_per_box(rows, ground_truth)
     # the scripts go through images by name
-    index = {name: row for row, name in enumerate(sorted(index_of(names, ground_truth, places)))}
+    index = {name: row for row, name in enumerate(sorted(index_of(names, where)))}
     pedestrians = _boxes_of_lines(names, rows, per_box, index)
     areas = _areas(ignore or ignore_file(ground_truth), index, ground_truth)
     scored = _scored_boxes(detections, index, ground_truth)
@@ -57,10 +57,10 @@ def _areas(path: str | None, index: dict[str, int], ground_truth: str) -> Stack:
     if path is None:
         say(f"{ground_truth}: no file of areas to ignore beside it; give one with --ignore")
         return _boxes_of_lines([], [], 4, index)
-    names, rows, places = read_named_lines(path)
-    for place, row in zip(places, rows, strict=True):
+    names, rows, where = read_named_lines(path)
+    for line, row in enumerate(rows):
         if len(row) % 4:
-            raise UserError(f"{path}: {place}: expected a name and x y width height per area")
+            raise UserError(f"{where(line)}: expected a name and x y width height per area")
     return _boxes_of_lines(names, rows, 4, index)
 
 
@@ -90,17 +90,17 @@ def _boxes_of_lines(
 def _scored_boxes(path: str, index: dict[str, int], ground_truth: str) -> Stack:
     if path.endswith(".json"):
         records = read_json_list(path)
-        places: Sequence[str] = Places("record", len(records))
-        names: Sequence[Hashable] = ids(path, records, "image_id", places)
-        numbers = columns(path, records, {"score": 1, "bbox": 4}, places)
+        where = numbered(path, "record")
+        names: Sequence[Hashable] = ids(records, "image_id", where)
+        numbers = columns(records, {"score": 1, "bbox": 4}, where)
         table = np.hstack([numbers["score"], numbers["bbox"]])
     else:
-        names, rows, places = read_named_lines(path)
-        for place, row in zip(places, rows, strict=True):
+        names, rows, where = read_named_lines(path)
+        for line, row in enumerate(rows):
             if len(row) != 5:
-                raise UserError(f"{path}: {place}: expected name, score, x, y, width and height")
+                raise UserError(f"{where(line)}: expected name, score, x, y, width and height")
         table = np.array(rows, np.float64).reshape(-1, 5)
-    image = images_of(names, index, path, places, ground_truth)
+    image = images_of(names, index, where, ground_truth)
     return stacked(table[:, 1:], image, table[:, 0])
 
 
