@@ -16,7 +16,7 @@ from dipr1.artifacts.metrics import METRICS
 from dipr1.artifacts.training_log import TRAINING_LOG
 from dipr1.errors import UserError
 from dipr1.evaluation.catalogue import Metric
-from dipr1.evaluation.comparison import Compared, compare
+from dipr1.evaluation.comparison import Compared, compare, read_run
 from dipr1.evaluation.ranked_labels import RANKED_COLUMNS
 from dipr1.rewards import REWARDS
 
@@ -196,7 +196,10 @@ def with_intervals(
     return replace(
         results,
         compared=compare(
-            images, baselines=results.baselines, trained_on=trained_on, resamples=resamples
+            [read_run(path) for path in images],
+            baselines=results.baselines,
+            trained_on=trained_on,
+            resamples=resamples,
         ),
         images={run_of(path): IMAGES.read(path, CURVE_COLUMNS) for path in images},
         resamples=resamples,

@@ -75,7 +75,7 @@ def test_the_old_name_prints_the_same_and_says_the_new_one(tmp_path, capsys):
     assert old.out == new.out
     assert old.err == "dipr1 evaluate --protocol: now `dipr1 official wider`\n"
     assert main([*words[:-1], str(tmp_path / "nothing.txt")]) == 1
-    assert capsys.readouterr().err.endswith("nothing.txt: no such file; give the benchmark's file\n")
+    assert "nothing.txt: no such file" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("flag", ["--predictions", "--score", "--images-output"])
