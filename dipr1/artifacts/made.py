@@ -160,7 +160,7 @@ def run_of(path: str | os.PathLike) -> tuple[str, int, str]:
 def write_made(folder: Path, artifact: str, made: Made) -> None:
     """Let a folder say what it is and what it was made from."""
     record = replace(made, artifact=artifact, version=1).record(folder)
-    text = json.dumps(record, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    text = json.dumps(record, indent=2, sort_keys=True) + "\n"
     (folder / FILE).write_text(text, encoding="utf-8")
 
 

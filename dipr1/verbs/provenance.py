@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> None:
     states = [state for step in steps for state in step.states]
     gone, changed = states.count("gone"), states.count("changed")
     if gone or changed:
-        print(f"\n{gone} inputs are gone, {changed} are no longer what was read")
+        print(f"\ninputs that are gone: {gone}, that have changed since: {changed}")
 
 
 @dataclass(frozen=True)
@@ -60,10 +60,9 @@ class Step:
     def as_text(self) -> str:
         """A few lines."""
         made = self.made
-        names = {"of": f"{made.dataset}.{made.split}", "by arm": made.arm, "seed": made.seed}
-        known = [
-            f" {word} {name}" for word, name in names.items() if name not in (None, "None.None")
-        ]
+        where = ".".join(filter(None, (made.dataset, made.split)))
+        names = {"of": where or None, "by arm": made.arm, "seed": made.seed}
+        known = [f" {word} {name}" for word, name in names.items() if name is not None]
         lines = [
             self.path,
             f"  {made.artifact}{''.join(known)}",
@@ -82,11 +81,13 @@ def steps_to(path: str) -> Iterator[Step]:
         raise UserError(f"{path}: does not say what it was made from; another tool wrote it")
     while waiting:
         here = waiting.pop(0)
-        made = Made() if here == SHIPPED or not os.path.exists(here) else read_made(here)
-        if here not in seen and made.verb is not None:
+        if here in seen or here == SHIPPED or not os.path.exists(here):
+            continue
+        seen.add(here)
+        made = read_made(here)
+        if made.verb is not None:
             yield Step(here, made, [_state(one) for one in made.inputs])
             waiting += [one.path for one in made.inputs]
-        seen.add(here)
 
 
 def _state(one: Input) -> str:

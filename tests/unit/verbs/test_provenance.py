@@ -60,11 +60,11 @@ def test_what_is_no_longer_what_was_read_is_said(here, capsys):
     Path(DOWNLOAD, "source.json").write_text("{}")
     output = provenance(capsys, ANNOTATIONS)
     assert f"from {DOWNLOAD} (download): CHANGED\n" in output
-    assert output.endswith("\n0 inputs are gone, 1 are no longer what was read\n")
+    assert output.endswith("\ninputs that are gone: 0, that have changed since: 1\n")
     shutil.rmtree(DOWNLOAD)
     output = provenance(capsys, ANNOTATIONS)
     assert f"from {DOWNLOAD} (download): GONE\n" in output
-    assert output.endswith("\n1 inputs are gone, 0 are no longer what was read\n")
+    assert output.endswith("\ninputs that are gone: 1, that have changed since: 0\n")
 
 
 def test_as_json_it_has_the_options_too(here, capsys):
