@@ -52,6 +52,15 @@ def ragged(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
     return values.to_numpy(zero_copy_only=False), offsets
 
 
+def split_rows(values: np.ndarray, offsets: np.ndarray) -> list[np.ndarray]:
+    """The values of each row, of what :func:`ragged` gives.
+
+    >>> [row.tolist() for row in split_rows(np.array([1, 2, 3]), np.array([0, 2, 2, 3]))]
+    [[1, 2], [], [3]]
+    """
+    return np.split(values, offsets[1:-1])[: len(offsets) - 1]
+
+
 def box_arrays(column: pa.ChunkedArray) -> list:
     """One (n, 4) float64 array per row of a boxes column; ``None`` where the row is null.
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dipr1.artifacts.aligning import by_image
-from dipr1.artifacts.columns import ragged
+from dipr1.artifacts.columns import ragged, split_rows
 from dipr1.artifacts.variance import places_of_objects
 from dipr1.frames import Frame
 
@@ -44,15 +44,12 @@ def reward_columns(prompts: pa.Table, variance: pa.Table | None) -> dict[str, li
     of_objects = np.zeros(len(rows))
     of_objects[places] = uncertainty[rows]
     hulls = _hulls_in_model_frame(prompts, regions, bounds)
-
-    def lists(values: np.ndarray, ends: np.ndarray) -> list[list]:
-        return [part.tolist() for part in np.split(values, ends[1:-1])][: prompts.num_rows]
-
-    return columns | {
-        "gt_uncertainty": lists(of_objects, offsets),
-        "region_boxes": lists(hulls, bounds),
-        "region_uncertainty": lists(uncertainty, bounds),
+    split = {
+        "gt_uncertainty": split_rows(of_objects, offsets),
+        "region_boxes": split_rows(hulls, bounds),
+        "region_uncertainty": split_rows(uncertainty, bounds),
     }
+    return columns | {name: [row.tolist() for row in rows] for name, rows in split.items()}
 
 
 def _hulls_in_model_frame(prompts: pa.Table, regions: pa.Table, bounds: np.ndarray) -> np.ndarray:

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from dipr1.artifacts.columns import box_arrays
+from dipr1.artifacts.annotations import objects_and_areas
+from dipr1.artifacts.columns import box_arrays, ragged, split_rows
 from dipr1.evaluation.answers import Judged, judge_at
 from dipr1.evaluation.looks import looked
 from dipr1.responses import Response
@@ -86,20 +87,22 @@ def answered_images(
         asked: per image the labels that are asked for.
         responses: per image what `predictions` has as text.
     """
+    _, offsets = ragged(annotations["ignore"])
     there = zip(
-        *(annotations[name].to_pylist() for name in ("width", "height", "labels", "ignore")),
+        *(annotations[name].to_pylist() for name in ("width", "height", "labels")),
         box_arrays(annotations["boxes"]),
+        *(split_rows(those, offsets) for those in objects_and_areas(annotations)),
         strict=True,
     )
     answers, looks = (box_arrays(predictions[name]) for name in ("boxes", "look_boxes"))
     images = []
-    for (width, height, labels, ignore, boxes), answer, look, ranks, wanted, response in zip(
+    for image, answer, look, ranks, wanted, response in zip(
         there, answers, looks, scores, asked, responses, strict=True
     ):
+        width, height, labels, boxes, objects, areas = image
         answer = np.empty((0, 4)) if answer is None else answer
         is_asked = np.array([label in wanted for label in labels], bool)
-        is_ignored = np.array(ignore, bool)
-        is_object = is_asked & ~is_ignored
+        is_object = is_asked & objects
         images.append(
             AnsweredImage(
                 detections=np.column_stack([answer, ranks]),
@@ -107,7 +110,7 @@ def answered_images(
                 look_boxes=np.empty((0, 4)) if look is None else look,
                 objects=boxes[is_object],
                 object_labels=[labels[box] for box in np.flatnonzero(is_object)],
-                ignore=boxes[is_asked & is_ignored],
+                ignore=boxes[is_asked & areas],
                 size=(width, height),
                 asked=tuple(wanted),
                 response=response,

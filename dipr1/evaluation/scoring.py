@@ -22,7 +22,8 @@ from typing import Literal, get_args
 import numpy as np
 import pyarrow as pa
 
-from dipr1.artifacts.columns import box_arrays, ragged
+from dipr1.artifacts.aligning import by_image
+from dipr1.artifacts.columns import box_arrays, ragged, split_rows
 from dipr1.boxes import match
 from dipr1.errors import UserError
 
@@ -66,9 +67,9 @@ def box_scores(
     if name == "order":
         return [1.0 / np.arange(1, len(boxes) + 1) for boxes in answers]
     if name == "consistency":
-        return _consistency(predictions["image_id"].to_pylist(), answers, samples)
+        return _consistency(predictions, answers, samples)
     values, offsets = ragged(predictions[COLUMNS[name]])
-    scores = np.split(values.astype(np.float64), offsets[1:-1])
+    scores = split_rows(values.astype(np.float64), offsets)
     for row, (of_row, boxes) in enumerate(zip(scores, answers, strict=True)):
         if len(of_row) != len(boxes):
             raise UserError(
@@ -80,24 +81,20 @@ def box_scores(
 
 
 def _consistency(
-    names: Sequence[str], answers: Sequence[np.ndarray], samples: pa.Table
+    predictions: pa.Table, answers: Sequence[np.ndarray], samples: pa.Table
 ) -> list[np.ndarray]:
     """Jeffreys-smoothed support, as the box-variance statistics have it (the method, section 4)."""
-    by_image: dict[str, list[np.ndarray | None]] = {name: [] for name in names}
-    for name, boxes in zip(
-        samples["image_id"].to_pylist(), box_arrays(samples["boxes"]), strict=True
-    ):
-        if name in by_image:
-            by_image[name].append(boxes)
-    scores = []
-    for name, boxes in zip(names, answers, strict=True):
-        if not by_image[name]:
-            raise UserError(
-                f"--consistency-samples: image {name!r} has no samples;"
-                " give all shards of the same split"
-            )
-        scores.append((support(boxes, by_image[name]) + 0.5) / (len(by_image[name]) + 1))
-    return scores
+    rows, bounds = by_image(predictions, samples)
+    sampled, num_samples = box_arrays(rows["boxes"]), np.diff(bounds)
+    for row in np.flatnonzero(num_samples == 0)[:1].tolist():
+        raise UserError(
+            f"--consistency-samples: image {predictions['image_id'][row].as_py()!r} has no samples;"
+            " give all shards of the same split"
+        )
+    return [
+        (support(boxes, sampled[begin : begin + num]) + 0.5) / (num + 1)
+        for boxes, begin, num in zip(answers, bounds, num_samples, strict=False)
+    ]
 
 
 def support(boxes: np.ndarray, samples: Sequence[np.ndarray | None]) -> np.ndarray:

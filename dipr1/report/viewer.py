@@ -13,11 +13,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from dipr1.artifacts.columns import box_arrays
+from dipr1.artifacts.aligning import align, by_image, image_rows
+from dipr1.artifacts.annotations import objects_and_areas
+from dipr1.artifacts.audit import AUDIT
+from dipr1.artifacts.columns import box_arrays, ragged, split_rows
+from dipr1.artifacts.variance import VARIANCE
 from dipr1.boxes import iou
-from dipr1.errors import UserError
 from dipr1.evaluation.answers import Judged, judge
 from dipr1.regions import look_targets
 from dipr1.report.crops import against_labels
@@ -89,35 +91,36 @@ class _Scenes:
 
     def __init__(self, one: EvaluationSet) -> None:
         self.set = one
-        self.names = one.annotations["image_id"].to_pylist()
-        self.boxes = box_arrays(one.annotations["boxes"])
-        self.ignored = [np.array(flags, bool) for flags in one.annotations["ignore"].to_pylist()]
-        self.labels = one.annotations["labels"].to_pylist()
+        table = one.annotations
+        self.boxes = box_arrays(table["boxes"])
+        _, offsets = ragged(table["ignore"])
+        self.objects, self.areas = (
+            split_rows(those, offsets) for those in objects_and_areas(table)
+        )
+        self.labels = table["labels"].to_pylist()
         self.asked = sorted({label for labels in self.labels for label in labels})
-        self.row_of = {name: row for row, name in enumerate(self.names)}
-        self.answers = {arm: self._answers(arm, table) for arm, table in one.predictions.items()}
-        self.audit = None if one.audit is None else against_labels(one.audit)
-        self.uncertainty = _mean_uncertainty(one.variance)
+        self.answers = {arm: self._answers(arm, rows) for arm, rows in one.predictions.items()}
+        variance = VARIANCE.schema.empty_table() if one.variance is None else one.variance
+        audit = AUDIT.schema.empty_table() if one.audit is None else one.audit
+        self.regions = by_image(table, variance)
+        self.suspects = by_image(table, against_labels(audit))
+        regions, bounds = self.regions
+        by_row = split_rows(regions["uncertainty"].to_numpy(), bounds)
+        self.uncertainty = [float(part.mean()) if len(part) else 0.0 for part in by_row]
 
     def _answers(self, arm: str, table: pa.Table) -> list[tuple]:
         """(boxes, look boxes, confidences, text) of each row of the annotations."""
-        row_of = {name: row for row, name in enumerate(table["image_id"].to_pylist())}
-        for name in self.names:
-            if name not in row_of:
-                raise UserError(f"--predictions: arm {arm!r} has no answer to image {name!r}")
-        columns = (
-            box_arrays(table["boxes"]),
-            box_arrays(table["look_boxes"]),
-            table["confidence"].to_pylist(),
-            table["text"].to_pylist(),
-        )
-        return [tuple(column[row_of[name]] for column in columns) for name in self.names]
+        names = f"the annotations of {self.set.name}", f"--predictions: arm {arm!r}"
+        table = align(self.set.annotations, table, *names)
+        boxes = (box_arrays(table[name]) for name in ("boxes", "look_boxes"))
+        texts = (table[name].to_pylist() for name in ("confidence", "text"))
+        return list(zip(*boxes, *texts, strict=True))
 
     def judged(self, arm: str, row: int) -> Judged:
         """What an arm's answer to an image is worth; labels count where there are several."""
         boxes, _, _, text = self.answers[arm][row]
         boxes = np.empty((0, 4)) if boxes is None else boxes
-        objects, ignore = self.boxes[row][~self.ignored[row]], self.boxes[row][self.ignored[row]]
+        objects, ignore = self.boxes[row][self.objects[row]], self.boxes[row][self.areas[row]]
         if len(self.asked) < 2:
             return judge(boxes, objects, ignore)
         answer = parse_response(text, self.asked).answer
@@ -127,20 +130,16 @@ class _Scenes:
             objects,
             ignore,
             labels if len(labels) == len(boxes) else [None] * len(boxes),
-            [x for x, out in zip(self.labels[row], self.ignored[row], strict=True) if not out],
+            [self.labels[row][box] for box in np.flatnonzero(self.objects[row])],
         )
 
     def chosen(self, pair: Sequence[str], count: int) -> Iterator[tuple[dict, str]]:
         """(record, data URI) of `count` images, in the order of the annotations."""
-        rows = choose(self._orders(pair), len(self.names), count)
-        wanted = [self.names[row] for row in rows]
-        regions = _by_image(self.set.variance, wanted)
-        suspects = _by_image(self.audit, wanted)
-        for (row, why), name in zip(rows.items(), wanted, strict=True):
+        for row, why in choose(self._orders(pair), len(self.boxes), count).items():
             record = self._record(row) | {
                 "why": why,
-                "regions": _regions(regions.get(name, [])),
-                "suspects": [_suspect(row) for row in suspects.get(name, [])],
+                "regions": _regions(_of_image(self.regions, row)),
+                "suspects": [_suspect(suspect) for suspect in _of_image(self.suspects, row)],
             }
             yield record, self._picture(row)
 
@@ -148,41 +147,38 @@ class _Scenes:
         """Rows by criterion, the most telling first; images about which there is nothing to tell
         are left out."""
         quality = {
-            arm: np.array([f1(self.judged(arm, row)) for row in range(len(self.names))])
+            arm: np.array([f1(self.judged(arm, row)) for row in range(len(self.boxes))])
             for arm in pair
         }
         best = quality[pair[-1]]
         orders = {"worst": _ranked(1 - best)}
         if self.set.variance is not None:
-            mean = [self.uncertainty.get(name, 0.0) for name in self.names]
-            orders["uncertain"] = _ranked(np.array(mean))
+            orders["uncertain"] = _ranked(np.array(self.uncertainty))
         if len(pair) == 2:
             orders["differ"] = _ranked(np.abs(best - quality[pair[0]]))
-        if self.audit is not None:
-            names = dict.fromkeys(self.audit.sort_by("rank")["image_id"].to_pylist())
-            orders["suspect"] = [self.row_of[name] for name in names if name in self.row_of]
+        if self.set.audit is not None:
+            images = self.suspects[0].sort_by("rank")["image_id"]
+            rows = image_rows(images, self.set.annotations["image_id"])
+            orders["suspect"] = list(dict.fromkeys(rows.tolist()))
         return orders
 
     def _picture(self, row: int) -> str:
         return data_uri(open_picture(self.set.annotations["image"][row].as_py(), LARGEST_SIDE))
 
     def _record(self, row: int) -> dict:
-        name, ignored = self.names[row], self.ignored[row]
-        table, boxes = self.set.annotations, self.boxes[row]
-        seen = table["visibility"][row].as_py() or [None] * len(boxes)
-        people = [
-            [*_short(box), None if share is None else round(share, 2), label]
-            for box, share, label, out in zip(boxes, seen, self.labels[row], ignored, strict=True)
-            if not out
-        ]
+        image, boxes = self.set.annotations.slice(row, 1).to_pylist()[0], self.boxes[row]
+        seen = image["visibility"] or [None] * len(boxes)
         return {
-            "id": name,
+            "id": image["image_id"],
             "set": self.set.name,
-            "width": table["width"][row].as_py(),
-            "height": table["height"][row].as_py(),
-            "people": people,
-            "ignore": [_short(box) for box in boxes[ignored]],
-            "uncertainty": round(self.uncertainty.get(name, 0.0), 3),
+            "width": image["width"],
+            "height": image["height"],
+            "people": [
+                [*_short(boxes[box]), _rounded(seen[box]), image["labels"][box]]
+                for box in np.flatnonzero(self.objects[row])
+            ],
+            "ignore": [_short(box) for box in boxes[self.areas[row]]],
+            "uncertainty": round(self.uncertainty[row], 3),
             "answers": [self._answer(arm, row) for arm in self.answers],
         }
 
@@ -191,7 +187,7 @@ class _Scenes:
         judged = self.judged(arm, row)
         readable = boxes is not None
         boxes = np.empty((0, 4)) if boxes is None else boxes
-        objects = self.boxes[row][~self.ignored[row]]
+        objects = self.boxes[row][self.objects[row]]
         overlap = iou(boxes, objects).max(axis=1, initial=0.0)
         state = np.where(judged.matched, HIT, np.where(judged.ignored, SKIPPED, FALSE))
         scores = confidence if confidence and len(confidence) == len(boxes) else [None] * len(boxes)
@@ -264,24 +260,10 @@ def _ranked(values: np.ndarray) -> list[int]:
     return order[values[order] > 0].tolist()
 
 
-def _mean_uncertainty(variance: pa.Table | None) -> dict[str, float]:
-    """Mean u of the regions of each image."""
-    if variance is None:
-        return {}
-    means = variance.group_by("image_id").aggregate([("uncertainty", "mean")])
-    return dict(
-        zip(means["image_id"].to_pylist(), means["uncertainty_mean"].to_pylist(), strict=True)
-    )
-
-
-def _by_image(table: pa.Table | None, wanted: Sequence[str]) -> dict[str, list[dict]]:
-    """The rows of the wanted images by image_id, in their order."""
-    rows: dict[str, list[dict]] = {}
-    if table is not None:
-        of_them = pc.is_in(table["image_id"], value_set=pa.array(wanted, pa.string()))
-        for row in table.filter(of_them).to_pylist():
-            rows.setdefault(row["image_id"], []).append(row)
-    return rows
+def _of_image(table_and_bounds: tuple[pa.Table, np.ndarray], row: int) -> list[dict]:
+    """The rows about an image, of what `by_image` gives."""
+    table, bounds = table_and_bounds
+    return table.slice(bounds[row], bounds[row + 1] - bounds[row]).to_pylist()
 
 
 def _regions(regions: list[dict]) -> list[list]:

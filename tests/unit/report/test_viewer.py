@@ -78,7 +78,9 @@ def test_a_missing_answer_is_named(tmp_path, blank):
     one = EvaluationSet(
         "d.s", pa.Table.from_pylist(rows, ANNOTATIONS.schema), {"a": table_of([[]])}
     )
-    with pytest.raises(UserError, match="arm 'a' has no answer to image '1'"):
+    with pytest.raises(
+        UserError, match="^--predictions: arm 'a': image '1' of the annotations of d.s is missing"
+    ):
         view([one], ["a"], 5)
 
 
