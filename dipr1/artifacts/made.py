@@ -92,25 +92,32 @@ def made_by(
     Args:
         verb: its name.
         options: all that it was told that can change the artifact, but for paths.
-        inputs: what it reads; None is left out.
+        inputs: what it reads; None is left out. Paths must agree on the data set and the split.
         code: see :func:`dipr1.provenance.code_digest`.
         about: arm and seed; data set and split, where not those of the inputs.
 
     Raises:
         UserError: the inputs are of different data sets or splits.
     """
-    paths = [one for one in inputs if one is not None and not isinstance(one, Input)]
+    paths = [one for one in inputs if isinstance(one, str | os.PathLike)]
     known = {os.fspath(path): read_made(path) for path in paths}
-    read = [Input(path, content_digest(path), made.artifact) for path, made in known.items()]
     shared = {name: _agreed(name, known) for name in ("dataset", "split")}
     return Made(
         verb=verb,
         code=code_digest(verb, **(code or {})),
         options=options,
         configuration=options_digest(options),
-        inputs=(*read, *(one for one in inputs if isinstance(one, Input))),
+        inputs=(
+            *map(input_of, paths),
+            *(one for one in inputs if isinstance(one, Input)),
+        ),
         **shared | _without_none(about),
     )
+
+
+def input_of(path: str | os.PathLike) -> Input:
+    """A file or folder as it is now."""
+    return Input(os.fspath(path), content_digest(path), read_made(path).artifact)
 
 
 def read_made(path: str | os.PathLike, *needed: str) -> Made:
@@ -136,7 +143,10 @@ def read_made(path: str | os.PathLike, *needed: str) -> Made:
         raise UserError(f"{path}: its record of what made it is damaged; make it again") from None
     for name in needed:
         if getattr(made, name) is None:
-            raise UserError(f"{path}: does not say its {name}; make it again with this version")
+            raise UserError(
+                f"{path}: does not say its {name}; make it again (`dipr1 convert` takes --dataset"
+                " and --split, `dipr1 predict` --arm and --seed)"
+            )
     return made
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import polars as pl
 
 from dipr1.artifacts.comparison import COMPARISON
+from dipr1.artifacts.made import Made
 from dipr1.artifacts.writing import MADE_BY, whole
 from dipr1.evaluation.catalogue import METRICS, Metric, shown
 from dipr1.evaluation.comparison import Compared, comparison_table
@@ -249,14 +250,14 @@ def csv_text(rows: Sequence[Compared]) -> str:
     return table.with_columns(flags).write_csv(float_precision=6)
 
 
-def write_exports(rows: Sequence[Compared], folder: Path) -> list[Path]:
+def write_exports(rows: Sequence[Compared], folder: Path, made: Made | None = None) -> list[Path]:
     """Write ``comparison.parquet``, ``.md``, ``.csv`` and ``.tex`` into a folder.
 
     Returns:
         The four paths.
     """
     paths = [Path(folder) / f"{STEM}{suffix}" for suffix in (".parquet", ".md", ".csv", ".tex")]
-    COMPARISON.write(comparison_table(rows), paths[0])
+    COMPARISON.write(comparison_table(rows), paths[0], made)
     for path, text in zip(paths[1:], (markdown(rows), csv_text(rows), latex(rows)), strict=True):
         with whole(path) as part:
             part.write_text(text, encoding="utf-8")

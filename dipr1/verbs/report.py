@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from dipr1.artifacts.annotations import ANNOTATIONS
 from dipr1.artifacts.audit import AUDIT
-from dipr1.artifacts.made import run_of, set_of
+from dipr1.artifacts.made import input_of, made_by, run_of, set_of
 from dipr1.artifacts.rejects import REJECTS
 from dipr1.artifacts.samples import SAMPLES
 from dipr1.artifacts.variance import VARIANCE
@@ -119,7 +119,12 @@ def run(args: argparse.Namespace) -> None:
         part.write_text(summary(results, args.title), encoding="utf-8")
     write_figures(results, output.with_name("figures"))
     if results.compared:
-        write_exports(results.compared, output.parent)
+        made = made_by(
+            "report",
+            {"resamples": chosen.resamples, "trained_on": args.trained_on},
+            [input_of(path) for path in (*args.images, *args.training_logs)],
+        )
+        write_exports(results.compared, output.parent, made)
     say(f"{output}: {len(results.arms)} arms, {len(page.encode()) / 1e6:.1f} MB")
 
 

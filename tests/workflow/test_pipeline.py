@@ -93,6 +93,15 @@ def test_a_figure_is_traced_back_to_the_downloads(undisturbed, monkeypatch, caps
     assert (policy["options"]["method"], policy["split"]) == ("grpo", "train")
 
 
+def test_the_comparison_says_which_runs_it_compares(undisturbed):
+    made = read_made(undisturbed / "results/report/comparison.parquet")
+    compared = [read_made(one.path) for one in made.inputs]
+    assert [(one.artifact, one.arm) for one in compared] == [
+        *(("images", arm) for arm in ARMS),
+        *(("training_log", arm) for arm in ARMS if arm != "base"),
+    ]
+
+
 def test_the_artifacts_hold_what_was_asked_for(undisturbed):
     def rows(name: str) -> pl.DataFrame:
         return pl.read_parquet(undisturbed / "results" / name)

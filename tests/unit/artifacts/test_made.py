@@ -16,6 +16,7 @@ from dipr1.artifacts.made import (
     Input,
     Made,
     content_digest,
+    input_of,
     made_by,
     read_made,
     write_made,
@@ -135,6 +136,8 @@ def test_inputs_of_different_splits_do_not_mix(here):
     assert made_by("export", {}, ["c.parquet", "a.parquet"]).split == "train"
     assert made_by("export", {}, ["a.parquet"], split="all").split == "all"
     assert made_by("export", {}, ["c.parquet"]).split is None
+    both = made_by("export", {}, [input_of("a.parquet"), input_of("b.parquet")])
+    assert (both.split, len(both.inputs)) == (None, 2)
 
 
 def test_a_download_counts_by_what_it_notes(here):
