@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -126,6 +127,7 @@ def experiment(module, tmp_path_factory) -> Path:
     pytest.importorskip("trl")
     folder = tmp_path_factory.mktemp("experiment")
     make_experiment(folder, arms=("base", "dipr1"), num_images=2)
+    shutil.rmtree(folder / "results/policies")
     name = "crowdscenes/validation.parquet"
     run_name = "seed0/crowdscenes.validation"
     train = [
