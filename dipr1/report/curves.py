@@ -10,7 +10,6 @@ import numpy as np
 import polars as pl
 from markupsafe import escape
 
-from dipr1.artifacts.columns import ragged
 from dipr1.evaluation.calibration import Reliability, reliability
 from dipr1.report.colours import colour_of
 from dipr1.report.results import Results, logged_as
@@ -214,7 +213,7 @@ class _Frame:
 
 
 def reliability_diagram(results: Results, dataset: str) -> str:
-    """How often each arm errs in regions of like uncertainty; "" where that is not known.
+    """How often each arm errs in regions of similar uncertainty; "" where that is not known.
 
     Regions of all seeds of an arm together, in ten bins of u; a dot's area is its share of them.
     """
@@ -245,12 +244,13 @@ def reliability_diagram(results: Results, dataset: str) -> str:
 
 def _binned(results: Results, arm: str, dataset: str) -> Reliability | None:
     """The regions of all seeds of an arm, binned by u; None where there are none."""
-    tables = [results.images.get((arm, seed, dataset)) for seed in results.seeds(arm)]
-    columns = [
-        np.concatenate([ragged(table[name])[0] for table in tables if table is not None] or [[]])
-        for name in ("region_uncertainty", "region_erred")
-    ]
-    return reliability(*columns) if len(columns[0]) else None
+    regions = [images.regions for images in results.images_of(arm, dataset)]
+    if not sum(len(of_seed.uncertainty) for of_seed in regions):
+        return None
+    return reliability(
+        np.concatenate([of_seed.uncertainty for of_seed in regions]),
+        np.concatenate([of_seed.erred for of_seed in regions]),
+    )
 
 
 def ticks(low: float, high: float, count: int) -> list[float]:

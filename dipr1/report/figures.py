@@ -13,7 +13,6 @@ import numpy as np
 
 from dipr1.artifacts.writing import whole
 from dipr1.evaluation.catalogue import METRICS
-from dipr1.evaluation.evaluated import Images
 from dipr1.evaluation.measuring import precision_curve
 from dipr1.evaluation.ranked import RECALL_THRESHOLDS
 from dipr1.report.colours import LIGHT, colour_of
@@ -124,9 +123,8 @@ def precision_recall(results: Results) -> Figure:
     figure, grid = _axes(1, len(results.sets), 2.8, 2.6)
     for axes, dataset in zip(grid.flat, results.sets, strict=True):
         for arm in results.arms:
-            tables = [results.images[arm, seed, dataset] for seed in results.seeds(arm)]
-            curve = np.mean([precision_curve(Images(table)) for table in tables], axis=0)
-            axes.plot(RECALL_THRESHOLDS, curve, **_style(results, arm))
+            curves = [precision_curve(images) for images in results.images_of(arm, dataset)]
+            axes.plot(RECALL_THRESHOLDS, np.mean(curves, axis=0), **_style(results, arm))
         axes.set_title(f"{dataset}, IoU 0.50", loc="left")
         axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
     _legend(figure, grid, results.arms)

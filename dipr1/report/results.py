@@ -7,17 +7,15 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import polars as pl
-import pyarrow as pa
 
 from dipr1.artifacts import Artifact
-from dipr1.artifacts.images import IMAGES
 from dipr1.artifacts.made import arm_of, run_of
 from dipr1.artifacts.metrics import METRICS
 from dipr1.artifacts.training_log import TRAINING_LOG
 from dipr1.errors import UserError
 from dipr1.evaluation.catalogue import Metric
 from dipr1.evaluation.comparison import Compared, compare, read_run
-from dipr1.evaluation.ranked_labels import RANKED_COLUMNS
+from dipr1.evaluation.evaluated import Images
 from dipr1.rewards import REWARDS
 
 BASE = "base"
@@ -25,7 +23,6 @@ BASE = "base"
 RUN = {"arm": pl.String, "seed": pl.Int64}
 FIGURES = RUN | {"set": pl.String, "name": pl.String, "value": pl.Float64}
 LOGS = RUN | {"step": pl.Int64, "name": pl.String, "value": pl.Float64}
-CURVE_COLUMNS = ["region_uncertainty", "region_erred", *RANKED_COLUMNS]
 
 
 @dataclass(frozen=True)
@@ -49,14 +46,14 @@ class Results:
         figures: a metric of a run per row, columns `FIGURES`; the first set is the headline.
         logs: a logged value per row, columns `LOGS`.
         compared: intervals and differences; empty where the images were not given.
-        images: (arm, seed, set) -> the per-image artifact, for curves.
+        images: (arm, seed, set) -> the per-image figures, for curves; empty where not given.
         resamples: of the bootstrap behind the intervals.
     """
 
     figures: pl.DataFrame
     logs: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=LOGS))
     compared: list[Compared] = field(default_factory=list)
-    images: dict[tuple[str, int, str], pa.Table] = field(default_factory=dict)
+    images: dict[tuple[str, int, str], Images] = field(default_factory=dict)
     resamples: int = 0
 
     @cached_property
@@ -102,6 +99,10 @@ class Results:
     def seeds(self, arm: str) -> list[int]:
         """The seeds of an arm, in increasing order."""
         return self.figures.filter(arm=arm)["seed"].unique().sort().to_list()
+
+    def images_of(self, arm: str, dataset: str) -> list[Images]:
+        """The per-image figures of each seed of an arm; none where they were not given."""
+        return [self.images[arm, seed, dataset] for seed in self.seeds(arm) if self.images]
 
     @cached_property
     def _means(self) -> dict[tuple, Mean]:
@@ -190,17 +191,21 @@ def with_intervals(
         images: paths of the images artifacts; without any the results stay as they are.
         trained_on: `dataset.split` of the training.
         resamples: of the bootstrap.
+
+    Raises:
+        UserError: those of a run are missing, or runs cannot be compared.
     """
     if not images:
         return results
-    return replace(
-        results,
-        compared=compare(
-            [read_run(path) for path in images],
-            baselines=results.baselines,
-            trained_on=trained_on,
-            resamples=resamples,
-        ),
-        images={run_of(path): IMAGES.read(path, CURVE_COLUMNS) for path in images},
-        resamples=resamples,
+    runs = [read_run(path) for path in images]
+    of_run = {(run.arm, run.seed, run.set): run.images for run in runs}
+    for arm, seed, name in results.figures.select(*RUN, "set").unique(maintain_order=True).rows():
+        if (arm, seed, name) not in of_run:
+            raise UserError(
+                f"--images: those of arm {arm!r}, seed {seed} on {name!r} are missing;"
+                " give their file too, or none at all"
+            )
+    compared = compare(
+        runs, baselines=results.baselines, trained_on=trained_on, resamples=resamples
     )
+    return replace(results, compared=compared, images=of_run, resamples=resamples)

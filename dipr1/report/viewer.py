@@ -10,17 +10,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 
-from dipr1.artifacts.aligning import align, by_image, image_rows
-from dipr1.artifacts.annotations import objects_and_areas
-from dipr1.artifacts.audit import AUDIT
-from dipr1.artifacts.columns import box_arrays, ragged, split_rows
-from dipr1.artifacts.variance import VARIANCE
+from dipr1.artifacts.aligning import by_image, image_rows
 from dipr1.boxes import iou
-from dipr1.evaluation.answers import Judged, judge
+from dipr1.evaluation.answered import AnsweredImage, answered_images
+from dipr1.evaluation.answers import Judged
 from dipr1.regions import look_targets
 from dipr1.report.crops import against_labels
 from dipr1.report.pictures import LARGEST_SIDE, data_uri, open_picture
@@ -38,7 +37,8 @@ class EvaluationSet:
     Attributes:
         name: `dataset.split`.
         annotations: the annotations artifact.
-        predictions: the samples artifact of each arm, one response per image.
+        predictions: the samples artifact of each arm, one response per image, in the order of the
+            annotations.
         variance: the variance artifact, or None.
         audit: the audit artifact, or None.
     """
@@ -74,146 +74,128 @@ def view(sets: Sequence[EvaluationSet], pair: Sequence[str], num_images: int) ->
         num_images: images of each set; fewer where all sets together exceed `MOST_IMAGES`.
 
     Raises:
-        UserError: a picture cannot be opened, or an arm has no answer to an image.
+        UserError: a picture cannot be opened.
     """
     viewer = Viewer()
     count = min(num_images, MOST_IMAGES // max(1, len(sets)))
     for one in sets:
         viewer.num_images[one.name] = one.annotations.num_rows
-        for record, picture in _Scenes(one).chosen(pair, count):
+        for record, picture in _Images(one).chosen(pair, count):
             viewer.images.append(record)
             viewer.pictures.append(picture)
     return viewer
 
 
-class _Scenes:
+class _Images:
     """The images of one set with everything known about them, by row of the annotations."""
 
     def __init__(self, one: EvaluationSet) -> None:
+        labels = one.annotations["labels"].combine_chunks().flatten()
+        asked = sorted(labels.unique().to_pylist())
         self.set = one
-        table = one.annotations
-        self.boxes = box_arrays(table["boxes"])
-        _, offsets = ragged(table["ignore"])
-        self.objects, self.areas = (
-            split_rows(those, offsets) for those in objects_and_areas(table)
-        )
-        self.labels = table["labels"].to_pylist()
-        self.asked = sorted({label for labels in self.labels for label in labels})
-        self.answers = {arm: self._answers(arm, rows) for arm, rows in one.predictions.items()}
-        variance = VARIANCE.schema.empty_table() if one.variance is None else one.variance
-        audit = AUDIT.schema.empty_table() if one.audit is None else one.audit
-        self.regions = by_image(table, variance)
-        self.suspects = by_image(table, against_labels(audit))
-        regions, bounds = self.regions
-        by_row = split_rows(regions["uncertainty"].to_numpy(), bounds)
-        self.uncertainty = [float(part.mean()) if len(part) else 0.0 for part in by_row]
-
-    def _answers(self, arm: str, table: pa.Table) -> list[tuple]:
-        """(boxes, look boxes, confidences, text) of each row of the annotations."""
-        names = f"the annotations of {self.set.name}", f"--predictions: arm {arm!r}"
-        table = align(self.set.annotations, table, *names)
-        boxes = (box_arrays(table[name]) for name in ("boxes", "look_boxes"))
-        texts = (table[name].to_pylist() for name in ("confidence", "text"))
-        return list(zip(*boxes, *texts, strict=True))
-
-    def judged(self, arm: str, row: int) -> Judged:
-        """What an arm's answer to an image is worth; labels count where there are several."""
-        boxes, _, _, text = self.answers[arm][row]
-        boxes = np.empty((0, 4)) if boxes is None else boxes
-        objects, ignore = self.boxes[row][self.objects[row]], self.boxes[row][self.areas[row]]
-        if len(self.asked) < 2:
-            return judge(boxes, objects, ignore)
-        answer = parse_response(text, self.asked).answer
-        labels = list(answer.labels) if answer else []
-        return judge(
-            boxes,
-            objects,
-            ignore,
-            labels if len(labels) == len(boxes) else [None] * len(boxes),
-            [self.labels[row][box] for box in np.flatnonzero(self.objects[row])],
-        )
+        self.names = one.annotations["image_id"].to_pylist()
+        self.answers = {
+            arm: _answered(one.annotations, table, asked) for arm, table in one.predictions.items()
+        }
+        self.audit = None if one.audit is None else against_labels(one.audit)
+        self.uncertainty = _mean_uncertainty(one.variance)
 
     def chosen(self, pair: Sequence[str], count: int) -> Iterator[tuple[dict, str]]:
         """(record, data URI) of `count` images, in the order of the annotations."""
-        for row, why in choose(self._orders(pair), len(self.boxes), count).items():
-            record = self._record(row) | {
-                "why": why,
-                "regions": _regions(_of_image(self.regions, row)),
-                "suspects": [_suspect(suspect) for suspect in _of_image(self.suspects, row)],
+        rows = choose(self._orders(pair), len(self.names), count)
+        images = self.set.annotations.take(pa.array(list(rows), pa.int64()))
+        regions, suspects = _by_image(images, self.set.variance), _by_image(images, self.audit)
+        for at, (row, image) in enumerate(zip(rows, images.to_pylist(), strict=True)):
+            record = self._record(row, image) | {
+                "why": rows[row],
+                "regions": _regions(regions[at]),
+                "suspects": [_suspect(suspect) for suspect in suspects[at]],
             }
-            yield record, self._picture(row)
+            yield record, data_uri(open_picture(image["image"], LARGEST_SIDE))
 
     def _orders(self, pair: Sequence[str]) -> dict[str, list[int]]:
         """Rows by criterion, the most telling first; images about which there is nothing to tell
         are left out."""
-        quality = {
-            arm: np.array([f1(self.judged(arm, row)) for row in range(len(self.boxes))])
-            for arm in pair
-        }
+        quality = {arm: np.array([f1(one.judged[0]) for one in self.answers[arm]]) for arm in pair}
         best = quality[pair[-1]]
-        orders = {"worst": _ranked(1 - best)}
+        orders = {"worst": _largest_first(1 - best)}
         if self.set.variance is not None:
-            orders["uncertain"] = _ranked(np.array(self.uncertainty))
+            mean = [self.uncertainty.get(name, 0.0) for name in self.names]
+            orders["uncertain"] = _largest_first(np.array(mean))
         if len(pair) == 2:
-            orders["differ"] = _ranked(np.abs(best - quality[pair[0]]))
-        if self.set.audit is not None:
-            images = self.suspects[0].sort_by("rank")["image_id"]
-            rows = image_rows(images, self.set.annotations["image_id"])
-            orders["suspect"] = list(dict.fromkeys(rows.tolist()))
+            orders["differ"] = _largest_first(np.abs(best - quality[pair[0]]))
+        if self.audit is not None:
+            suspects = self.audit.sort_by("rank")["image_id"].unique()
+            rows = image_rows(suspects, self.set.annotations["image_id"])
+            orders["suspect"] = rows[rows >= 0].tolist()
         return orders
 
-    def _picture(self, row: int) -> str:
-        return data_uri(open_picture(self.set.annotations["image"][row].as_py(), LARGEST_SIDE))
-
-    def _record(self, row: int) -> dict:
-        image, boxes = self.set.annotations.slice(row, 1).to_pylist()[0], self.boxes[row]
-        seen = image["visibility"] or [None] * len(boxes)
+    def _record(self, row: int, image: dict) -> dict:
+        there = next(iter(self.answers.values()))[row]  # what is annotated is the same for all
+        seen = [
+            None if share is None else round(share, 2)
+            for share, ignored in zip(image["visibility"], image["ignore"], strict=True)
+            if not ignored
+        ]
         return {
             "id": image["image_id"],
             "set": self.set.name,
             "width": image["width"],
             "height": image["height"],
             "people": [
-                [*_short(boxes[box]), _rounded(seen[box]), image["labels"][box]]
-                for box in np.flatnonzero(self.objects[row])
+                [*_short(box), share, label]
+                for box, share, label in zip(there.objects, seen, there.object_labels, strict=True)
             ],
-            "ignore": [_short(box) for box in boxes[self.areas[row]]],
-            "uncertainty": round(self.uncertainty[row], 3),
-            "answers": [self._answer(arm, row) for arm in self.answers],
+            "ignore": [_short(box) for box in there.ignore],
+            "uncertainty": round(self.uncertainty.get(image["image_id"], 0.0), 3),
+            "answers": [
+                _answer(images[row], self.set.predictions[arm]["text"][row].as_py())
+                for arm, images in self.answers.items()
+            ],
         }
 
-    def _answer(self, arm: str, row: int) -> dict:
-        boxes, looks, confidence, text = self.answers[arm][row]
-        judged = self.judged(arm, row)
-        readable = boxes is not None
-        boxes = np.empty((0, 4)) if boxes is None else boxes
-        objects = self.boxes[row][self.objects[row]]
-        overlap = iou(boxes, objects).max(axis=1, initial=0.0)
-        state = np.where(judged.matched, HIT, np.where(judged.ignored, SKIPPED, FALSE))
-        scores = confidence if confidence and len(confidence) == len(boxes) else [None] * len(boxes)
-        return {
-            "boxes": [
-                [*_short(box), int(kind), round(float(near), 2), _rounded(score)]
-                for box, kind, near, score in zip(boxes, state, overlap, scores, strict=True)
-            ],
-            "looks": [] if looks is None else [_short(box) for box in looks],
-            "missed": np.flatnonzero(~judged.found).tolist(),
-            "hits": int(judged.matched.sum()),
-            "false": int((state == FALSE).sum()),
-            "quality": round(f1(judged), 3),
-            "readable": readable,
-            "text": text if len(text) <= LONGEST_TEXT else text[:LONGEST_TEXT] + " ...",
-        }
+
+def _answered(annotations: pa.Table, answers: pa.Table, asked: list[str]) -> list[AnsweredImage]:
+    """Each image with an arm's answer; boxes without a confidence have NaN."""
+    texts, confidences = answers["text"].to_pylist(), answers["confidence"].to_pylist()
+    lengths = answers["boxes"].combine_chunks().value_lengths().fill_null(0).to_pylist()
+    scores = [
+        given if given and len(given) == length else np.full(length, np.nan)
+        for given, length in zip(confidences, lengths, strict=True)
+    ]
+    responses = [parse_response(text, asked) for text in texts]
+    return answered_images(annotations, answers, scores, [asked] * len(texts), responses)
+
+
+def _answer(image: AnsweredImage, text: str) -> dict:
+    """An arm's answer to an image, judged at IoU 0.5."""
+    judged = image.judged[0]
+    overlap = iou(image.boxes, image.objects).max(axis=1, initial=0.0)
+    state = np.where(judged.matched, HIT, np.where(judged.ignored, SKIPPED, FALSE))
+    return {
+        "boxes": [
+            [*_short(box), int(kind), round(float(near), 2), _rounded(score)]
+            for (*box, score), kind, near in zip(image.detections, state, overlap, strict=True)
+        ],
+        "looks": [_short(box) for box in image.look_boxes],
+        "missed": np.flatnonzero(~judged.found).tolist(),
+        "hits": judged.hits,
+        "false": int(judged.false.sum()),
+        "quality": round(f1(judged), 3),
+        "readable": image.response.answer is not None,
+        "text": text if len(text) <= LONGEST_TEXT else text[:LONGEST_TEXT] + " ...",
+    }
 
 
 def f1(judged: Judged) -> float:
     """F1 of one image's answer; 1 where nobody is there and nothing was answered.
 
+    >>> from dipr1.evaluation.answers import judge
     >>> f1(judge([[0, 0, 2, 2], [5, 5, 6, 6]], [[0, 0, 2, 2]], []))
     0.6666666666666666
     """
     total = judged.num_counted + len(judged.found)
-    return 2 * int(judged.matched.sum()) / total if total else 1.0
+    return 2 * judged.hits / total if total else 1.0
 
 
 def choose(orders: dict[str, list[int]], num_rows: int, count: int) -> dict[int, list[str]]:
@@ -254,16 +236,27 @@ def as_json(value: object) -> str:
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
-def _ranked(values: np.ndarray) -> list[int]:
+def _largest_first(values: np.ndarray) -> list[int]:
     """Rows with a value above 0, the largest first, equal ones in their order."""
     order = np.argsort(-values, kind="stable")
     return order[values[order] > 0].tolist()
 
 
-def _of_image(table_and_bounds: tuple[pa.Table, np.ndarray], row: int) -> list[dict]:
-    """The rows about an image, of what `by_image` gives."""
-    table, bounds = table_and_bounds
-    return table.slice(bounds[row], bounds[row + 1] - bounds[row]).to_pylist()
+def _mean_uncertainty(variance: pa.Table | None) -> dict[str, float]:
+    """Mean u of the regions of each image."""
+    if variance is None:
+        return {}
+    regions = pl.from_arrow(variance.select(["image_id", "uncertainty"]))
+    return dict(regions.group_by("image_id").agg(pl.col("uncertainty").mean()).iter_rows())
+
+
+def _by_image(images: pa.Table, table: pa.Table | None) -> list[list[dict]]:
+    """The rows about each of the images, in their order."""
+    if table is None:
+        return [[]] * images.num_rows
+    rows, bounds = by_image(images, table)
+    rows = rows.to_pylist()
+    return [rows[start:end] for start, end in pairwise(bounds)]
 
 
 def _regions(regions: list[dict]) -> list[list]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from dipr1.artifacts.aligning import align
 from dipr1.artifacts.annotations import ANNOTATIONS
 from dipr1.artifacts.audit import AUDIT
 from dipr1.artifacts.made import input_of, made_by, run_of, set_of
@@ -137,6 +138,7 @@ def _evaluation_sets(
     """What the viewer shows of each set: the answers of the first seed of each arm."""
     predictions = {run_of(path): path for path in args.predictions}
     variance = {set_of(path): path for path in args.variance}
+    of_set = {set_of(path): path for path in args.annotations}
     sets = []
     for name in results.sets:
         runs = {arm: (arm, results.seeds(arm)[0], name) for arm in results.arms}
@@ -145,7 +147,15 @@ def _evaluation_sets(
                 f"--predictions: those of arm {arm!r}, seed {seed} on {name!r} are missing;"
                 " give their file too"
             )
-        answers = {arm: SAMPLES.read(predictions[run], ANSWER_COLUMNS) for arm, run in runs.items()}
+        answers = {
+            arm: align(
+                annotations[name],
+                SAMPLES.read(predictions[run], ANSWER_COLUMNS),
+                of_set[name],
+                predictions[run],
+            )
+            for arm, run in runs.items()
+        }
         regions = VARIANCE.read(variance[name]) if name in variance else None
         sets.append(EvaluationSet(name, annotations[name], answers, regions, audits.get(name)))
     return sets

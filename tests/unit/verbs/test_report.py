@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from dipr1.artifacts.annotations import ANNOTATIONS
+from dipr1.artifacts.made import read_made
+from dipr1.artifacts.samples import SAMPLES
 from tests.unit.experiment import files, make_experiment
 from tests.unit.report.reporting import (
     SETS,
@@ -64,6 +66,7 @@ def test_the_same_input_gives_the_same_bytes(experiment):
     [
         ("metrics", lambda names: ["m.parquet"], "m.parquet: no such file"),
         ("metrics", lambda names: names[:-1], "has no metrics of"),
+        ("images", lambda names: names[1:], "are missing; give their file too, or none at all"),
         ("predictions", lambda names: names[:-1], "are missing; give their file too"),
         ("annotations", lambda names: names[:1], "are missing; give its file too"),
         ("training_logs", lambda names: ["a/seed0/training_log.parquet"], "no such file"),
@@ -71,9 +74,9 @@ def test_the_same_input_gives_the_same_bytes(experiment):
     ],
 )
 def test_a_wrong_file_is_named(experiment, capsys, kind, change, message):
+    of_kind = {"metrics": metric_files, "images": image_files}
     folder = {"training_logs": "policies"}.get(kind, kind)
-    names = metric_files(experiment) if kind == "metrics" else files(experiment, folder)
-    names = change(names)
+    names = change(of_kind[kind](experiment) if kind in of_kind else files(experiment, folder))
     if kind == "predictions":
         # the first seed of the last arm is what the viewer shows
         names = [name for name in files(experiment, kind) if "dipr1/seed0" not in name]
@@ -89,6 +92,16 @@ def test_an_image_that_is_gone_is_named(tmp_path, capsys):
     gone.unlink()
     assert report(tmp_path, training_logs=[]) == 1
     assert str(gone) in capsys.readouterr().err
+
+
+def test_a_missing_answer_is_named(experiment, tmp_path, capsys):
+    [base, *others] = files(experiment, "predictions")
+    fewer = str(tmp_path / "fewer.parquet")
+    SAMPLES.write(SAMPLES.read(base).slice(1), fewer, read_made(base))
+    assert report(experiment, predictions=[fewer, *others]) == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert f"{fewer}: image '0' of " in line
+    assert "is missing" in line
 
 
 def test_a_file_that_does_not_say_what_it_is_about_is_named(experiment, tmp_path, capsys):
