@@ -118,6 +118,7 @@ def add_options(parser: Any, model: type[Section], names: Collection[str] | None
         kind = _kind(field.annotation)
         choices = get_args(field.annotation) if kind is Literal else None
         flag = model.flag(name)
+        placeholder = _PLACEHOLDERS.get(kind, flag[2:].replace("-", "_").upper())
         parser.add_argument(
             flag,
             dest=name,
@@ -126,10 +127,8 @@ def add_options(parser: Any, model: type[Section], names: Collection[str] | None
             choices=choices,
             nargs={list: "*", bool: "?"}.get(kind),
             const="true" if kind is bool else None,
-            metavar=None
-            if choices
-            else _PLACEHOLDERS.get(kind, flag[2:].replace("-", "_").upper()),
-            help=_help(field).replace("%", "%%"),
+            metavar=None if choices else placeholder,
+            help=flag_help(field),
         )
 
 
@@ -140,19 +139,19 @@ def _kind(annotation: Any) -> Any:
     return get_origin(annotation) or annotation
 
 
-def _help(field: Any) -> str:
+def flag_help(field: Any) -> str:
     """A field's description in the style of a flag's help: no capital, no full stop."""
     text, default = field.description.removesuffix("."), field.default
     first = text.split()[0]
     if first == first.capitalize():  # no abbreviation, such as GRPO or IoU
         text = text[0].lower() + text[1:]
     if field.is_required():
-        return f"{text} (required)"
-    if default in (None, [], {}):
-        return text
-    if isinstance(default, list):
-        default = " ".join(map(str, default))
-    return f"{text} (default {str(default).lower() if isinstance(default, bool) else default})"
+        text += " (required)"
+    elif default not in (None, [], {}):
+        words = default if isinstance(default, list) else [default]
+        shown = (str(word).lower() if isinstance(word, bool) else str(word) for word in words)
+        text += f" (default {' '.join(shown)})"
+    return text.replace("%", "%%")
 
 
 def add_union_options(parser: argparse.ArgumentParser, union: Any) -> None:
@@ -161,7 +160,12 @@ def add_union_options(parser: argparse.ArgumentParser, union: Any) -> None:
     Which flags the chosen member has is known only once they are parsed, by :func:`union_options`.
     """
     discriminator, tagged = get_args(union)[1].discriminator, members(union)
-    parser.add_argument(f"--{discriminator}", required=True, choices=list(tagged))
+    parser.add_argument(
+        f"--{discriminator}",
+        required=True,
+        choices=list(tagged),
+        help="has flags of its own",
+    )
     *others, last = tagged.values()
     common = [name for name in last.model_fields if all(name in o.model_fields for o in others)]
     add_options(parser, last, [name for name in common if name != discriminator])

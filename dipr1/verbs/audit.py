@@ -1,4 +1,4 @@
-"""Rank boxes and images by how likely a label is missing, spurious or loose."""
+"""List the labels that are most likely missing or wrong."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from dipr1.verbs.variance import add_inputs
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of ``dipr1 audit``."""
+    """Flags of ``dipr1 audit``."""
     add_inputs(parser)
     parser.add_argument(
         "--output", required=True, type=output_file, help="audit/*.parquet to write: the suspects"

@@ -21,11 +21,12 @@ from dipr1.datasets.sizes import read_size_table, sizes_and_faults
 from dipr1.errors import UserError
 from dipr1.options import add_options, options
 from dipr1.policies.families import policy_input, read_policy_frames
+from dipr1.policies.options import Policy
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Flags of ``dipr1 convert``."""
-    parser.add_argument("--source", help="folder made by `dipr1 download` (instead of the next 3)")
+    parser.add_argument("--source", help="folder made by `dipr1 download` (in place of the next 3)")
     parser.add_argument(
         "--format",
         choices=formats.NAMES,
@@ -48,9 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="rejects artifact to write (default OUTPUT with .rejects.parquet)",
     )
     parser.add_argument("--prompts", type=output_file, help="prompts artifact to write")
-    parser.add_argument(
-        "--policy", default="tiny", help="`tiny` or a checkpoint folder; sets the prompts' frame"
-    )
+    add_options(parser, Policy, ["model"])
     parser.add_argument("--dataset", help="name of the data set (default: what --source says)")
     parser.add_argument("--split", help="name of the split (default: what --source says)")
     parser.add_argument("--json", action="store_true", help="print the counts as JSON")
@@ -64,7 +63,8 @@ def run(args: argparse.Namespace) -> None:
             rejects under ``--strict`` (the rejects artifact is written first).
     """
     rules = options(args, Conversion)
-    frames = read_policy_frames(args.policy) if args.prompts else None
+    policy = options(args, Policy).model
+    frames = read_policy_frames(policy) if args.prompts else None
     source = _source(args)
     table = read_size_table(args.sizes) if args.sizes else {}
     with collector_off():
@@ -89,7 +89,7 @@ def run(args: argparse.Namespace) -> None:
         labels = rules.labels or reading.categories
         if not labels:
             raise UserError("--labels: needed for --prompts, since the annotations name none")
-        made = replace(made, inputs=(*made.inputs, policy_input(args.policy)))
+        made = replace(made, inputs=(*made.inputs, policy_input(policy)))
         PROMPTS.write(prompt_rows(annotations, labels, frames), args.prompts, made)
 
 

@@ -22,6 +22,7 @@ from dipr1.evaluation.measuring import metrics_of, metrics_table, none_if_nan
 from dipr1.evaluation.options import Evaluation
 from dipr1.evaluation.per_image import per_image
 from dipr1.evaluation.scoring import SCORES, columns_read
+from dipr1.options import flag_help
 from dipr1.progress import say
 
 
@@ -38,12 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " reward is not weighted",
     )
     about = Evaluation.model_fields["score"]
-    parser.add_argument(
-        "--score",
-        choices=SCORES,
-        default=about.default,
-        help=f"{about.description} (default {about.default!r})",
-    )
+    parser.add_argument("--score", choices=SCORES, default=about.default, help=flag_help(about))
     parser.add_argument(
         "--consistency-samples",
         nargs="+",

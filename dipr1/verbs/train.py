@@ -27,19 +27,16 @@ from dipr1.training.tower import share_repeated_images
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Flags of ``dipr1 train``."""
-    parser.add_argument("--arm", required=True, help="name of the arm, for the log")
+    parser.add_argument("--arm", required=True, help="name of the arm")
     parser.add_argument("--prompts", required=True, type=Path, help="prompts artifact")
-    parser.add_argument("--variance", type=Path, default=None, help="variance artifact")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=None, help="CPU threads")
+    parser.add_argument("--variance", type=Path, help="variance artifact")
+    parser.add_argument("--seed", metavar="N", type=int, default=0, help="seed (default 0)")
+    parser.add_argument("--threads", metavar="N", type=int, help="CPU threads (default all)")
     parser.add_argument(
         "--output", required=True, type=output_folder, help="folder of the trained policy"
     )
     parser.add_argument(
-        "--checkpoints",
-        type=Path,
-        default=None,
-        help="folder to resume from (default OUTPUT.parts)",
+        "--checkpoints", type=Path, help="folder to resume from (default OUTPUT with .parts)"
     )
     add_options(parser, Policy)
     add_union_options(parser, TrainedArm)
