@@ -83,7 +83,8 @@ def judge_at(
     """`judge` at each of several thresholds."""
     overlaps = iou(boxes, objects)
     if labels is not None and object_labels is not None:
-        overlaps *= same_label(labels, object_labels)
+        # as objects, of which None is equal to no text
+        overlaps *= np.array(labels, object)[:, None] == np.array(object_labels, object)
     in_ignored = lies_in(boxes, ignore)
     judged = []
     for threshold in thresholds:
@@ -94,15 +95,3 @@ def judge_at(
         found[columns] = True
         judged.append(Judged(matched, in_ignored & ~matched, found))
     return judged
-
-
-def same_label(labels: Sequence[str | None], others: Sequence[str]) -> np.ndarray:
-    """(N, M) bool: which of N labels equal which of M others; None equals none.
-
-    >>> same_label(["person", None], ["person", "car"]).tolist()
-    [[True, False], [False, False]]
-    """
-    numbers = {label: number for number, label in enumerate(dict.fromkeys(others))}
-    left = np.array([numbers.get(label, -1) for label in labels], np.int64)
-    right = np.array([numbers[label] for label in others], np.int64)
-    return left[:, None] == right[None, :]

@@ -10,7 +10,7 @@ Nothing is corrected for the number of comparisons: one p of twenty below 0.05 i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -120,12 +120,17 @@ def compare(
             arm: _measure([run for run in on_set if run.arm == arm], names, weights, seed)
             for arm in arms
         }
-        rows += [
-            row
-            for arm in arms
-            for row in _rows_of(name, arm, measured, names, baselines, trained_on)
-        ]
+        in_domain = None if trained_on is None else _dataset(name) == _dataset(trained_on)
+        for arm in arms:
+            others = [measured[b] for b in baselines if b != arm and b in measured]
+            for index, metric in enumerate(names):
+                alone = measured[arm].alone(index, metric, in_domain)
+                rows += [alone] + [measured[arm].against(other, index, alone) for other in others]
     return rows
+
+
+def _dataset(of_set: str) -> str:
+    return of_set.split(".")[0]
 
 
 def read_run(path: str) -> Run:
@@ -140,7 +145,6 @@ def check_comparable(runs: Sequence[Run]) -> None:
     Raises:
         UserError: naming the first two files that differ.
     """
-    scored = [run for run in runs if run.images.score is not None]
     first_of_set: dict[str, Run] = {}
     for run in runs:
         first = first_of_set.setdefault(run.set, run)
@@ -149,11 +153,12 @@ def check_comparable(runs: Sequence[Run]) -> None:
                 f"{run.path}: its images are not those of {first.path};"
                 " run `dipr1 evaluate` on the same split for both"
             )
-    for run in scored:
-        if run.images.score != scored[0].images.score:
+    first, *others = [run for run in runs if run.images.score is not None] or [None]
+    for run in others:
+        if run.images.score != first.images.score:
             raise UserError(
                 f"{run.path}: boxes are scored by {run.images.score}, but by"
-                f" {scored[0].images.score} in {scored[0].path};"
+                f" {first.images.score} in {first.path};"
                 " run `dipr1 evaluate` with the same --score for both"
             )
 
@@ -163,17 +168,45 @@ class _Measured:
     """One arm on one set.
 
     Attributes:
+        run: one of its runs, for what is the same in all.
+        num_seeds: how many runs there are.
         values: (M,) each metric on all images, mean over the seeds.
         resampled: (M, R) the same in each resample.
-        score: what ranked the boxes.
-        num_seeds, num_images: what was resampled.
     """
 
+    run: Run
+    num_seeds: int
     values: np.ndarray
     resampled: np.ndarray
-    score: str | None
-    num_seeds: int
-    num_images: int
+
+    def alone(self, index: int, metric: str, in_domain: bool | None) -> Compared:
+        """The row about this arm's metric number `index`, whose name is `metric`."""
+        low, high = percentile_interval(self.resampled[index])
+        return Compared(
+            set=self.run.set,
+            in_domain=in_domain,
+            arm=self.run.arm,
+            metric=metric,
+            score=self.run.images.score if isinstance(METRICS[metric], Ranking) else None,
+            value=none_if_nan(self.values[index]),
+            low=none_if_nan(low),
+            high=none_if_nan(high),
+            num_seeds=self.num_seeds,
+            num_images=len(self.run.images),
+        )
+
+    def against(self, other: _Measured, index: int, alone: Compared) -> Compared:
+        """The row `alone` with the difference to another arm."""
+        differences = self.resampled[index] - other.resampled[index]
+        low, high = percentile_interval(differences)
+        return replace(
+            alone,
+            baseline=other.run.arm,
+            difference=none_if_nan(self.values[index] - other.values[index]),
+            difference_low=none_if_nan(low),
+            difference_high=none_if_nan(high),
+            p=none_if_nan(two_sided_p(differences)),
+        )
 
 
 def _measure(
@@ -187,55 +220,7 @@ def _measure(
     seeds = [run.seed for run in runs]
     drawn = seed_copies(len(runs), len(weights), np.random.default_rng([seed, *seeds]))
     resampled = np.array([over_seeds(of_metric, drawn) for of_metric in by_seed.swapaxes(0, 1)])
-    images = runs[0].images
-    return _Measured(values.mean(axis=0), resampled, images.score, len(runs), len(images))
-
-
-def _rows_of(
-    name: str,
-    arm: str,
-    measured: dict[str, _Measured],
-    names: Sequence[str],
-    baselines: Sequence[str],
-    trained_on: str | None,
-) -> list[Compared]:
-    this = measured[arm]
-    in_domain = None
-    if trained_on is not None:
-        in_domain = name.split(".")[0] == trained_on.split(".")[0]
-    rows = []
-    for index, metric in enumerate(names):
-        low, high = percentile_interval(this.resampled[index])
-        alone = {
-            "set": name,
-            "in_domain": in_domain,
-            "arm": arm,
-            "metric": metric,
-            "score": this.score if isinstance(METRICS[metric], Ranking) else None,
-            "value": none_if_nan(this.values[index]),
-            "low": none_if_nan(low),
-            "high": none_if_nan(high),
-            "num_seeds": this.num_seeds,
-            "num_images": this.num_images,
-        }
-        rows.append(Compared(**alone))
-        for baseline in baselines:
-            if baseline == arm or baseline not in measured:
-                continue
-            other = measured[baseline]
-            differences = this.resampled[index] - other.resampled[index]
-            low, high = percentile_interval(differences)
-            rows.append(
-                Compared(
-                    **alone,
-                    baseline=baseline,
-                    difference=none_if_nan(this.values[index] - other.values[index]),
-                    difference_low=none_if_nan(low),
-                    difference_high=none_if_nan(high),
-                    p=none_if_nan(two_sided_p(differences)),
-                )
-            )
-    return rows
+    return _Measured(runs[0], len(runs), values.mean(axis=0), resampled)
 
 
 def comparison_table(rows: Sequence[Compared]) -> pa.Table:

@@ -6,15 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 
-from dipr1.artifacts.columns import ragged
 from dipr1.evaluation.jaccard import largest_mean
 from dipr1.evaluation.ranked import TRUE, Ranked, coco_ap, crowdhuman_ap, log_average_miss_rate_of
 
-RANKED_COLUMNS = ["labels", "label_objects", "label_jaccard"] + [
-    f"box_{name}" for name in ("label", "score", "crowdhuman", "coco")
-]
+LABEL_COLUMNS = ["labels", "label_objects", "label_jaccard"]
+BOX_COLUMNS = ["box_label", "box_score", "box_crowdhuman", "box_coco"]
+RANKED_COLUMNS = LABEL_COLUMNS + BOX_COLUMNS
 """The columns of the images artifact that :func:`ranked_labels` reads."""
 
 
@@ -91,28 +91,28 @@ def _hits(ranked: Ranked) -> np.ndarray:
 
 def ranked_labels(table: pa.Table) -> list[RankedLabel]:
     """The boxes of each label that is asked for, from the images artifact."""
-    names, ends = ragged(table["labels"])
-    objects, jaccard = (ragged(table[f"label_{name}"])[0] for name in ("objects", "jaccard"))
-    image_of_name = np.repeat(np.arange(table.num_rows), np.diff(ends))
-    box_label, box_ends = ragged(table["box_label"])
-    image = np.repeat(np.arange(table.num_rows), np.diff(box_ends))
-    name_of_box = ends[image] + box_label
-    score, crowdhuman, coco = (
-        ragged(table[f"box_{name}"])[0] for name in ("score", "crowdhuman", "coco")
+    images = pl.from_arrow(table.select(RANKED_COLUMNS)).with_row_index("image")
+    asked = images.select("image", *LABEL_COLUMNS).explode(LABEL_COLUMNS).drop_nulls("labels")
+    boxes = images.select("image", "labels", *BOX_COLUMNS).explode(BOX_COLUMNS)
+    boxes = boxes.with_columns(label=pl.col("labels").list.get("box_label"))
+    return [
+        _ranked_label(rows, boxes.filter(label=name), table.num_rows)
+        for (name,), rows in asked.group_by("labels", maintain_order=True)
+    ]
+
+
+def _ranked_label(asked: pl.DataFrame, boxes: pl.DataFrame, num_images: int) -> RankedLabel:
+    """One label, of the images that ask for it and of its boxes."""
+    objects = np.zeros(num_images, np.int64)
+    objects[asked["image"]] = asked["label_objects"]
+    ratios = np.full((num_images, asked["label_jaccard"].dtype.size), np.nan)
+    ratios[asked["image"]] = asked["label_jaccard"].to_numpy()
+    boxes = boxes.sort("box_score", descending=True, maintain_order=True)
+    where = boxes["image"].to_numpy().astype(np.int64), boxes["box_score"].to_numpy()
+    # the shape of no boxes at all is not known to numpy
+    verdicts = boxes["box_coco"].to_numpy().reshape(-1, boxes["box_coco"].dtype.size)
+    return RankedLabel(
+        Ranked(*where, boxes["box_crowdhuman"].to_numpy(), objects),
+        [Ranked(*where, np.ascontiguousarray(verdict), objects) for verdict in verdicts.T],
+        ratios,
     )
-    labels = []
-    for name in dict.fromkeys(names.tolist()):
-        is_name = names == name
-        asked = image_of_name[is_name]
-        num_objects = np.zeros(table.num_rows, np.int64)
-        num_objects[asked] = objects[is_name]
-        ratios = np.full((table.num_rows, jaccard.shape[1]), np.nan)
-        ratios[asked] = jaccard[is_name]
-        chosen = np.flatnonzero(is_name[name_of_box])
-        chosen = chosen[np.argsort(-score[chosen], kind="stable")]
-        where = image[chosen], score[chosen]
-        by_coco = [
-            Ranked(*where, np.ascontiguousarray(verdict), num_objects) for verdict in coco[chosen].T
-        ]
-        labels.append(RankedLabel(Ranked(*where, crowdhuman[chosen], num_objects), by_coco, ratios))
-    return labels
