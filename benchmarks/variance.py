@@ -32,7 +32,7 @@ from dipr1.artifacts.annotations import ANNOTATIONS
 from dipr1.artifacts.columns import BOXES, box_arrays, box_column
 from dipr1.artifacts.samples import SAMPLES
 from dipr1.artifacts.variance import VARIANCE
-from dipr1.boxes import area
+from dipr1.boxes import area, stacked
 from dipr1.regions import Block, box_variance, measure
 
 WIDTH, HEIGHT = 1280, 720
@@ -144,13 +144,16 @@ def _block(images: list, truth: list) -> Block:
     answers = [boxes for turn in zip(*images, strict=True) for boxes in turn]
     lengths = [len(boxes) for boxes in answers]
     return Block(
-        boxes=np.concatenate(answers),
-        image=np.repeat(np.tile(np.arange(len(images)), NUM_SAMPLES), lengths),
+        boxes=stacked(
+            np.concatenate(answers),
+            np.repeat(np.tile(np.arange(len(images)), NUM_SAMPLES), lengths),
+        ),
         turn=np.repeat(np.repeat(np.arange(NUM_SAMPLES), len(images)), lengths),
-        gt_boxes=np.concatenate(truth),
-        gt_image=np.repeat(np.arange(len(truth)), [len(boxes) for boxes in truth]),
-        ignore_boxes=np.empty((0, 4)),
-        ignore_image=np.empty(0, dtype=int),
+        truth=stacked(
+            np.concatenate(truth),
+            np.repeat(np.arange(len(truth)), [len(boxes) for boxes in truth]),
+        ),
+        ignore=stacked([]),
         num_samples=np.full(len(images), NUM_SAMPLES),
     )
 

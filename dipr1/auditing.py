@@ -27,8 +27,9 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from dipr1.boxes import area
-from dipr1.regions import Block, RegionTable, measure, pairs_within_images
+from dipr1.boxes import area, stacked
+from dipr1.matching import overlapping_pairs
+from dipr1.regions import Block, RegionTable, measure
 
 KINDS = ("missing_label", "unsupported_label", "loose_label", "uncertain")
 MIN_SCORE = 0.3
@@ -66,13 +67,8 @@ def _label_ious(regions: RegionTable, block: Block) -> np.ndarray:
     label_iou = np.zeros(len(regions.image))
     is_object = regions.gt_index >= 0
     labels, members = np.flatnonzero(is_object), np.flatnonzero(regions.support > 0.0)
-    rows, columns, ious = pairs_within_images(
-        regions.mean[members],
-        regions.image[members],
-        block.gt_boxes,
-        block.gt_image,
-        LEAST_LABEL_IOU,
-    )
+    means = stacked(regions.mean[members], regions.image[members])
+    rows, columns, ious = overlapping_pairs(means, block.truth, LEAST_LABEL_IOU)
     # The block's labels are its first regions of each image, in the same order.
     rows, columns = members[rows], labels[columns]
     counts = ~is_object[rows] | (rows == columns)

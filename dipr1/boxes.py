@@ -15,6 +15,8 @@ from itertools import islice
 import numpy as np
 from numpy.typing import ArrayLike
 
+from dipr1.matching import Stack, match_pairs, overlapping_pairs
+
 IGNORE_IOA = 0.5
 """A box lies in an ignore region if at least this share of its own area does (docs: the method)."""
 
@@ -87,6 +89,13 @@ def area(boxes: ArrayLike) -> np.ndarray:
     return _sides(boxes)[1]
 
 
+def stacked(boxes: ArrayLike, image: np.ndarray | None = None) -> Stack:
+    """Boxes (N, 4) with the index of the image of each (N,); all of one image by default."""
+    boxes = as_boxes(boxes)
+    image = np.zeros(len(boxes), dtype=np.intp) if image is None else image
+    return Stack(boxes, image, area(boxes))
+
+
 def iou(a: ArrayLike, b: ArrayLike) -> np.ndarray:
     """Intersection over union, for every pair.
 
@@ -142,34 +151,7 @@ def lies_in(boxes: ArrayLike, regions: ArrayLike, share: float = IGNORE_IOA) -> 
     >>> lies_in([[0, 0, 2, 2], [8, 8, 9, 9]], [[1, 0, 4, 4], [5, 5, 6, 6]])
     array([ True, False])
     """
-    boxes, regions = as_boxes(boxes), as_boxes(regions)
-    if len(boxes) * len(regions) <= _HANDFUL:
-        rows = regions.tolist()
-        return np.array([_lies_in_one(box, rows, share) for box in boxes.tolist()], dtype=bool)
     return (ioa(boxes, regions) >= share).any(axis=1)
-
-
-# Up to so many pairs plain Python is faster than the calls of `ioa`, to which it is equal.
-_HANDFUL = 64
-
-
-def _lies_in_one(box: list[float], regions: list[list[float]], share: float) -> bool:
-    x1, y1, x2, y2 = box
-    # One by one: `max` may pass over a NaN.
-    if not (x1 < x2 and y1 < y2 and all(abs(side) <= _LARGEST_COORDINATE for side in box)):
-        return False
-    own = (x2 - x1) * (y2 - y1)
-    if own == 0.0:  # two sides so short that their product is rounded to nothing
-        return False
-    for left, top, right, bottom in regions:
-        width, height = min(x2, right) - max(x1, left), min(y2, bottom) - max(y1, top)
-        shared = max(width, 0.0) * max(height, 0.0)
-        # A side that is infinite or NaN has no place in any overlap, see `_sides`.
-        if shared / own >= share and all(
-            abs(side) <= _LARGEST_COORDINATE for side in (left, top, right, bottom)
-        ):
-            return True
-    return False
 
 
 def clip(boxes: ArrayLike, width: float, height: float) -> np.ndarray:
@@ -298,24 +280,11 @@ def overlapping(
     a, b = as_boxes(a), as_boxes(b)
     if len(a) * len(b) <= _FEW_PAIRS or threshold < _LOW_THRESHOLD:
         return _pairs_of(iou(a, b), threshold)
-    (sides_a, area_a), (sides_b, area_b) = _sides_of_both(a, b)
-    rows, columns = _near(sides_a, sides_b, threshold)
-    inter = _overlap_along(0, sides_a, rows, sides_b, columns)
-    inter *= _overlap_along(1, sides_a, rows, sides_b, columns)
-    union = area_a[rows] + area_b[columns] - inter
-    ious = np.divide(inter, union, out=inter, where=union > 0.0)
-    keep = np.flatnonzero(ious >= threshold)
-    return rows[keep], columns[keep], ious[keep]
-
-
-def _overlap_along(
-    axis: int, a: np.ndarray, rows: np.ndarray, b: np.ndarray, columns: np.ndarray
-) -> np.ndarray:
-    """(P,) width (axis 0) or height (axis 1) of what two boxes share, for pairs of them."""
-    # Side by side: short arrays are taken from memory at hand, long ones from the system.
-    shared = np.minimum(a[axis + 2].take(rows), b[axis + 2].take(columns))
-    shared -= np.maximum(a[axis].take(rows), b[axis].take(columns))
-    return np.maximum(shared, 0.0, out=shared)
+    (_, area_a), (_, area_b) = _sides_of_both(a, b)
+    one_image = np.zeros(max(len(a), len(b)), dtype=np.int64)
+    return overlapping_pairs(
+        Stack(a, one_image[: len(a)], area_a), Stack(b, one_image[: len(b)], area_b), threshold
+    )
 
 
 def _pairs_of(overlaps: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -329,30 +298,6 @@ def _pairs_of(overlaps: np.ndarray, threshold: float) -> tuple[np.ndarray, np.nd
 _FEW_PAIRS = 4096
 # Below, two boxes may match that are far apart for their size, and little can be left out.
 _LOW_THRESHOLD = 0.1
-
-
-def _near(a: np.ndarray, b: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs of the coordinates (4, N) and (4, M) that hold all whose IoU reaches `threshold`.
-
-    Two boxes of IoU t share at least t of the width of either. So, with w the width of the first,
-    the second is at most w / t wide, and its left side lies between x1 - (1 / t - 1) w and
-    x1 + (1 - t) w. The same holds for the upper sides.
-    """
-    sizes = a[2:] - a[:2]
-    # A little more, for what rounding takes.
-    first = a[:2] - (1.0 / threshold - 1.0 + 1e-6) * sizes
-    last = a[:2] + (1.0 - threshold + 1e-6) * sizes
-    order = np.argsort(b[0], kind="stable")
-    starts = b[0, order]
-    begin = np.searchsorted(starts, first[0], side="left")
-    num = np.searchsorted(starts, last[0], side="right") - begin
-    rows = np.repeat(np.arange(len(num)), num)
-    # Each row's run of positions in `order`: begin, begin + 1, ...
-    runs = np.arange(len(rows)) + (begin - np.cumsum(num) + num)[rows]
-    columns = order[runs]
-    upper = b[1, columns]
-    near = (upper >= first[1, rows]) & (upper <= last[1, rows])
-    return rows[near], columns[near]
 
 
 def match(
@@ -383,96 +328,3 @@ def match(
     if iou_matrix is None:
         return match_pairs(*overlapping(predictions, targets, threshold))
     return match_pairs(*_pairs_of(iou_matrix, threshold))
-
-
-def match_pairs(
-    rows: np.ndarray, columns: np.ndarray, ious: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Match one to one as `match` does, on the pairs that are allowed.
-
-    Args:
-        rows: (P,) index of the prediction of each pair, not decreasing.
-        columns: (P,) index of the target; no pair occurs twice.
-        ious: (P,) above 0.
-
-    Returns:
-        As `match`.
-    """
-    if len(rows) == 0:
-        return rows, columns, ious
-    # A pair whose two boxes have no other candidate is in every best matching.
-    of_row, of_column = np.bincount(rows), np.bincount(columns)
-    if of_row.max() == 1 and of_column.max() == 1:
-        return rows, columns, ious
-    sure = (of_row[rows] == 1) & (of_column[columns] == 1)
-    contested = np.flatnonzero(~sure)
-    chosen = _assign(rows[contested], columns[contested], ious[contested])
-    sure[contested[chosen]] = True
-    return rows[sure], columns[sure], ious[sure]
-
-
-def _assign(rows: np.ndarray, columns: np.ndarray, ious: np.ndarray) -> np.ndarray:
-    """Positions of the pairs of a best matching."""
-    # Half a second to import, and many images have no contested pair.
-    from scipy.optimize import linear_sum_assignment
-
-    row_index, num_rows = _ranks(rows)
-    column_index, num_columns = _ranks(columns)
-    # One more pair is worth more than any total IoU, which is at most the number of pairs.
-    worth = min(num_rows, num_columns) + 1.0 + ious
-    chosen = np.full(num_rows, -1)
-    left = np.arange(len(rows))
-    # A solver's time grows faster than the square: of many pairs the plain ones are settled first.
-    while len(left) > _MANY_PAIRS:
-        settled = left[_settled(row_index[left], column_index[left], worth[left])]
-        if len(settled) == 0:
-            break
-        chosen[row_index[settled]] = column_index[settled]
-        taken = np.zeros(num_columns, dtype=bool)
-        taken[column_index[settled]] = True
-        left = left[(chosen[row_index[left]] < 0) & ~taken[column_index[left]]]
-    if len(left):
-        some_rows, num_rows = _ranks(row_index[left])
-        some_columns, num_columns = _ranks(column_index[left])
-        gain = np.zeros((num_rows, num_columns))
-        gain[some_rows, some_columns] = worth[left]
-        best = np.full(num_rows, -1)
-        best_rows, best_columns = linear_sum_assignment(gain, maximize=True)
-        best[best_rows] = best_columns
-        matched = left[best[some_rows] == some_columns]
-        chosen[row_index[matched]] = column_index[matched]
-    return np.flatnonzero(chosen[row_index] == column_index)
-
-
-_MANY_PAIRS = 100
-
-
-def _settled(rows: np.ndarray, columns: np.ndarray, worth: np.ndarray) -> np.ndarray:
-    """Positions of pairs that are in one best matching together; no two share a box.
-
-    A pair that is the best of one of its boxes, while its other box has no other: whatever a
-    matching does with the two boxes, it gains by this pair.
-    """
-    best_of_row, best_of_column = np.zeros(rows.max() + 1), np.zeros(columns.max() + 1)
-    np.maximum.at(best_of_row, rows, worth)
-    np.maximum.at(best_of_column, columns, worth)
-    settled = np.flatnonzero(
-        ((np.bincount(rows)[rows] == 1) & (worth >= best_of_column[columns]))
-        | ((np.bincount(columns)[columns] == 1) & (worth >= best_of_row[rows]))
-    )
-    # Of equally good ones that share a box, one.
-    for index in (rows, columns):
-        last = np.empty(index.max() + 1, dtype=np.intp)
-        last[index[settled]] = settled
-        settled = settled[last[index[settled]] == settled]
-    return settled
-
-
-def _ranks(values: np.ndarray) -> tuple[np.ndarray, int]:
-    """The rank of each value among the different ones, and how many those are.
-
-    >>> _ranks(np.array([7, 2, 7]))
-    (array([1, 0, 1]), 2)
-    """
-    rank = np.cumsum(np.bincount(values) > 0) - 1
-    return rank[values], int(rank[-1]) + 1

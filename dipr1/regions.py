@@ -18,10 +18,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dipr1.boxes import IGNORE_IOA, area, as_boxes, match_pairs, overlapping
-from dipr1.matching import runs
-
-PAIRS_AT_ONCE = 1 << 20
+from dipr1.boxes import IGNORE_IOA, area, as_boxes, overlapping, stacked
+from dipr1.matching import (
+    Stack,
+    largest_ioa,
+    match_pairs,
+    match_pairs_of_images,
+    overlapping_pairs,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,19 +83,14 @@ def box_variance(
     if len(samples) == 0:
         raise ValueError("box_variance needs at least one sample")
     answers = [as_boxes(boxes) for boxes in samples]
-    boxes = np.concatenate(answers)
-    gt_boxes, ignore_boxes = as_boxes(gt_boxes), as_boxes(ignore_boxes)
     block = Block(
-        boxes=boxes,
-        image=np.zeros(len(boxes), dtype=np.intp),
+        boxes=stacked(np.concatenate(answers)),
         turn=np.repeat(np.arange(len(answers)), [len(answer) for answer in answers]),
-        gt_boxes=gt_boxes,
-        gt_image=np.zeros(len(gt_boxes), dtype=np.intp),
-        ignore_boxes=ignore_boxes,
-        ignore_image=np.zeros(len(ignore_boxes), dtype=np.intp),
+        truth=stacked(gt_boxes),
+        ignore=stacked(ignore_boxes),
         num_samples=np.array([len(answers)]),
     )
-    found = measure(block, match_iou, v0)
+    regions = measure(block, match_iou, v0)
     return [
         Region(
             kind="object" if gt_index >= 0 else "phantom",
@@ -105,13 +104,13 @@ def box_variance(
             uncertainty=uncertainty,
         )
         for gt_index, box, hull, support, existence, variance, uncertainty in zip(
-            found.gt_index.tolist(),
-            found.box,
-            found.hull,
-            found.support.tolist(),
-            found.existence_variance.tolist(),
-            found.box_variance.tolist(),
-            found.uncertainty.tolist(),
+            regions.gt_index.tolist(),
+            regions.box,
+            regions.hull,
+            regions.support.tolist(),
+            regions.existence_variance.tolist(),
+            regions.box_variance.tolist(),
+            regions.uncertainty.tolist(),
             strict=True,
         )
     ]
@@ -149,22 +148,18 @@ class Block:
     """The sampled boxes and the annotations of a few hundred images, which are measured at once.
 
     Attributes:
-        boxes: (B, 4) sampled boxes, those of the first samples of all images first; of equal turn
-            by image, then as they were answered. Image frame.
-        image: (B,) index of each box's image in the block.
+        boxes: B sampled boxes, those of the first samples of all images first; of equal turn by
+            image, then as they were answered. Image frame.
         turn: (B,) which of its image's samples a box is of: 0, 1, ...; does not decrease.
-        gt_boxes, gt_image: (G, 4) and (G,) ground truth that is not ignored, by image.
-        ignore_boxes, ignore_image: (K, 4) and (K,) ignore regions, by image.
+        truth: ground truth that is not ignored, by image.
+        ignore: ignore regions, by image.
         num_samples: (I,) samples of each image.
     """
 
-    boxes: np.ndarray
-    image: np.ndarray
+    boxes: Stack
     turn: np.ndarray
-    gt_boxes: np.ndarray
-    gt_image: np.ndarray
-    ignore_boxes: np.ndarray
-    ignore_image: np.ndarray
+    truth: Stack
+    ignore: Stack
     num_samples: np.ndarray
 
 
@@ -209,7 +204,7 @@ def measure(block: Block, match_iou: float, v0: float) -> RegionTable:
     image = np.repeat(np.arange(num_images), num_regions)
     first = np.cumsum(num_regions) - num_regions
     index = np.arange(len(image)) - first[image]
-    is_object = index < np.bincount(block.gt_image, minlength=num_images)[image]
+    is_object = index < block.truth.count(num_images)[image]
     owner = first[member_image] + member_region
     count = np.bincount(owner, minlength=len(image))
     mean = _sums(members, owner, len(image)) / np.maximum(count, 1)[:, None]
@@ -221,7 +216,7 @@ def measure(block: Block, match_iou: float, v0: float) -> RegionTable:
     # u = 1 - (1 - e) exp(-v / v0), written so that it is e itself where v is 0 or null.
     unsteadiness = -np.expm1(-np.nan_to_num(variance) / v0)
     box = mean.copy()
-    box[is_object] = block.gt_boxes
+    box[is_object] = block.truth.boxes
     hull = box.copy()
     for side in range(4):
         (np.minimum if side < 2 else np.maximum).at(hull[:, side], owner, members[:, side])
@@ -250,85 +245,74 @@ def _assign(
         The boxes (M, 4) in order of the samples, the image (M,) and the region in the image (M,)
         of each, and the number of regions of each image (I,).
     """
-    usable = area(block.boxes) > 0.0
-    boxes, image, turn = block.boxes[usable], block.image[usable], block.turn[usable]
+    usable = block.boxes.area > 0.0
+    boxes, turn = block.boxes.take(usable), block.turn[usable]
+    ignored = largest_ioa(boxes, block.ignore) >= IGNORE_IOA
     anchors = _Anchors(block, len(boxes))
     region = np.full(len(boxes), -1)
     ends = np.searchsorted(turn, np.arange(int(turn.max(initial=-1)) + 2))
     for begin, end in itertools.pairwise(ends.tolist()):
         now = slice(begin, end)
-        ignored = _ignored(boxes[now], image[now], block)
-        region[now] = anchors.join(boxes[now], image[now], ignored, match_iou)
+        region[now] = anchors.join(boxes.take(now), ignored[now], match_iou)
     kept = region >= 0
-    return boxes[kept], image[kept], region[kept], anchors.num_regions
+    return boxes.boxes[kept], boxes.image[kept], region[kept], anchors.num_regions
 
 
 class _Anchors:
     """The regions of a block while they grow: what the next samples' boxes are matched to."""
 
     def __init__(self, block: Block, most_phantoms: int) -> None:
-        num_gt = len(block.gt_boxes)
+        num_gt = len(block.truth)
         size = num_gt + most_phantoms
         self._num_gt = self._num = num_gt
         self._image = np.empty(size, dtype=np.intp)
-        self._image[:num_gt] = block.gt_image
-        self.num_regions = np.bincount(block.gt_image, minlength=len(block.num_samples))
+        self._image[:num_gt] = block.truth.image
+        self.num_regions = block.truth.count(len(block.num_samples))
         # Of ground truth the anchor itself; of phantoms the sum of the members and their number.
         self._sums, self._counts = np.zeros((size, 4)), np.ones(size)
-        self._sums[:num_gt] = block.gt_boxes
+        self._sums[:num_gt] = block.truth.boxes
         self._region = np.empty(size, dtype=np.intp)
         first = np.cumsum(self.num_regions) - self.num_regions
-        self._region[:num_gt] = np.arange(num_gt) - first[block.gt_image]
+        self._region[:num_gt] = np.arange(num_gt) - first[block.truth.image]
 
-    def join(
-        self, boxes: np.ndarray, image: np.ndarray, ignored: np.ndarray, match_iou: float
-    ) -> np.ndarray:
+    def join(self, boxes: Stack, ignored: np.ndarray, match_iou: float) -> np.ndarray:
         """Match one sample of each image, given by image; unmatched boxes start a phantom.
+
+        Args:
+            ignored: (B,) whether a box lies in an ignore region.
 
         Returns:
             (B,) the region in its image that each box joins; -1 where it is dropped.
         """
-        now = slice(self._num)
-        anchors = self._sums[now] / self._counts[now, None]
-        if len(self.num_regions) == 1:
-            rows, columns, ious = overlapping(boxes, anchors, match_iou)
-        else:
-            rows, columns, ious = pairs_within_images(
-                boxes, image, anchors, self._image[now], match_iou
-            )
-        # A box in an ignore region counts only where it is a ground truth's.
-        allowed = ~ignored[rows] | (columns < self._num_gt)
-        rows, columns = self._match(rows[allowed], columns[allowed], ious[allowed], image)
+        rows, columns = self._match(boxes, ignored, match_iou)
         region = np.full(len(boxes), -1)
         region[rows] = self._region[columns]
         phantoms = columns >= self._num_gt
-        self._sums[columns[phantoms]] += boxes[rows[phantoms]]
+        self._sums[columns[phantoms]] += boxes.boxes[rows[phantoms]]
         self._counts[columns[phantoms]] += 1.0
         new = np.flatnonzero((region < 0) & ~ignored)
-        region[new] = self._start(boxes[new], image[new])
+        region[new] = self._start(boxes.boxes[new], boxes.image[new])
         return region
 
     def _match(
-        self, rows: np.ndarray, columns: np.ndarray, ious: np.ndarray, image: np.ndarray
+        self, boxes: Stack, ignored: np.ndarray, match_iou: float
     ) -> tuple[np.ndarray, np.ndarray]:
         """The matched boxes and their anchors, each image by itself."""
-        sure = (np.bincount(rows)[rows] == 1) & (np.bincount(columns)[columns] == 1)
-        if sure.all():
-            return rows, columns
-        contested = np.flatnonzero(~sure)
-        owner = image[rows[contested]]
-        starts = np.flatnonzero(np.diff(owner, prepend=-1)).tolist()
-        matched = [(rows[sure], columns[sure])]
-        anchor = np.empty(int(self.num_regions.max(initial=0)), dtype=np.intp)
-        for begin, end in itertools.pairwise([*starts, len(owner)]):
-            pairs = contested[begin:end]
-            start, ids = rows[pairs[0]], columns[pairs]
-            # numbered within the image, which keeps their order and makes them small
-            index = self._region[ids]
-            anchor[index] = ids
-            found, targets, _ = match_pairs(rows[pairs] - start, index, ious[pairs])
-            matched.append((found + start, anchor[targets]))
-        return tuple(np.concatenate(part) for part in zip(*matched, strict=True))
+        now = slice(self._num)
+        anchors = self._sums[now] / self._counts[now, None]
+        one_image = len(self.num_regions) == 1
+        if one_image:
+            rows, columns, ious = overlapping(boxes.boxes, anchors, match_iou)
+        else:
+            targets = stacked(anchors, self._image[now])
+            rows, columns, ious = overlapping_pairs(boxes, targets, match_iou)
+        # A box in an ignore region counts only where it is a ground truth's.
+        allowed = ~ignored[rows] | (columns < self._num_gt)
+        rows, columns, ious = rows[allowed], columns[allowed], ious[allowed]
+        if one_image:
+            return match_pairs(rows, columns, ious)[:2]
+        chosen = match_pairs_of_images(rows, columns, ious, boxes.image[rows])
+        return rows[chosen], columns[chosen]
 
     def _start(self, boxes: np.ndarray, image: np.ndarray) -> np.ndarray:
         """Begin phantoms, given by image; returns the region that each is in its image."""
@@ -340,70 +324,6 @@ class _Anchors:
         self._num += len(boxes)
         self.num_regions += num_new
         return region
-
-
-def _ignored(boxes: np.ndarray, image: np.ndarray, block: Block) -> np.ndarray:
-    """(B,) whether a box lies in one of its image's ignore regions."""
-    ignored = np.zeros(len(boxes), dtype=bool)
-    if len(block.ignore_boxes) == 0:
-        return ignored
-    begin = np.searchsorted(block.ignore_image, image, side="left")
-    num = np.searchsorted(block.ignore_image, image, side="right") - begin
-    rows, columns = runs(begin, num)
-    regions, _ = _usable(block.ignore_boxes)
-    inside = _shared(boxes[rows], regions[columns]) / area(boxes)[rows] >= IGNORE_IOA
-    ignored[rows[inside]] = True
-    return ignored
-
-
-def pairs_within_images(
-    a: np.ndarray, image_a: np.ndarray, b: np.ndarray, image_b: np.ndarray, threshold: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """`dipr1.boxes.overlapping` within each image; the boxes `a` have an area.
-
-    Two boxes of IoU t share at least t of the width of either. So, with w the width of the first,
-    the left side of the second lies between x1 - (1 / t - 1) w and x1 + (1 - t) w.
-    """
-    b, area_b = _usable(b)
-    widths = a[:, 2] - a[:, 0]
-    # A little more, for what rounding takes.
-    least = a[:, 0] - (1.0 / threshold - 1.0 + 1e-6) * widths
-    most = a[:, 0] + (1.0 - threshold + 1e-6) * widths
-    # Left sides by their rank: whole numbers, by which image and side are compared at once.
-    by_side = np.argsort(b[:, 0], kind="stable")
-    order = by_side[np.argsort(image_b[by_side], kind="stable")]
-    rank = np.empty(len(b), dtype=np.intp)
-    rank[by_side] = np.arange(len(b))
-    keys = (image_b * (len(b) + 1) + rank)[order]
-    sides, base = b[by_side, 0], image_a * (len(b) + 1)
-    begin = np.searchsorted(keys, base + np.searchsorted(sides, least, side="left"))
-    end = np.searchsorted(keys, base + np.searchsorted(sides, most, side="right"))
-    num, area_a = end - begin, area(a)
-    found = []
-    # A model that repeats itself gives very many pairs: some at a time.
-    so_far = np.cumsum(num)
-    cuts = np.searchsorted(so_far, np.arange(PAIRS_AT_ONCE, num.sum(), PAIRS_AT_ONCE))
-    for first, last in itertools.pairwise([0, *cuts.tolist(), len(a)]):
-        rows, columns = runs(begin[first:last], num[first:last])
-        rows, columns = rows + first, order[columns]
-        inter = _shared(a[rows], b[columns])
-        ious = inter / (area_a[rows] + area_b[columns] - inter)
-        keep = (ious >= threshold) & (inter > 0.0)
-        found.append((rows[keep], columns[keep], ious[keep]))
-    return tuple(np.concatenate(part) for part in zip(*found, strict=True))
-
-
-def _usable(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The boxes (N, 4), those without area set to zeros, and the areas (N,)."""
-    areas = area(boxes)
-    return np.where(areas[:, None] > 0.0, boxes, 0.0), areas
-
-
-def _shared(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """(P,) area that each box of `a` (P, 4) shares with the same one of `b`."""
-    sides = np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2])
-    np.maximum(sides, 0.0, out=sides)
-    return sides[:, 0] * sides[:, 1]
 
 
 def _sums(values: np.ndarray, region: np.ndarray, num_regions: int) -> np.ndarray:

@@ -15,8 +15,9 @@ from dipr1.artifacts.aligning import image_rows
 from dipr1.artifacts.annotations import ANNOTATIONS, objects_and_areas
 from dipr1.artifacts.columns import BOXES, ragged
 from dipr1.artifacts.samples import SAMPLES
+from dipr1.boxes import stacked
 from dipr1.errors import UserError
-from dipr1.matching import runs
+from dipr1.matching import Stack, runs
 from dipr1.progress import progress
 from dipr1.regions import Block, RegionTable
 
@@ -33,11 +34,11 @@ class BoxesByImage:
     boxes: np.ndarray
     offsets: np.ndarray
 
-    def of(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The boxes of the chosen images, and the position in `images` that each belongs to."""
+    def of(self, images: np.ndarray) -> Stack:
+        """The boxes of the chosen images; `image` is the position in `images`."""
         begin = self.offsets[images]
         owner, position = runs(begin, self.offsets[images + 1] - begin)
-        return self.boxes[position].astype(np.float64), owner
+        return stacked(self.boxes[position], owner)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -194,16 +195,11 @@ def _blocks(split: SampledSplit) -> Iterator[tuple[np.ndarray, Block, int]]:
         flat, offsets = ragged(boxes)
         lengths = np.diff(offsets)
         owner = np.repeat(image, lengths)
-        gt_boxes, gt_image = split.truth.of(images)
-        ignore_boxes, ignore_image = split.ignore.of(images)
         block = Block(
-            boxes=_clipped(flat.astype(np.float64), split.sizes[images][owner]),
-            image=owner,
+            boxes=stacked(_clipped(flat.astype(np.float64), split.sizes[images][owner]), owner),
             turn=np.repeat(split.turn[rows], lengths),
-            gt_boxes=gt_boxes,
-            gt_image=gt_image,
-            ignore_boxes=ignore_boxes,
-            ignore_image=ignore_image,
+            truth=split.truth.of(images),
+            ignore=split.ignore.of(images),
             num_samples=np.bincount(image),
         )
         yield images, block, boxes.null_count

@@ -17,15 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from dipr1.evaluation.ranked import DROPPED, FALSE, TRUE, Ranked, coco_ap, recall_of
-from dipr1.matching import (
-    Stack,
-    by_score,
-    greedy,
-    inside_pairs,
-    overlapping_pairs,
-    rank_in_image,
-    stack,
-)
+from dipr1.evaluation.stacks import by_score, rank_in_image, stack
+from dipr1.matching import Stack, greedy, inside_pairs, overlapping_pairs
 
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 AREA_RANGES = {

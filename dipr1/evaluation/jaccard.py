@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dipr1.matching import Stack, heaviest, largest_ioa, overlapping_pairs, parts, stack
+from dipr1.evaluation.stacks import stack
+from dipr1.matching import Stack, heaviest, largest_ioa, overlapping_pairs, parts
 
 SCORE_THRESHOLDS = tuple(step / 10 for step in range(10))
 

@@ -23,14 +23,8 @@ from dipr1.evaluation.ranked import (
     log_average_miss_rate_of,
     rank,
 )
-from dipr1.matching import (
-    by_score,
-    greedy,
-    in_order_of_liking,
-    largest_ioa,
-    overlapping_pairs,
-    stack,
-)
+from dipr1.evaluation.stacks import by_score, stack
+from dipr1.matching import by_preference, greedy, largest_ioa, overlapping_pairs
 
 
 def average_precision(
@@ -114,7 +108,7 @@ def crowdhuman_ranked(
     objects, areas = stack(ground_truth, sizes), stack(ignore, sizes)
     rows, columns, ious = overlapping_pairs(scored, objects, threshold)
     above = ious > threshold
-    rows, columns, _ = in_order_of_liking(rows[above], columns[above], ious[above], False)
+    rows, columns, _ = by_preference(rows[above], columns[above], ious[above], False)
     hits = greedy(rows, columns, len(scored), len(objects)) >= 0
     verdict = np.where(hits, TRUE, np.where(largest_ioa(scored, areas) > threshold, DROPPED, FALSE))
     return rank(scored.image, scored.score, verdict, objects.count(len(detections)))

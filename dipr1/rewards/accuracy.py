@@ -16,7 +16,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dipr1.boxes import as_boxes, lies_in, match_pairs, overlapping
+from dipr1.boxes import as_boxes, lies_in, overlapping
+from dipr1.matching import match_pairs
 from dipr1.responses import Answer, parse_response
 from dipr1.rewards.completions import (
     completion_text,

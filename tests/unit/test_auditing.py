@@ -14,7 +14,7 @@ from dipr1.auditing import (
     measure_against_labels,
     rank_images,
 )
-from dipr1.boxes import iou
+from dipr1.boxes import iou, stacked
 from dipr1.regions import Block
 
 SIDE = 1000
@@ -31,13 +31,12 @@ def regions_of(samples: list[list], truth: list[list]) -> tuple[AuditedRegions, 
     turns.sort(key=lambda row: row[:2])
     people = [(image, box) for image, boxes in enumerate(truth) for box in boxes]
     block = Block(
-        boxes=np.array([box for _, _, box in turns], dtype=float).reshape(-1, 4),
-        image=np.array([image for _, image, _ in turns], dtype=int),
+        boxes=stacked(
+            [box for _, _, box in turns], np.array([image for _, image, _ in turns], int)
+        ),
         turn=np.array([turn for turn, _, _ in turns], dtype=int),
-        gt_boxes=np.array([box for _, box in people], dtype=float).reshape(-1, 4),
-        gt_image=np.array([image for image, _ in people], dtype=int),
-        ignore_boxes=np.empty((0, 4)),
-        ignore_image=np.empty(0, dtype=int),
+        truth=stacked([box for _, box in people], np.array([image for image, _ in people], int)),
+        ignore=stacked([]),
         num_samples=np.array([len(answers) for answers in samples]),
     )
     regions = measure_against_labels(block, 0.5, 0.01)

@@ -10,17 +10,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
-from dipr1.boxes import ioa, iou
+from dipr1.boxes import ioa, iou, match, stacked
+from dipr1.evaluation.answers import judge
+from dipr1.evaluation.stacks import stack
 from dipr1.matching import (
     greedy,
     heaviest,
     inside_pairs,
     largest_ioa,
+    match_pairs,
+    match_pairs_of_images,
     overlapping_pairs,
-    stack,
     strictly_inside,
     summed_ioa,
 )
+from dipr1.regions import box_variance
+from dipr1.responses import Answer
+from dipr1.rewards import AccuracyReward
 from tests.unit.evaluation.crowds import NONE, random_set
 
 
@@ -94,3 +100,89 @@ def test_heaviest_weighs_as_much_as_the_solver_finds(pairs, seed, equal):
     gain[rows, columns] = weights
     best = gain[linear_sum_assignment(gain, maximize=True)].sum()
     assert weights[chosen].sum() == pytest.approx(best, abs=1e-12)
+
+
+# --- one kernel for variance, metrics and rewards -------------------------------------------------
+
+
+def awkward_set(seed: int, num_images: int = 60) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Answers and people of images: crowds with copies, ties, and boxes that are none."""
+    rng = np.random.default_rng(seed)
+    answers, truth = [], []
+    for _ in range(num_images):
+        corners = rng.integers(-40, 60, (rng.integers(0, 14), 2))
+        people = np.hstack([corners, corners + rng.integers(10, 60, corners.shape)]).astype(float)
+        found = people.repeat(2, axis=0)[rng.random(2 * len(people)) < 0.7]
+        moved = found + rng.integers(-4, 5, found.shape)
+        wrong = np.array([[math.nan] * 4, [9, 9, 1, 1], [0, 0, math.inf, 5], [1e300] * 4])
+        answers.append(rng.permutation(np.vstack([found, moved, wrong])))
+        truth.append(people)
+    return answers, truth
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_images_together_have_the_pairs_of_each_by_itself(seed):
+    answers, truth = awkward_set(seed)
+    boxes, targets = stack(answers), stack(truth)
+    rows, columns, ious = overlapping_pairs(boxes, targets, 0.5)
+    chosen = match_pairs_of_images(rows, columns, ious, boxes.image[rows])
+    together = list(zip(rows[chosen].tolist(), columns[chosen].tolist(), strict=True))
+    one_by_one, first_row, first_column = [], 0, 0
+    for answer, people in zip(answers, truth, strict=True):
+        row, column, _ = match(answer, people)
+        one_by_one += zip((row + first_row).tolist(), (column + first_column).tolist(), strict=True)
+        first_row, first_column = first_row + len(answer), first_column + len(people)
+    assert together == one_by_one
+    assert len(together) > 100
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_variance_metrics_and_rewards_find_the_same_people(seed):
+    recall = AccuracyReward(quality="hard", aggregate="recall", lam=0.0)
+    for answer, people in zip(*awkward_set(seed), strict=True):
+        by_metrics = judge(answer, people, []).found
+        regions = box_variance([answer], people)[: len(people)]
+        assert by_metrics.tolist() == [region.support == 1.0 for region in regions]
+        # Of copies the reward pairs none with a neighbour, which is its own rule.
+        boxes = np.unique(answer, axis=0)
+        _, share = recall.precision_recall(Answer(boxes, (None,) * len(boxes)), people)
+        if len(people):
+            assert share == pytest.approx(judge(boxes, people, []).found.mean(), abs=1e-15)
+
+
+@given(PAIRS, PAIRS, st.integers(0, 2**32 - 1), st.booleans())
+@settings(deadline=None)
+def test_matching_of_two_images_equals_each_by_itself(first, second, seed, equal):
+    rng = np.random.default_rng(seed)
+    images = []
+    for pairs in (first, second):
+        rows, columns = np.array(sorted(pairs), int).reshape(-1, 2).T
+        ious = rng.choice([0.6, 0.9], len(rows)) if equal else rng.uniform(0.5, 1.0, len(rows))
+        images.append((rows, columns, ious))
+    expected = [match_pairs(*pairs) for pairs in images]
+    rows, columns, ious = (np.concatenate(part) for part in zip(*images, strict=True))
+    image = np.repeat([0, 1], [len(pairs[0]) for pairs in images])
+    chosen = match_pairs_of_images(rows + 8 * image, columns + 8 * image, ious, image)
+    assert rows[chosen].tolist() == np.concatenate([pairs[0] for pairs in expected]).tolist()
+    assert columns[chosen].tolist() == np.concatenate([pairs[1] for pairs in expected]).tolist()
+
+
+def test_the_size_of_the_blocks_does_not_matter(monkeypatch):
+    detections, people, ignore = random_set(5)
+    found, targets, areas = stack(detections), stack(people), stack(ignore)
+    whole = [*overlapping_pairs(found, targets, 0.3), *inside_pairs(found, areas, 0.5)]
+    monkeypatch.setattr("dipr1.matching.PAIRS_AT_ONCE", 3)
+    blocks = [*overlapping_pairs(found, targets, 0.3), *inside_pairs(found, areas, 0.5)]
+    for one, other in zip(whole, blocks, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_one_box_far_away_hides_no_pair():
+    # Cells of equal width between the farthest boxes would hold all others in one.
+    boxes = np.array([[-1e99, 0.0, 1e99, 10], [-3, 0, 3, 9], [0.0, 0, 5, 9], [-0.0, 0, 5, 9]])
+    image = np.array([1, 0, 1, 1])
+    rows, columns, ious = overlapping_pairs(stacked(boxes, image), stacked(boxes, image), 1e-3)
+    expected = iou(boxes, boxes) * (image[:, None] == image) >= 1e-3
+    order = np.lexsort((columns, rows))
+    assert np.argwhere(expected).tolist() == np.stack([rows, columns], axis=1)[order].tolist()
+    assert len(ious) == 1 + 1 + 4

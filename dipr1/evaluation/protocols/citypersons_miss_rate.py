@@ -29,16 +29,8 @@ from dipr1.evaluation.ranked import (
     log_average,
     rank,
 )
-from dipr1.matching import (
-    Stack,
-    by_score,
-    greedy,
-    in_order_of_liking,
-    largest_ioa,
-    order_by_score,
-    overlapping_pairs,
-    rank_in_image,
-)
+from dipr1.evaluation.stacks import by_score, order_by_score, rank_in_image
+from dipr1.matching import Stack, by_preference, greedy, largest_ioa, overlapping_pairs
 
 PEDESTRIAN = 1
 """The only one of the categories that the evaluation looks at."""
@@ -146,7 +138,7 @@ def citypersons_ranked(
     )
     wanted = people.boxes.take(~ignored)
     pairs = overlapping_pairs(scored, wanted, IOU_THRESHOLD)
-    rows, columns, _ = in_order_of_liking(*pairs, last_wins=True)
+    rows, columns, _ = by_preference(*pairs, last_wins=True)
     hits = greedy(rows, columns, len(scored), len(wanted)) >= 0
     in_ignored = largest_ioa(scored, people.boxes.take(ignored)) >= IOU_THRESHOLD
     verdict = np.where(hits, TRUE, np.where(in_ignored, DROPPED, FALSE))

@@ -19,14 +19,8 @@ from dipr1.errors import UserError
 from dipr1.evaluation.protocols.files import read_number_rows
 from dipr1.evaluation.protocols.records import stacked
 from dipr1.evaluation.ranked import FALSE, TRUE, Ranked, rank, voc_ap
-from dipr1.matching import (
-    Stack,
-    by_score,
-    greedy,
-    in_order_of_liking,
-    overlapping_pairs,
-    strictly_inside,
-)
+from dipr1.evaluation.stacks import by_score
+from dipr1.matching import Stack, by_preference, greedy, overlapping_pairs, strictly_inside
 
 IOU_THRESHOLD = 0.7
 UAVDT_TEST = frozenset(
@@ -114,7 +108,7 @@ def uavdt_ranked(detections: Stack, vehicles: Stack, ignore: Stack, num_images: 
     """Match and rank; the arguments are those of :func:`uavdt_ap`."""
     scored = by_score(detections.take(~strictly_inside(detections, ignore)))
     pairs = overlapping_pairs(scored, vehicles, IOU_THRESHOLD)
-    rows, columns, _ = in_order_of_liking(*pairs, last_wins=True)
+    rows, columns, _ = by_preference(*pairs, last_wins=True)
     hits = greedy(rows, columns, len(scored), len(vehicles)) >= 0
     verdict = np.where(hits, TRUE, FALSE)
     return rank(scored.image, scored.score, verdict, vehicles.count(num_images))

@@ -20,14 +20,8 @@ from dipr1.errors import UserError
 from dipr1.evaluation.protocols.files import read_json_list, read_named_lines
 from dipr1.evaluation.protocols.records import columns, ids, images_of, index_of, numbered, stacked
 from dipr1.evaluation.ranked import FALSE, TRUE, Ranked, rank, voc_ap
-from dipr1.matching import (
-    Stack,
-    by_score,
-    greedy,
-    in_order_of_liking,
-    overlapping_pairs,
-    summed_ioa,
-)
+from dipr1.evaluation.stacks import by_score
+from dipr1.matching import Stack, by_preference, greedy, overlapping_pairs, summed_ioa
 from dipr1.progress import say
 
 # as the scripts make them, whose last digits differ from linspace's
@@ -130,7 +124,7 @@ def wider_ranked(
     scored = by_score(detections.take(~in_ignored(detections, ignore, year)))
     people = pedestrians.take(~in_ignored(pedestrians, ignore, year))
     pairs = overlapping_pairs(_one_longer(scored), _one_longer(people), IOU_THRESHOLDS[0])
-    rows, columns, ious = in_order_of_liking(*pairs, last_wins=False)
+    rows, columns, ious = by_preference(*pairs, last_wins=False)
     best = np.append(True, rows[1:] != rows[:-1]) if len(rows) else np.zeros(0, bool)
     rows, columns, ious = rows[best], columns[best], ious[best]
     rankings = []

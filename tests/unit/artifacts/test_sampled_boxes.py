@@ -89,7 +89,7 @@ def test_the_size_of_the_pieces_does_not_matter(tmp_path, monkeypatch):
     split = split_of(tmp_path, images, samples)
     whole, _ = measured(split)
     monkeypatch.setattr("dipr1.artifacts.sampled_boxes.ROWS_AT_ONCE", 7)
-    monkeypatch.setattr("dipr1.regions.PAIRS_AT_ONCE", 5)
+    monkeypatch.setattr("dipr1.matching.PAIRS_AT_ONCE", 5)
     pieces, _ = measured(split)
     for name in RegionTable.__slots__:
         np.testing.assert_array_equal(getattr(whole, name), getattr(pieces, name))
