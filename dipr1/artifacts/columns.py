@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -58,7 +60,30 @@ def split_rows(values: np.ndarray, offsets: np.ndarray) -> list[np.ndarray]:
     >>> [row.tolist() for row in split_rows(np.array([1, 2, 3]), np.array([0, 2, 2, 3]))]
     [[1, 2], [], [3]]
     """
-    return np.split(values, offsets[1:-1])[: len(offsets) - 1]
+    return [values[begin:end] for begin, end in itertools.pairwise(offsets.tolist())]
+
+
+def narrowed(offsets: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """(R + 1,) where each row begins and ends once only some of the values are left.
+
+    >>> narrowed(np.array([0, 2, 3]), np.array([True, False, True])).tolist()
+    [0, 1, 2]
+    """
+    return np.concatenate([[0], np.cumsum(kept)])[offsets]
+
+
+def listed(values: np.ndarray | pa.Array, offsets: np.ndarray) -> pa.ListArray:
+    """A column of lists, of (n,) or (n, K) values and where each row begins and ends in them.
+
+    >>> listed(np.array([[1, 2], [3, 4]]), np.array([0, 0, 2])).to_pylist()
+    [[], [[1, 2], [3, 4]]]
+    """
+    if isinstance(values, np.ndarray):
+        flat = pa.array(values.reshape(-1))
+        values = (
+            flat if values.ndim == 1 else pa.FixedSizeListArray.from_arrays(flat, values.shape[1])
+        )
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), values)
 
 
 def box_arrays(column: pa.ChunkedArray) -> list:
@@ -68,16 +93,7 @@ def box_arrays(column: pa.ChunkedArray) -> list:
     >>> [None if boxes is None else boxes.shape for boxes in box_arrays(rows)]
     [(1, 4), (0, 4), None]
     """
-    flat = column.combine_chunks()
-    if isinstance(flat, pa.ChunkedArray):
-        flat = pa.concat_arrays(flat.chunks) if flat.num_chunks else pa.array([], column.type)
-    numbers = flat.values.flatten().to_numpy(zero_copy_only=False).astype(np.float64)
-    boxes = numbers.reshape(-1, 4)
-    start = flat.offsets[0].as_py() if len(flat.offsets) else 0
-    offsets = flat.offsets.to_numpy() - start
-    if start or len(boxes) != (offsets[-1] if len(offsets) else 0):
-        boxes = boxes[start : start + offsets[-1]]
-    valid = flat.is_valid().to_numpy(zero_copy_only=False)
-    return [
-        boxes[offsets[row] : offsets[row + 1]] if valid[row] else None for row in range(len(flat))
-    ]
+    values, offsets = ragged(column)
+    rows = split_rows(values.astype(np.float64), offsets)
+    there = column.is_valid().to_numpy()
+    return [row if valid else None for row, valid in zip(rows, there, strict=True)]

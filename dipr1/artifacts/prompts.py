@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from dipr1.artifacts import Artifact
 from dipr1.artifacts.annotations import objects_and_areas
-from dipr1.artifacts.columns import BOXES, STRINGS, ragged
+from dipr1.artifacts.columns import BOXES, STRINGS, listed, narrowed, ragged
 from dipr1.errors import UserError
 from dipr1.frames import Frame, PolicyFrames, policy_frame
 from dipr1.prompts import build_prompt
@@ -60,7 +60,8 @@ def prompt_rows(annotations: pa.Table, labels: Sequence[str], policy: PolicyFram
     ).to_model(boxes)
     box_labels = pc.list_flatten(annotations["labels"].combine_chunks())
     wanted, skipped = objects_and_areas(annotations, labels)
-    gt_offsets = _offsets(wanted, offsets)
+    gt_offsets = narrowed(offsets, wanted)
+    converted = converted.astype(np.float32)
     prompts = [build_prompt(labels, frame) for frame in frames]
     num_images = annotations.num_rows
     return pa.table(
@@ -71,9 +72,9 @@ def prompt_rows(annotations: pa.Table, labels: Sequence[str], policy: PolicyFram
             "frame_height": pa.array(model_size[frame_of_image, 1]),
             "labels": pa.array([list(labels)] * num_images, PROMPTS.schema.field("labels").type),
             "prompt": pa.array(prompts, PROMPTS.schema.field("prompt").type).take(frame_of_image),
-            "gt_boxes": _listed_boxes(converted[wanted], gt_offsets),
-            "gt_labels": pa.ListArray.from_arrays(gt_offsets, box_labels.filter(wanted)),
-            "ignore_boxes": _listed_boxes(converted[skipped], _offsets(skipped, offsets)),
+            "gt_boxes": listed(converted[wanted], gt_offsets),
+            "gt_labels": listed(box_labels.filter(wanted), gt_offsets),
+            "ignore_boxes": listed(converted[skipped], narrowed(offsets, skipped)),
         },
         schema=PROMPTS.schema,
     )
@@ -103,15 +104,3 @@ def _sizes(frames: Sequence[Frame]) -> tuple[np.ndarray, np.ndarray]:
     images = np.array([(frame.width, frame.height) for frame in frames], np.float64)
     models = np.array([(frame.model_width, frame.model_height) for frame in frames], np.float64)
     return images.reshape(-1, 2), models.reshape(-1, 2)
-
-
-def _offsets(chosen: np.ndarray, offsets: np.ndarray) -> pa.Array:
-    """Where each row's items begin once only the chosen ones are left."""
-    return pa.array(np.concatenate([[0], np.cumsum(chosen)])[offsets], pa.int32())
-
-
-def _listed_boxes(boxes: np.ndarray, offsets: pa.Array) -> pa.Array:
-    coordinates = pa.array(boxes.astype(np.float32).reshape(-1))
-    return pa.ListArray.from_arrays(
-        offsets, pa.FixedSizeListArray.from_arrays(coordinates, 4)
-    ).cast(BOXES)

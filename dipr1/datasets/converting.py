@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dipr1.artifacts.annotations import ANNOTATIONS
-from dipr1.artifacts.columns import BOXES
+from dipr1.artifacts.columns import listed
 from dipr1.artifacts.rejects import REJECTS
 from dipr1.datasets.options import Conversion
 from dipr1.datasets.reading import ANY_LABEL, Reading, Reject
@@ -195,28 +195,23 @@ def _annotation_table(
     row_of_box = row_of_image[boxes.image[kept]]
     order = kept[np.argsort(row_of_box, kind="stable")]
     counts = np.bincount(row_of_box, minlength=len(rows))
-    offsets = pa.array(np.concatenate([[0], np.cumsum(counts)]), pa.int32())
-    coordinates = pa.array(verdicts.clipped[order].reshape(-1))
+    offsets = np.concatenate([[0], np.cumsum(counts)])
     asked = rules.labels or reading.categories
     names = [
         asked[0] if label == ANY_LABEL or label in rules.ignore_labels else label
         for label in reading.labels
     ]
     visibility = boxes.visibility[order]
-
-    def listed(values: pa.Array) -> pa.Array:
-        return pa.ListArray.from_arrays(offsets, values)
-
     return pa.table(
         {
             "image_id": pa.array([images[row].image_id for row in rows], pa.string()),
             "image": pa.array([images[row].image for row in rows], pa.string()),
             "width": pa.array(sizes[rows, 0]),
             "height": pa.array(sizes[rows, 1]),
-            "boxes": listed(pa.FixedSizeListArray.from_arrays(coordinates, 4)).cast(BOXES),
-            "labels": listed(_strings(names).take(pa.array(boxes.label[order]))),
-            "ignore": listed(pa.array(verdicts.ignore[order])),
-            "visibility": listed(pa.array(visibility, mask=np.isnan(visibility))),
+            "boxes": listed(verdicts.clipped[order], offsets),
+            "labels": listed(_strings(names).take(pa.array(boxes.label[order])), offsets),
+            "ignore": listed(verdicts.ignore[order], offsets),
+            "visibility": listed(pa.array(visibility, mask=np.isnan(visibility)), offsets),
         },
         schema=ANNOTATIONS.schema,
     )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
+from dipr1.artifacts.columns import listed
 from dipr1.evaluation.answered import AnsweredImage
 from dipr1.evaluation.coco_ap import coco_ranked
 from dipr1.evaluation.jaccard import jaccard_counts, jaccard_ratios
@@ -68,11 +69,5 @@ def _lists(
     image = columns.pop("image")
     order = np.lexsort((columns["label"], image))
     ends = np.cumsum(np.bincount(image, minlength=num_images))
-    offsets = pa.array(np.concatenate([[0], ends]), pa.int32())
-    lists = {}
-    for name, values in columns.items():
-        flat = pa.array(values[order].reshape(-1))
-        if values.ndim == 2:
-            flat = pa.FixedSizeListArray.from_arrays(flat, values.shape[1])
-        lists[f"{prefix}_{name}"] = pa.ListArray.from_arrays(offsets, flat)
-    return lists
+    offsets = np.concatenate([[0], ends])
+    return {f"{prefix}_{name}": listed(values[order], offsets) for name, values in columns.items()}

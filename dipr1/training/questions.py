@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dipr1.artifacts.aligning import by_image
-from dipr1.artifacts.columns import BOXES, STRINGS, ragged
+from dipr1.artifacts.columns import STRINGS, listed, narrowed, ragged
 from dipr1.artifacts.prompts import PROMPTS
 from dipr1.artifacts.variance import places_of_objects
 from dipr1.errors import UserError
@@ -101,22 +101,21 @@ def of_labels(
     boxes, offsets = ragged(prompts["gt_boxes"])
     names = pc.list_flatten(prompts["gt_labels"].combine_chunks())
     kept = pc.is_in(names, pa.array(sorted(labels), pa.string())).to_numpy(zero_copy_only=False)
-    kept_before = np.concatenate([[0], np.cumsum(kept)])
-    new_offsets = pa.array(kept_before[offsets], pa.int32())
-    flat = pa.FixedSizeListArray.from_arrays(pa.array(boxes.reshape(-1, 4)[kept].ravel()), 4)
+    new_offsets = narrowed(offsets, kept)
     changed = {
-        "gt_boxes": pa.ListArray.from_arrays(new_offsets, flat).cast(BOXES),
-        "gt_labels": pa.ListArray.from_arrays(new_offsets, names.filter(pa.array(kept))),
+        "gt_boxes": listed(boxes.reshape(-1, 4)[kept], new_offsets),
+        "gt_labels": listed(names.filter(kept), new_offsets),
     }
     restricted = _replaced(prompts, changed)
     if variance is None:
         return restricted, None
     regions, bounds = by_image(prompts, variance)
     rows, places = places_of_objects(prompts, regions, bounds, offsets)
+    rows, places = rows[kept[places]], places[kept[places]]
     image = np.searchsorted(offsets, places, side="right") - 1
-    renumbered = kept_before[places] - kept_before[offsets[image]]
-    column = pa.array(renumbered[kept[places]], pa.int32())
-    return restricted, _replaced(regions.take(rows[kept[places]]), {"gt_index": column})
+    renumbered = np.cumsum(kept)[places] - 1 - new_offsets[image]
+    column = pa.array(renumbered, pa.int32())
+    return restricted, _replaced(regions.take(rows), {"gt_index": column})
 
 
 def _reworded(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dipr1.artifacts.aligning import align, by_image, image_rows
@@ -15,6 +15,7 @@ def table(*names: str) -> pa.Table:
     return pa.table({"image_id": pa.array(names, pa.string()), "row": range(len(names))})
 
 
+@settings(deadline=None)  # the first call of polars is slow
 @given(st.permutations(["", "a", "b/c", "é"]))
 def test_rows_stand_as_in_the_first_table(names):
     first = table(*names)
@@ -43,6 +44,7 @@ def test_where_images_differ_one_line_says_which(names, message):
 many = st.lists(st.sampled_from("abcxy"), max_size=12)
 
 
+@settings(deadline=None)
 @given(many)
 def test_rows_of_an_image_are_a_slice_in_their_order(names):
     images = ["c", "a", "b"]

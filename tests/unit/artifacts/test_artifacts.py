@@ -7,7 +7,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dipr1.artifacts import ROW_GROUP_ROWS, artifact_named, artifact_names
@@ -122,6 +122,7 @@ box = st.tuples(*[st.floats(-100, 100, width=32)] * 4)
 rows = st.lists(st.none() | st.lists(box, max_size=3), max_size=6)
 
 
+@settings(deadline=None)
 @given(before=rows, after=rows, skip=st.integers(0, 6))
 def test_box_arrays_are_the_rows(before, after, skip):
     # sliced and chunked as a reader gives them
