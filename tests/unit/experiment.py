@@ -90,7 +90,7 @@ def _write_set(folder: Path, name: str, scenes: list[Scene]) -> None:
         drawn.image.save(path, quality=92)
         rows.append(annotation(str(index), drawn.boxes, drawn.ignore_boxes, image=str(path)))
         rng = np.random.default_rng([7, index])
-        samples = [_found(drawn, RECIPES["base"], rng) for _ in range(8)]
+        samples = [_detections(drawn, RECIPES["base"], rng) for _ in range(8)]
         for number, region in enumerate(box_variance(samples, drawn.boxes, drawn.ignore_boxes)):
             columns = {name: getattr(region, name, None) for name in VARIANCE.schema.names}
             boxes = {name: getattr(region, name).tolist() for name in ("box", "hull")}
@@ -132,7 +132,7 @@ def annotation(
     }
 
 
-def _found(drawn: Scene, recipe: Recipe, rng: np.random.Generator) -> np.ndarray:
+def _detections(drawn: Scene, recipe: Recipe, rng: np.random.Generator) -> np.ndarray:
     """(N, 4) boxes that an arm answers, image frame."""
     boxes = drawn.boxes[rng.random(len(drawn.boxes)) < recipe.find].astype(float)
     sides = np.tile(boxes[:, 2:] - boxes[:, :2], 2)
@@ -145,7 +145,7 @@ def _found(drawn: Scene, recipe: Recipe, rng: np.random.Generator) -> np.ndarray
 def answer(drawn: Scene, recipe: Recipe, rng: np.random.Generator) -> str:
     """One response to a scene, in the model frame."""
     frame = Frame.absolute(192, 144, 128, 128, fixed=True)
-    boxes = _found(drawn, recipe, rng)
+    boxes = _detections(drawn, recipe, rng)
     hidden = drawn.boxes[drawn.visibility < 0.7] if recipe.looks else boxes[:1]
     text = render_response(
         f"A street with {len(boxes)} people.",
@@ -205,7 +205,7 @@ def _write_log(folder: Path, arm: str, seed: int, updates: int) -> None:
 
 def files(folder: Path, kind: str) -> list[str]:
     """The files of one kind, arms in their order: what the workflow hands to `report`."""
-    found = sorted(map(str, (folder / "results" / kind).rglob("*.parquet")))
+    paths = sorted(map(str, (folder / "results" / kind).rglob("*.parquet")))
     order = {arm: number for number, arm in enumerate(RECIPES)}
     arm_at = len((folder / "results" / kind).parts)
-    return sorted(found, key=lambda path: order.get(Path(path).parts[arm_at], 0))
+    return sorted(paths, key=lambda path: order.get(Path(path).parts[arm_at], 0))
