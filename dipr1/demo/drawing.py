@@ -214,25 +214,8 @@ def draw_person(
         height: from soles to crown, canvas pixels.
         light: side that is in the shade, -1 left or 1 right.
     """
-    figure = _dressed(dice, clothes, trousers, x, foot, height, light)
-    _arm(canvas, dice, figure, -figure.facing, shade(figure.coat, 0.72))
-    _legs(canvas, figure)
-    _torso(canvas, dice, figure)
-    _arm(canvas, dice, figure, figure.facing, shade(figure.coat, 0.86))
-    _head(canvas, dice, figure)
-
-
-def _dressed(
-    dice: Dice,
-    clothes: Sequence[Colour],
-    trousers: Sequence[Colour],
-    x: float,
-    foot: float,
-    height: float,
-    light: int,
-) -> _Figure:
     # Arguments are evaluated in this order; in another one, every scene would be another.
-    return _Figure(
+    figure = _Figure(
         x=x,
         foot=foot,
         height=height,
@@ -250,6 +233,11 @@ def _dressed(
         lean=facing * height * dice.between(0.0, 0.02) if walking else 0.0,
         stride=height * (dice.between(0.07, 0.15) if walking else dice.between(0.035, 0.06)),
     )
+    _arm(canvas, dice, figure, -figure.facing, shade(figure.coat, 0.72))
+    _legs(canvas, figure)
+    _torso(canvas, dice, figure)
+    _arm(canvas, dice, figure, figure.facing, shade(figure.coat, 0.86))
+    _head(canvas, dice, figure)
 
 
 def _legs(canvas: Canvas, figure: _Figure) -> None:
