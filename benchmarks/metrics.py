@@ -35,7 +35,7 @@ from pathlib import Path
 import numpy as np
 import plain_evaluators
 
-from dipr1.evaluation.answers import judge_at
+from dipr1.evaluation.answers import judge
 from dipr1.evaluation.coco_ap import coco_ranked
 from dipr1.evaluation.jaccard import jaccard_counts, jaccard_index, jaccard_of
 from dipr1.evaluation.miss_rate import crowdhuman_ranked
@@ -114,7 +114,7 @@ def coco(boxes: Boxes) -> list[float]:
 
 def answers(boxes: Boxes) -> list[float]:
     judged = [
-        judge_at([0.5, 0.75], scored[:, :4], people, areas)
+        judge(scored[:, :4], people, areas, thresholds=(0.5, 0.75))
         for scored, people, areas in zip(*boxes[:3], strict=True)
     ]
     num_people = sum(map(len, boxes[1]))

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from dipr1.artifacts.annotations import objects_and_areas
 from dipr1.artifacts.columns import box_arrays, ragged, split_rows
-from dipr1.evaluation.answers import Judged, judge_at
+from dipr1.evaluation.answers import Judged, judge
 from dipr1.evaluation.looks import looked
 from dipr1.responses import Response
 
@@ -51,8 +51,8 @@ class AnsweredImage:
     @cached_property
     def judged(self) -> list[Judged]:
         """Which boxes are right at IoU 0.5, and which at 0.75."""
-        labels = self.labels, self.object_labels
-        return judge_at((0.5, 0.75), self.boxes, self.objects, self.ignore, *labels)
+        boxes, labels = (self.boxes, self.objects, self.ignore), (self.labels, self.object_labels)
+        return judge(*boxes, *labels, (0.5, 0.75))
 
     def figures(self) -> dict[str, Any]:
         """The columns of the images artifact that are about the answer taken as it is."""

@@ -53,8 +53,8 @@ def judge(
     ignore: ArrayLike,
     labels: Sequence[str | None] | None = None,
     object_labels: Sequence[str] | None = None,
-    threshold: float = 0.5,
-) -> Judged:
+    thresholds: Sequence[float] = (0.5,),
+) -> list[Judged]:
     """Tell which boxes of an answer are right, which do not count and which objects were found.
 
     Args:
@@ -63,24 +63,15 @@ def judge(
         ignore: (K, 4) xyxy, the same frame.
         labels: N labels; left out, labels are not compared.
         object_labels: M labels.
-        threshold: the least IoU of a box and the object that it finds.
+        thresholds: the least IoU of a box and the object that it finds.
 
-    >>> judged = judge([[0, 0, 2, 2], [8, 8, 9, 9]], [[0, 0, 2, 2]], [[7, 7, 9, 9]])
+    Returns:
+        What is so at each of the thresholds.
+
+    >>> [judged] = judge([[0, 0, 2, 2], [8, 8, 9, 9]], [[0, 0, 2, 2]], [[7, 7, 9, 9]])
     >>> judged.matched.tolist(), judged.ignored.tolist(), judged.num_counted
     ([True, False], [False, True], 1)
     """
-    return judge_at([threshold], boxes, objects, ignore, labels, object_labels)[0]
-
-
-def judge_at(
-    thresholds: Sequence[float],
-    boxes: ArrayLike,
-    objects: ArrayLike,
-    ignore: ArrayLike,
-    labels: Sequence[str | None] | None = None,
-    object_labels: Sequence[str] | None = None,
-) -> list[Judged]:
-    """`judge` at each of several thresholds."""
     overlaps = iou(boxes, objects)
     if labels is not None and object_labels is not None:
         # as objects, of which None is equal to no text

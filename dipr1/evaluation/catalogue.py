@@ -15,7 +15,16 @@ import numpy as np
 from dipr1.evaluation.answered import AnsweredImage
 from dipr1.evaluation.evaluated import Images
 from dipr1.evaluation.ranked_labels import ResampledLabel
-from dipr1.evaluation.tallies import Sums, at_50, at_75, elsewhere, f1, looked_at, precision, recall
+from dipr1.evaluation.tallies import (
+    Sums,
+    at_50,
+    at_75,
+    elsewhere,
+    f1_sums,
+    looked_at,
+    precision_sums,
+    recall_sums,
+)
 from dipr1.rewards import REWARDS
 
 RANKED = "Ranked boxes: how well the boxes, most likely first, match the annotated {many}"
@@ -130,18 +139,19 @@ _METRICS = (
             RANKED, ResampledLabel.jaccard_index),
     Ratio("precision50", "Precision",
           "Share of the answered boxes that are right (overlap at least 0.50).",
-          AS_IT_IS, precision(at_50)),
-    Ratio("recall50", "Recall", "Share of the {many} that were found.", AS_IT_IS, recall(at_50)),
+          AS_IT_IS, precision_sums(at_50)),
+    Ratio("recall50", "Recall", "Share of the {many} that were found.",
+          AS_IT_IS, recall_sums(at_50)),
     Ratio("f1_50", "F1",
           "Precision (share of boxes that are right) and recall (share of {many} found) in one"
           " number, their harmonic mean.",
-          AS_IT_IS, f1(at_50)),
+          AS_IT_IS, f1_sums(at_50)),
     Ratio("precision75", "Precision at 0.75", "Share of the answered boxes that overlap by 0.75.",
-          AS_IT_IS, precision(at_75)),
+          AS_IT_IS, precision_sums(at_75)),
     Ratio("recall75", "Recall at 0.75", "Share of the {many} found with an overlap of 0.75.",
-          AS_IT_IS, recall(at_75)),
+          AS_IT_IS, recall_sums(at_75)),
     Ratio("f1_75", "F1 at 0.75", "F1 where a box must overlap by 0.75: borders must be good.",
-          AS_IT_IS, f1(at_75)),
+          AS_IT_IS, f1_sums(at_75)),
     Ratio("count_error", "Count error",
           "By how many the number of boxes differs from the number of {many}, mean per image.",
           AS_IT_IS, count_error, "lower", ".2f"),
@@ -174,9 +184,9 @@ _METRICS = (
           ("looked", "where it looked", "in the look regions", looked_at),
           ("elsewhere", "elsewhere", "outside the look regions", elsewhere))
       for name, title, meaning, of in (
-          ("precision50", "Precision", f"Share of right boxes {there}.", precision(tally)),
-          ("recall50", "Recall", f"Share of the {{many}} {there} found.", recall(tally)),
-          ("f1_50", "F1", f"F1 of what lies {there}.", f1(tally)))),
+          ("precision50", "Precision", f"Share of right boxes {there}.", precision_sums(tally)),
+          ("recall50", "Recall", f"Share of the {{many}} {there} found.", recall_sums(tally)),
+          ("f1_50", "F1", f"F1 of what lies {there}.", f1_sums(tally)))),
     Whole("u_auc", "Uncertainty as a warning",
           "Probability that a region with an error is more uncertain (before training) than one"
           " without: 0.5 says nothing, 1 tells all.",

@@ -50,16 +50,16 @@ def elsewhere(images: Images) -> Tally:
     return Tally(*np.subtract(at_50(images), looked_at(images)))
 
 
-def precision(tally: Callable[[Images], Tally]) -> Callable[[Images], Sums]:
+def precision_sums(tally: Callable[[Images], Tally]) -> Callable[[Images], Sums]:
     """The share of the boxes that are right."""
     return lambda images: (tally(images).hits, tally(images).boxes)
 
 
-def recall(tally: Callable[[Images], Tally]) -> Callable[[Images], Sums]:
+def recall_sums(tally: Callable[[Images], Tally]) -> Callable[[Images], Sums]:
     """The share of the objects that were found."""
     return lambda images: (tally(images).hits, tally(images).objects)
 
 
-def f1(tally: Callable[[Images], Tally]) -> Callable[[Images], Sums]:
+def f1_sums(tally: Callable[[Images], Tally]) -> Callable[[Images], Sums]:
     """The harmonic mean of precision and recall."""
     return lambda images: (2.0 * tally(images).hits, tally(images).boxes + tally(images).objects)

@@ -191,7 +191,7 @@ def f1(judged: Judged) -> float:
     """F1 of one image's answer; 1 where nobody is there and nothing was answered.
 
     >>> from dipr1.evaluation.answers import judge
-    >>> f1(judge([[0, 0, 2, 2], [5, 5, 6, 6]], [[0, 0, 2, 2]], []))
+    >>> f1(judge([[0, 0, 2, 2], [5, 5, 6, 6]], [[0, 0, 2, 2]], [])[0])
     0.6666666666666666
     """
     total = judged.num_counted + len(judged.found)

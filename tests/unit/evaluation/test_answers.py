@@ -9,19 +9,19 @@ from tests.unit.evaluation.crowds import PERSON
 def test_judge_matches_as_many_pairs_as_possible():
     people = [[0, 0, 10, 10], [0, 2, 10, 12]]
     # greedily the first box would take the second person and leave the second box none
-    judged = judge([[0, 1.5, 10, 11.5], [0, 5, 10, 15]], people, [])
+    judged = judge([[0, 1.5, 10, 11.5], [0, 5, 10, 15]], people, [])[0]
     assert judged.matched.all()
     assert judged.found.all()
 
 
 def test_judge_ignores_only_boxes_that_find_nobody():
-    judged = judge([[0, 0, 10, 10], [1, 1, 11, 11], [30, 30, 40, 40]], PERSON, [[0, 0, 20, 20]])
+    judged = judge([[0, 0, 10, 10], [1, 1, 11, 11], [30, 30, 40, 40]], PERSON, [[0, 0, 20, 20]])[0]
     assert judged.matched.tolist() == [True, False, False]
     assert judged.ignored.tolist() == [False, True, False]
     assert judged.num_counted == 2
 
 
 def test_judge_matches_within_a_label_only():
-    judged = judge([[0, 0, 10, 10]], PERSON, [], ["car"], ["person"])
+    judged = judge([[0, 0, 10, 10]], PERSON, [], ["car"], ["person"])[0]
     assert not judged.matched.any()
     assert not judged.found.any()

@@ -21,7 +21,7 @@ ANSWER = [[0, 0, 2, 2], [3, 3, 5, 5]]
 
 def test_regions_err_where_an_object_is_missed_or_a_phantom_is_answered():
     answer = [[0, 0, 2, 2], [3, 3, 5, 5]]
-    judged = judge(answer, PEOPLE, [])
+    judged = judge(answer, PEOPLE, [])[0]
     regions = [*PEOPLE, [3, 3, 5, 5.5], [3, 3, 5, 8], [0, 0, 2, 2]]
     index = np.array([0, 1, np.nan, np.nan, np.nan])
     # the last phantom lies on a hit, which is no error; the one before overlaps by 0.4
@@ -30,8 +30,8 @@ def test_regions_err_where_an_object_is_missed_or_a_phantom_is_answered():
 
 
 def test_no_regions_and_no_answer():
-    assert regions_erred(NONE, np.zeros(0), NONE, judge([], [], [])).shape == (0,)
-    missed = regions_erred([PEOPLE[0]], np.array([0.0]), NONE, judge([], [PEOPLE[0]], []))
+    assert regions_erred(NONE, np.zeros(0), NONE, judge([], [], [])[0]).shape == (0,)
+    missed = regions_erred([PEOPLE[0]], np.array([0.0]), NONE, judge([], [PEOPLE[0]], [])[0])
     assert missed.tolist() == [True]
 
 

@@ -22,7 +22,7 @@ ANSWER = [[0, 0, 2, 2], [3, 3, 5, 5]]
 
 
 def look(boxes, answer=ANSWER, people=PEOPLE, size=SIZE) -> Looked:
-    return looked(boxes, answer, people, judge(answer, people, []), size)
+    return looked(boxes, answer, people, judge(answer, people, [])[0], size)
 
 
 def test_what_lies_in_the_look_regions():
@@ -77,7 +77,7 @@ def test_a_false_box_without_an_area_lies_nowhere():
 
 def test_ignored_boxes_are_no_errors():
     answer = [[3, 3, 5, 5]]
-    found = looked([[0, 0, 10, 10]], answer, NONE, judge(answer, [], [[2, 2, 6, 6]]), SIZE)
+    found = looked([[0, 0, 10, 10]], answer, NONE, judge(answer, [], [[2, 2, 6, 6]])[0], SIZE)
     assert (found.false, found.by_chance) == (0, 0.0)
 
 
