@@ -2,8 +2,8 @@
 
 The same rules as the accuracy reward (docs: the method, section 6): one-to-one matching at
 IoU >= 0.5 (or 0.75) within a label, and unmatched boxes that lie in an ignore area leave the count.
-What the reward keeps from being gamed has no place in a measure: a copy of a box may be matched to
-any object that it overlaps, as official evaluators have it.
+What guards the reward against gaming is left out of the measure: a copy of a box may match any
+object that it overlaps, as in the official evaluators.
 """
 
 from __future__ import annotations

@@ -226,5 +226,5 @@ def by_group() -> dict[str, list[Metric]]:
 
 
 def shown() -> list[Metric]:
-    """The same one after another."""
+    """All of these metrics, in that order."""
     return [metric for metrics in by_group().values() for metric in metrics]

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from dipr1.evaluation.catalogue import METRICS, Ranking, Ratio, Whole
 from dipr1.evaluation.evaluated import Images
-from dipr1.evaluation.ranked import precision_at_recalls
+from dipr1.evaluation.ranked import RECALL_THRESHOLDS, precision_at_recalls
 from dipr1.evaluation.ranked_labels import ResampledLabel, divide
 
 # Weights are summed in blocks: as float64 all of them take four times their memory.
@@ -93,7 +93,7 @@ def precision_curve(images: Images) -> np.ndarray:
         (101,); NaN where nothing is to be found.
     """
     curves = [precision_at_recalls(label.coco[0]) for label in images.labels]
-    return _over_labels(curves or [np.full(101, np.nan)])
+    return _over_labels(curves or [np.full(len(RECALL_THRESHOLDS), np.nan)])
 
 
 def metrics_table(values: dict[str, float], score: str) -> pa.Table:

@@ -8,6 +8,9 @@ from pydantic import Field
 
 from dipr1.options import Section
 
+Score = Literal["confidence", "likelihood", "order", "constant"]
+"""What ranks boxes without further samples of the policy (:mod:`dipr1.evaluation.scoring`)."""
+
 
 class Evaluation(Section):
     """What the arms are measured on."""
@@ -17,7 +20,7 @@ class Evaluation(Section):
         min_length=1,
         description="`dataset.split`; the first one is the report's headline.",
     )
-    score: Literal["confidence", "likelihood", "order", "constant"] = Field(
+    score: Score = Field(
         "confidence",
         description="What ranks the boxes for AP, MR and JI, as MLLMs print no score: the mean"
         " probability of a box's number tokens, their geometric mean, the place in the answer, or"

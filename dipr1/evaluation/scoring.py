@@ -17,7 +17,7 @@ consistency  share of other sampled responses that have the box, (m + 1/2) / (k 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 import pyarrow as pa
@@ -26,9 +26,9 @@ from dipr1.artifacts.aligning import by_image
 from dipr1.artifacts.columns import box_arrays, ragged, split_rows
 from dipr1.boxes import match
 from dipr1.errors import UserError
+from dipr1.evaluation.options import Score
 
-Score = Literal["constant", "order", "confidence", "likelihood", "consistency"]
-SCORES: tuple[str, ...] = get_args(Score)
+SCORES = (*get_args(Score), "consistency")
 
 # the column of the samples artifact that a score is read from
 COLUMNS = {"confidence": "confidence", "likelihood": "log_likelihood"}

@@ -16,48 +16,44 @@ from dipr1.evaluation.miss_rate import crowdhuman_ranked
 
 def verdict_columns(images: Sequence[AnsweredImage]) -> dict[str, pa.Array]:
     """The columns of the images artifact that the metrics of ranked boxes are made of."""
-    sizes = np.array([image.size for image in images], np.float64)
-    boxes: list[dict[str, np.ndarray]] = []
-    labels: list[dict[str, np.ndarray]] = []
-    for label in dict.fromkeys(label for image in images for label in image.asked):
-        asked = np.flatnonzero([label in image.asked for image in images])
-        place = np.zeros(len(images), np.int64)
-        place[asked] = [images[image].asked.index(label) for image in asked]
-        of_label = [_of_label(image, label) for image in images]
-        coco = coco_ranked(*zip(*of_label, strict=True))
-        crowdhuman = crowdhuman_ranked(*zip(*of_label, strict=True), sizes)
-        counts = jaccard_counts(*zip(*of_label, strict=True), sizes)
-        # both rules rank by the score, ties in the order of the images and of the answer
-        boxes.append(
-            {
-                "image": crowdhuman.image,
-                "label": place[crowdhuman.image],
-                "score": crowdhuman.score,
-                "crowdhuman": crowdhuman.verdict,
-                "coco": np.stack([ranking.verdict for ranking in coco], axis=1),
-            }
-        )
-        labels.append(
-            {
-                "image": asked,
-                "label": place[asked],
-                "objects": crowdhuman.objects[asked],
-                "jaccard": jaccard_ratios(counts)[asked],
-            }
-        )
+    asked = dict.fromkeys(label for image in images for label in image.asked)
+    boxes, labels = zip(*(_parts(images, label) for label in asked), strict=True)
     by_label = _lists(labels, "label", len(images))
     del by_label["label_label"]  # they stand in its order
     return _lists(boxes, "box", len(images)) | by_label
 
 
+def _parts(images: Sequence[AnsweredImage], label: str) -> tuple[dict[str, np.ndarray], ...]:
+    """What is kept of each box of a label, and of the label in each image that asks for it."""
+    asked = np.flatnonzero([label in image.asked for image in images])
+    place = np.zeros(len(images), np.int64)
+    place[asked] = [images[image].asked.index(label) for image in asked]
+    of_label = list(zip(*(_of_label(image, label) for image in images), strict=True))
+    sizes = np.array([image.size for image in images], np.float64)
+    coco, crowdhuman = coco_ranked(*of_label), crowdhuman_ranked(*of_label, sizes)
+    # both rules rank by the score, ties in the order of the images and of the answer
+    boxes = {
+        "image": crowdhuman.image,
+        "label": place[crowdhuman.image],
+        "score": crowdhuman.score,
+        "crowdhuman": crowdhuman.verdict,
+        "coco": np.stack([ranking.verdict for ranking in coco], axis=1),
+    }
+    return boxes, {
+        "image": asked,
+        "label": place[asked],
+        "objects": crowdhuman.objects[asked],
+        "jaccard": jaccard_ratios(jaccard_counts(*of_label, sizes))[asked],
+    }
+
+
 def _of_label(image: AnsweredImage, label: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The detections, objects and ignore areas of one label; none where it is not asked for."""
-    if label not in image.asked:
-        return np.empty((0, 5)), np.empty((0, 4)), np.empty((0, 4))
+    is_asked = label in image.asked
     return (
-        image.detections[[other == label for other in image.labels]],
-        image.objects[[other == label for other in image.object_labels]],
-        image.ignore,
+        image.detections[[is_asked and other == label for other in image.labels]],
+        image.objects[[is_asked and other == label for other in image.object_labels]],
+        image.ignore if is_asked else image.ignore[:0],
     )
 
 

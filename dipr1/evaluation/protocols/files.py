@@ -26,7 +26,7 @@ def read_json_list(path: str) -> list:
     """
     records = read_json(path, "file of detections")
     if not isinstance(records, list):
-        raise UserError(f"{path}: expected a list of detections but got {short(records)}")
+        raise UserError(f"{path}: expected a list of detections but got {excerpt(records)}")
     return records
 
 
@@ -58,7 +58,7 @@ def _line_record(line: str, place: str, boxes: str) -> dict:
     ):
         raise UserError(
             f"{place}: expected an object with a text `ID` and a list `{boxes}`"
-            f" but got {short(record)}"
+            f" but got {excerpt(record)}"
         )
     return record
 
@@ -74,7 +74,7 @@ def read_named_lines(path: str) -> tuple[list[str], list[list[float]], Where]:
         name, *words = line.split()
         row = _finite(words)
         if row is None:
-            raise UserError(f"{place}: expected a name and numbers: {short(line)}")
+            raise UserError(f"{place}: expected a name and numbers: {excerpt(line)}")
         names.append(name)
         rows.append(row)
         places.append(place)
@@ -91,7 +91,7 @@ def read_number_rows(path: str, width: int) -> np.ndarray:
     for place, line in _lines(path):
         row = _finite(line.replace(",", " ").split()[:width])
         if row is None or len(row) < width:
-            raise UserError(f"{place}: expected {width} numbers: {short(line)}")
+            raise UserError(f"{place}: expected {width} numbers: {excerpt(line)}")
         rows.append(row)
     return np.array(rows, np.float64).reshape(-1, width)
 
@@ -112,7 +112,7 @@ def _finite(words: Sequence[str]) -> list[float] | None:
     return row if all(map(math.isfinite, row)) else None
 
 
-def short(value: object) -> str:
+def excerpt(value: object) -> str:
     """A value as a message quotes it."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=repr)
     return text if len(text) <= 60 else text[:57] + "..."

@@ -11,7 +11,7 @@ from collections.abc import Hashable, Mapping, Sequence
 import numpy as np
 
 from dipr1.errors import UserError
-from dipr1.evaluation.protocols.files import Where, short
+from dipr1.evaluation.protocols.files import Where, excerpt
 from dipr1.matching import Stack
 
 # Larger numbers are taken as not finite, so that no product of two sides can overflow.
@@ -88,8 +88,8 @@ def _fault(records: Sequence[dict], name: str, size: int, where: Where) -> UserE
 
 def _got(record: object, name: str) -> str:
     if not isinstance(record, dict):
-        return f"but the record is {short(record)}"
-    return f"but got {short(record[name])}" if name in record else "but there is none"
+        return f"but the record is {excerpt(record)}"
+    return f"but got {excerpt(record[name])}" if name in record else "but there is none"
 
 
 def ids(records: Sequence[dict], name: str, where: Where) -> list[Hashable]:
