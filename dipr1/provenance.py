@@ -1,16 +1,17 @@
 """What a result is made from: digests of code, of options and of files.
 
 The rules keep :func:`code_digest` among a job's parameters, so that Snakemake repeats a job where
-an edit can change its output, and only there. Formats and methods of training are imported by name
-when a job runs; a job is told which ones it uses, and only these count.
+an edit can change its output, and only there. A job uses one format, one method of training, one
+known data set and some of the rewards, all chosen by name: of these, only the chosen ones count.
 """
 
 from __future__ import annotations
 
 import ast
 import hashlib
+import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -23,43 +24,55 @@ UNFOLLOWED = {
     "dipr1",
     *(f"dipr1.{name}" for name in ("cli", "config", "errors", "options", "progress", "provenance")),
 }
-BY_NAME = {"format": "dipr1.datasets.formats.{}", "method": "dipr1.training.{}"}
+# what is imported by its name
+BY_NAME = {
+    "format": "dipr1.datasets.formats.{}",
+    "maker": "dipr1.{}",
+    "method": "dipr1.training.{}",
+}
+# what is an item of a dictionary: of the dictionary's module, only what the item uses counts
+BY_KEY = {
+    "rewards": ("dipr1.rewards", "REWARDS"),
+    "sources": ("dipr1.datasets.sources", "SOURCES"),
+}
 ASSETS = (".css", ".j2", ".js")
 
 
 @cache
-def code_digest(verb: str, **chosen: str) -> str:
+def code_digest(verb: str, **chosen: str | tuple[str, ...]) -> str:
     """16 hexadecimal digits of the code that can change what a verb writes.
 
     It does not depend on comments, docstrings and layout, nor on the version of Python.
 
     Args:
         verb: its module in `dipr1/verbs/`, from which our own imports are followed.
-        chosen: what else is imported by name: ``format`` and ``method``.
+        chosen: what a job uses by name: one of each kind of `BY_NAME`, a tuple of keys of each
+            kind of `BY_KEY`.
     """
-    digest = hashlib.sha256()
-    for module in modules_behind(verb, **chosen):
-        digest.update(f"{module}\0{_code(module)}\0".encode())
-    return digest.hexdigest()[:16]
+    parts = [f"{module}\0{_code(module)}" for module in modules_behind(verb, **chosen)]
+    parts += map(_spelled, _chosen_code(chosen))
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
-def modules_behind(verb: str, **chosen: str) -> list[str]:
+def modules_behind(verb: str, **chosen: str | tuple[str, ...]) -> list[str]:
     """Our own modules that can change what a verb writes, sorted.
 
     Raises:
-        ValueError: there is no such module of a verb, a format or a method.
+        ValueError: a module or an item that is chosen does not exist.
 
     >>> modules_behind("export")[-1]
     'dipr1.verbs.export'
     """
-    roots = [f"dipr1.verbs.{verb}"] + [_named(kind, name) for kind, name in chosen.items()]
-    for module in roots:
+    waiting = [f"dipr1.verbs.{verb}"]
+    waiting += [BY_NAME[kind].format(name) for kind, name in chosen.items() if kind in BY_NAME]
+    for module in waiting:
         if _file(module) is None:
             raise ValueError(f"{module}: no such module")
-    behind, waiting = set(), roots
+    waiting += _imported(_chosen_code(chosen))
+    behind, left_out = set(), {BY_KEY[kind][0] for kind in BY_KEY.keys() & chosen}
     while waiting:
         module = waiting.pop()
-        if module not in behind and _counts(module):
+        if module not in behind | left_out and _counts(module):
             behind.add(module)
             waiting += _imports(module)
     return sorted(behind)
@@ -94,8 +107,40 @@ def file_digest(path: str | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _named(kind: str, name: str) -> str:
-    return "dipr1.demo.scenes" if name == "scenes" else BY_NAME[kind].format(name)
+def _chosen_code(chosen: Mapping[str, str | tuple[str, ...]]) -> list[ast.AST]:
+    """The items of dictionaries that are chosen, with the statements of their modules they use."""
+    code = []
+    for kind in sorted(BY_KEY.keys() & chosen):
+        module, name = BY_KEY[kind]
+        statements = _statements(module)
+        written = statements[name].value
+        items = dict(zip(map(ast.literal_eval, written.keys), written.values, strict=True))
+        if unknown := set(chosen[kind]) - set(items):
+            raise ValueError(f"{module}.{name}: no {min(unknown)!r} in it")
+        code += _used([items[key] for key in chosen[kind]], statements)
+    return code
+
+
+def _used(nodes: list[ast.AST], statements: Mapping[str, ast.stmt]) -> list[ast.AST]:
+    """`nodes` with the statements that they use by name, however far."""
+    used = list(nodes)
+    for node in used:  # the list grows on the way
+        for inner in ast.walk(node):
+            statement = statements.get(inner.id) if isinstance(inner, ast.Name) else None
+            if statement is not None and statement not in used:
+                used.append(statement)
+    return used
+
+
+def _statements(module: str) -> dict[str, ast.stmt]:
+    """What defines or imports each name at the top of a module."""
+    statements = {}
+    for node in _tree(module).body:
+        targets = getattr(node, "targets", [getattr(node, "target", node)])
+        names = [alias.asname or alias.name for alias in getattr(node, "names", [])]
+        names += [getattr(target, "id", getattr(target, "name", None)) for target in targets]
+        statements |= dict.fromkeys(names, node)
+    return statements
 
 
 def _counts(module: str) -> bool:
@@ -121,9 +166,14 @@ def _tree(module: str) -> ast.Module:
 
 @cache
 def _imports(module: str) -> list[str]:
-    """Names that a module imports anywhere; `y` of `from x import y` may be a module too."""
+    """Names that a module imports, at its top or in a function."""
+    return _imported([_tree(module)])
+
+
+def _imported(nodes: Iterable[ast.AST]) -> list[str]:
+    """Names that are imported somewhere in `nodes`; `y` of `from x import y` may be a module."""
     names = []
-    for node in ast.walk(_tree(module)):
+    for node in itertools.chain.from_iterable(map(ast.walk, nodes)):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:

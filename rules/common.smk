@@ -11,10 +11,11 @@ if str(ROOT) not in sys.path:
 
 from dipr1.options import flags
 from dipr1.config import check, train_flags
-from dipr1.datasets.options import Conversion, Draw, Files, Look
+from dipr1.datasets.options import code_of_download, Conversion, Draw, Files, Look
 from dipr1.errors import UserError
 from dipr1.provenance import code_digest, policy_digest
 from dipr1.policies.options import Generation
+from dipr1.training.options import code_of_training
 
 
 def read_experiment(config):

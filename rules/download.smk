@@ -16,7 +16,9 @@ rule download:
     params:
         format=format_of,
         options=download_flags,
-        code=lambda wildcards: code_digest("download", format=format_of(wildcards)),
+        code=lambda wildcards: code_digest(
+            "download", **code_of_download(format_of(wildcards), split_options(wildcards))
+        ),
     message:
         "Getting the images of {wildcards.dataset}/{wildcards.split}"
     shell:

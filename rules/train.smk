@@ -30,7 +30,9 @@ rule train:
         # outside the outputs, which Snakemake deletes before a run and after a failure
         checkpoints="results/checkpoints/train/{arm}/seed{seed}",
         weights=policy_digest(experiment.policy.model),
-        code=lambda wildcards: code_digest("train", method=experiment.arms[wildcards.arm].method),
+        code=lambda wildcards: code_digest(
+            "train", **code_of_training(experiment.arms[wildcards.arm])
+        ),
     message:
         "Training arm {wildcards.arm}, seed {wildcards.seed}"
     shell:

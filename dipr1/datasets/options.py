@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -164,3 +164,15 @@ def misfit(format_name: str, files: Files, given: Collection[str]) -> tuple[str,
         if getattr(files, name) is None:
             return name, f"needed for format {format_name}, or a source"
     return "", ""
+
+
+def code_of_download(format_name: str, files: Files) -> dict[str, Any]:
+    """What a download uses by name, for :func:`dipr1.provenance.code_digest`.
+
+    >>> code_of_download("voc", Files(source="voc2007.test"))
+    {'maker': 'datasets.fetching', 'format': 'voc', 'sources': ('voc2007.test',)}
+    """
+    if format_name == SCENES:
+        return {"maker": "demo.scenes", "sources": ()}
+    sources = (files.source,) if files.source else ()
+    return {"maker": "datasets.fetching", "format": format_name, "sources": sources}

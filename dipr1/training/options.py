@@ -190,3 +190,13 @@ def without_meaning(arm: Any) -> set[str]:
         for option in reward.options
         if arm.method == "grpo" and not arm.rewards.get(name)
     }
+
+
+def code_of_training(arm: Any) -> dict[str, Any]:
+    """What the training of `arm` uses by name, for :func:`dipr1.provenance.code_digest`.
+
+    >>> code_of_training(GrpoArm(method="grpo", rewards={"accuracy": 1, "looking": 0}))
+    {'method': 'grpo', 'rewards': ('accuracy',)}
+    """
+    rewards = getattr(arm, "rewards", {})
+    return {"method": arm.method, "rewards": tuple(name for name in REWARDS if rewards.get(name))}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,8 @@ from typing import Any
 from dipr1.artifacts.made import Input, made_by, write_made
 from dipr1.artifacts.writing import output_folder, whole
 from dipr1.datasets import formats
-from dipr1.datasets.fetching import fetched, local
 from dipr1.datasets.handover import note, write_note
-from dipr1.datasets.options import SCENES, Files, Scenes, misfit
+from dipr1.datasets.options import SCENES, Files, Scenes, code_of_download, misfit
 from dipr1.datasets.sources import SOURCES
 from dipr1.errors import UserError
 from dipr1.options import Section, add_options, options
@@ -51,19 +51,22 @@ def run(args: argparse.Namespace) -> None:
     files = options(args, Files)
     format_name, store = _format(args, files), Path(args.archives or ARCHIVES)
     chosen = options(args, Scenes) if format_name == SCENES else files
+    code = code_of_download(format_name, files)
+    # by name, so that nothing that reads real data depends on how scenes are drawn
+    maker = import_module(f"dipr1.{code['maker']}")
     with whole(args.output) as part:
         if format_name == SCENES:
-            content = _drawn(chosen, part)
+            content = _drawn(maker.write_scenes, chosen, part)
         elif files.source or files.url:
-            content = fetched(format_name, files, store, part)
+            content = maker.fetched(format_name, files, store, part)
         else:
-            content = local(format_name, files.annotations, files.images)
+            content = maker.local(format_name, files.annotations, files.images)
         write_note(part, content)
         made = made_by(
             "download",
             {"format": format_name} | chosen.model_dump(exclude={"annotations", "images"}),
             _inputs(content, store),
-            code={"format": format_name},
+            code=code,
             dataset=args.dataset,
             split=args.split,
         )
@@ -85,11 +88,10 @@ def _format(args: argparse.Namespace, files: Files) -> str:
     return format_name
 
 
-def _drawn(scenes: Scenes, folder: Path) -> dict[str, Any]:
+def _drawn(write_scenes: Callable, scenes: Scenes, folder: Path) -> dict[str, Any]:
     """Draw scenes; returns the folder's note."""
     steps = progress(range(scenes.num_images), desc="drawing scenes")
-    # by name, so that nothing that reads real data depends on how scenes are drawn
-    import_module("dipr1.demo.scenes").write_scenes(
+    write_scenes(
         folder,
         num_images=scenes.num_images,
         seed=scenes.seed,

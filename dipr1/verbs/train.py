@@ -20,7 +20,7 @@ from dipr1.policies.load import load_policy
 from dipr1.policies.options import Policy
 from dipr1.progress import say
 from dipr1.resuming import claim
-from dipr1.training.options import TrainedArm
+from dipr1.training.options import TrainedArm, code_of_training
 from dipr1.training.running import freeze_vision, log_table, newest_checkpoint, tell_progress
 from dipr1.training.tower import share_repeated_images
 
@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> None:
         "train",
         arm.model_dump() | base.model_dump(exclude={"model"}) | {"seed": args.seed},
         [args.prompts, args.variance, policy_input(base.model)],
-        code={"method": arm.method},
+        code=code_of_training(arm),
         arm=args.arm,
         seed=args.seed,
     )

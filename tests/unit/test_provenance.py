@@ -18,16 +18,26 @@ PACKAGE = {
     "cli.py": "VERBS = ()\n",
     "boxes.py": 'def area(w, h):\n    """Width times height."""\n    return w * h\n',
     "unused.py": "from dipr1 import boxes\n",
+    "datasets/fetching.py": "from dipr1.datasets.sources import SOURCES\n",
     "datasets/formats/__init__.py": "import importlib\n",
     "datasets/formats/kitti.py": "from dipr1.datasets.texts import lines\n",
     "datasets/formats/mot.py": "SEPARATOR = ','\n",
     "datasets/options.py": "DEFAULT = 1\n",
+    "datasets/sources.py": "PAGE = 'https://mot.net'\ndef mot(name):\n    return name, PAGE\n"
+    "SOURCES: dict = {'mot17': mot('MOT17'), 'coco': 1}\n",
     "datasets/texts.py": "def lines(): ...\n",
     "demo/scenes.py": "COLOUR = 'red'\n",
     "report/page.py": "STYLE = 'page.css'\n",
     "report/figures.py": "WIDTH = 1\n",
     "report/page.css": "a {}\n",
-    "training/grpo.py": "def train(): ...\n",
+    "rewards/__init__.py": "from dipr1.rewards.accuracy import Accuracy\n"
+    "from dipr1.rewards.looking import Looking\n"
+    "REWARDS = {'accuracy': Accuracy, 'looking': Looking}\n",
+    "rewards/accuracy.py": "class Accuracy: ...\n",
+    "rewards/looking.py": "from dipr1.rewards.spans import length\nclass Looking: ...\n",
+    "rewards/spans.py": "def length(): ...\n",
+    "training/grpo.py": "from dipr1.rewards import REWARDS\n",
+    "rewards/new.py": "class New: ...\n",
     "training/sft.py": "def train(): ...\n",
     "verbs/convert.py": "from dipr1 import __version__, boxes, cli\nimport dipr1.datasets.formats\n"
     "from dipr1.datasets.options import DEFAULT\n",
@@ -36,16 +46,19 @@ PACKAGE = {
     "verbs/report.py": "import dipr1.report.figures, dipr1.report.page\n",
     "verbs/train.py": "import importlib\n",
 }
-JOBS = [
-    ("download", {"format": "kitti"}),
-    ("download", {"format": "scenes"}),
-    ("convert", {"format": "kitti"}),
-    ("convert", {"format": "mot"}),
-    ("describe", {}),
-    ("report", {}),
-    ("train", {"method": "sft"}),
-    ("train", {"method": "grpo"}),
-]
+JOBS = {
+    "drawn": ("download", {"maker": "demo.scenes", "sources": ()}),
+    "local": ("download", {"maker": "datasets.fetching", "format": "kitti", "sources": ()}),
+    "fetched": ("download", {"maker": "datasets.fetching", "format": "mot", "sources": ("mot17",)}),
+    "kitti": ("convert", {"format": "kitti"}),
+    "mot": ("convert", {"format": "mot"}),
+    "describe": ("describe", {}),
+    "report": ("report", {}),
+    "sft": ("train", {"method": "sft", "rewards": ()}),
+    "accuracy": ("train", {"method": "grpo", "rewards": ("accuracy",)}),
+    "both": ("train", {"method": "grpo", "rewards": ("accuracy", "looking")}),
+}
+DOWNLOADS = {"drawn", "local", "fetched"}
 
 
 @pytest.fixture
@@ -64,10 +77,7 @@ def digests(package: Path) -> dict[str, str]:
     spec = importlib.util.spec_from_file_location("provenance_of_a_package", copied)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return {
-        " ".join([verb, *chosen.values()]): module.code_digest(verb, **chosen)
-        for verb, chosen in JOBS
-    }
+    return {job: module.code_digest(verb, **chosen) for job, (verb, chosen) in JOBS.items()}
 
 
 @pytest.mark.parametrize(
@@ -86,15 +96,36 @@ def digests(package: Path) -> dict[str, str]:
         (
             "boxes.py",
             "def area(w, h):\n    return w + h\n",
-            {"download kitti", "download scenes", "convert kitti", "convert mot"},
+            DOWNLOADS | {"kitti", "mot"},
         ),
-        ("datasets/texts.py", "def lines(): 1\n", {"download kitti", "convert kitti"}),
-        ("datasets/formats/mot.py", "SEPARATOR = ';'\n", {"convert mot"}),
-        ("demo/scenes.py", "COLOUR = 'blue'\n", {"download scenes"}),
+        ("datasets/texts.py", "def lines(): 1\n", {"local", "kitti"}),
+        ("datasets/formats/mot.py", "SEPARATOR = ';'\n", {"fetched", "mot"}),
+        ("datasets/fetching.py", "from dipr1.datasets.sources import *\n", {"local", "fetched"}),
+        (
+            "datasets/sources.py",
+            "PAGE = 'https://mot.net'\ndef mot(name):\n    return name, PAGE\n"
+            "SOURCES: dict = {'new': 1, 'mot17': mot('MOT17'), 'coco': 2}\n",
+            set(),
+        ),
+        (
+            "datasets/sources.py",
+            "PAGE = 'https://mot.org'\ndef mot(name):\n    return name, PAGE\n"
+            "SOURCES: dict = {'mot17': mot('MOT17'), 'coco': 1}\n",
+            {"fetched"},
+        ),
+        ("demo/scenes.py", "COLOUR = 'blue'\n", {"drawn"}),
         ("report/page.css", "b {}\n", {"report"}),
         ("report/figures.py", "WIDTH = 2\n", {"describe", "report"}),
-        ("training/sft.py", "def train(): 1\n", {"train sft"}),
-        ("training/grpo.py", "def train(): 1\n", {"train grpo"}),
+        ("training/sft.py", "def train(): 1\n", {"sft"}),
+        ("training/grpo.py", "from dipr1.rewards import REWARDS as R\n", {"accuracy", "both"}),
+        ("rewards/accuracy.py", "class Accuracy: a = 1\n", {"accuracy", "both"}),
+        ("rewards/spans.py", "def length(): 1\n", {"both"}),
+        (
+            "rewards/__init__.py",
+            "from dipr1.rewards.accuracy import Accuracy\nfrom dipr1.rewards.new import New\n"
+            "REWARDS = {'new': New, 'accuracy': Accuracy, 'looking': New}\n",
+            {"both"},
+        ),
     ],
 )
 def test_an_edit_changes_the_digests_of_what_it_can_change(package, file, text, changed):
@@ -107,6 +138,8 @@ def test_an_edit_changes_the_digests_of_what_it_can_change(package, file, text, 
 def test_a_module_that_is_not_there_is_named():
     with pytest.raises(ValueError, match=r"dipr1\.datasets\.formats\.kiti: no such module"):
         modules_behind("convert", format="kiti")
+    with pytest.raises(ValueError, match=r"dipr1\.rewards\.REWARDS: no 'acuracy' in it"):
+        modules_behind("train", rewards=("acuracy",))
 
 
 def test_all_versions_of_python_spell_code_alike():

@@ -3,13 +3,46 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 SHORT = "workflow/configs/test.yaml"
+
+# as sitecustomize.py first on PYTHONPATH, these hold for every Python that a run starts
+NO_TORCH = """
+import sys
+
+BLOCKED = {"accelerate", "datasets", "tensorboard", "torch", "torchvision", "transformers", "trl"}
+
+
+class NoTorch:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in BLOCKED:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
+sys.meta_path.insert(0, NoTorch())
+"""
+RECORD_IMPORTS = """
+import atexit, json, os, pathlib, sys
+
+
+def record():
+    if os.path.basename(sys.argv[0]) == "dipr1":
+        ours = sorted(name for name in sys.modules if name.partition(".")[0] == "dipr1")
+        folder = pathlib.Path("imported")
+        folder.mkdir(exist_ok=True)
+        record = {"arguments": sys.argv[1:], "modules": ours}
+        (folder / f"{os.getpid()}.json").write_text(json.dumps(record))
+
+
+atexit.register(record)
+"""
 
 
 class Workflow:
@@ -38,6 +71,12 @@ class Workflow:
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         return {**os.environ, "PATH": path, "HF_HUB_OFFLINE": "1", **changes}
 
+    def started_with(self, code: str, folder: Path) -> dict[str, str]:
+        """The environment of a run in which every Python runs `code` first, kept in `folder`."""
+        (folder / "sitecustomize.py").write_text(code)
+        paths = [str(folder), os.environ.get("PYTHONPATH", "")]
+        return self.environment(PYTHONPATH=os.pathsep.join(filter(None, paths)))
+
     def try_run(
         self,
         folder: Path,
@@ -56,11 +95,17 @@ class Workflow:
             check=False,
         )
 
-    def run(self, folder: Path, *arguments: str, configfile: str | Path = SHORT) -> str:
-        """Run, expect success and return the output."""
-        done = self.try_run(folder, "--show-failed-logs", *arguments, configfile=configfile)
+    def run(self, folder: Path, *arguments: str, **options: Any) -> str:
+        """Run, expect success and return the output; options as of :meth:`try_run`."""
+        done = self.try_run(folder, "--show-failed-logs", *arguments, **options)
         assert done.returncode == 0, done.stdout
         return done.stdout
+
+
+def jobs(output: str) -> dict[str, int]:
+    """Jobs by rule, from Snakemake's table of them."""
+    table = output.split("Job stats:")[1].split("\n\n")[0]
+    return {name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", table, re.MULTILINE)}
 
 
 @pytest.fixture(scope="session")
@@ -70,7 +115,11 @@ def workflow(root: Path) -> Workflow:
 
 @pytest.fixture(scope="session")
 def undisturbed(workflow: Workflow, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which the whole shortened workflow has run once."""
+    """A folder in which the whole shortened workflow has run once.
+
+    The files in `imported/` say which of our modules each job had imported in the end.
+    """
     folder = tmp_path_factory.mktemp("undisturbed")
-    workflow.run(folder)
+    recording = workflow.started_with(RECORD_IMPORTS, tmp_path_factory.mktemp("recording"))
+    workflow.run(folder, environment=recording)
     return folder

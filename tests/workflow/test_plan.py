@@ -2,31 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 import yaml
 
 from dipr1.config import Config, load
-
-NO_TORCH = """
-import sys
-
-
-class NoTorch:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in ("torch", "transformers", "trl"):
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-
-
-sys.meta_path.insert(0, NoTorch())
-"""
-
-
-def jobs(output: str) -> dict[str, int]:
-    """Jobs by rule, from Snakemake's table of them."""
-    table = output.split("Job stats:")[1].split("\n\n")[0]
-    return {name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", table, re.MULTILINE)}
+from tests.workflow.conftest import NO_TORCH, jobs
 
 
 def expected_jobs(experiment: Config) -> dict[str, int]:
@@ -51,14 +31,9 @@ def expected_jobs(experiment: Config) -> dict[str, int]:
 
 
 def test_planning_needs_neither_torch_nor_data(workflow, tmp_path, root):
-    (tmp_path / "blocked").mkdir()
-    (tmp_path / "blocked" / "sitecustomize.py").write_text(NO_TORCH)
-    environment = workflow.environment(PYTHONPATH=str(tmp_path / "blocked"))
-    done = workflow.try_run(
-        tmp_path, "--dry-run", configfile="config.yaml", environment=environment
-    )
-    assert done.returncode == 0, done.stdout
-    assert jobs(done.stdout) == expected_jobs(load(root / "config.yaml"))
+    environment = workflow.started_with(NO_TORCH, tmp_path)
+    output = workflow.run(tmp_path, "--dry-run", configfile="config.yaml", environment=environment)
+    assert jobs(output) == expected_jobs(load(root / "config.yaml"))
     assert not (tmp_path / "results").exists()
 
 

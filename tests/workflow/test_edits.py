@@ -1,0 +1,218 @@
+"""Edits of a finished run's code and configuration, and exactly the jobs that each repeats."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from dipr1 import provenance
+from dipr1.cli import VERBS
+from dipr1.provenance import modules_behind
+from tests.workflow.conftest import SHORT, Workflow
+
+SFT = {"train sft", "predict sft", "evaluate sft", "report"}
+GRPO = {"train dipr1", "predict dipr1", "evaluate dipr1", "report"}
+EVALUATE = {"evaluate base", "evaluate sft", "evaluate dipr1", "report"}
+VARIANCE = {"variance", "audit"} | SFT | GRPO | EVALUATE
+SAMPLE = {"sample"} | VARIANCE
+PREDICT = {"predict base"} | SFT | GRPO | EVALUATE
+EVERYTHING = {"download", "convert"} | SAMPLE | PREDICT
+
+
+def added(file: str, text: str = "EDITED = 1\n") -> Callable[[Path], None]:
+    """An edit that adds `text` to the end of a file, which may be a new one."""
+
+    def edit(root: Path) -> None:
+        with (root / file).open("a", encoding="utf-8") as stream:
+            stream.write(text)
+
+    return edit
+
+
+def changed(file: str, pattern: str, by: str) -> Callable[[Path], None]:
+    """An edit that replaces the first text that fits `pattern`."""
+
+    def edit(root: Path) -> None:
+        before = (root / file).read_text(encoding="utf-8")
+        after = re.sub(pattern, by, before, count=1, flags=re.MULTILINE)
+        assert after != before, f"nothing in {file} fits {pattern}"
+        (root / file).write_text(after, encoding="utf-8")
+
+    return edit
+
+
+def a_new_reward(root: Path) -> None:
+    """The reasoning reward a second time, under another name."""
+    folder = root / "dipr1" / "rewards"
+    text = (folder / "reasoning.py").read_text(encoding="utf-8")
+    text = text.replace("reasoning_reward", "form_reward").replace("ReasoningReward", "FormReward")
+    (folder / "form.py").write_text(text, encoding="utf-8")
+    changed("dipr1/rewards/__init__.py", "^from dipr1", f"{FORM_IMPORT}\nfrom dipr1")(root)
+    changed("dipr1/rewards/__init__.py", "^REWARDS = {", f"REWARDS = {{{FORM_ITEM}")(root)
+
+
+FORM_IMPORT = "from dipr1.rewards.form import FormReward"
+FORM_ITEM = "\n    'form': Reward(make=FormReward, weight=1.0, meaning='Is it in three steps?'),"
+
+EDITS = {
+    "nothing": (lambda _: None, set()),
+    "the version": (changed("dipr1/__init__.py", "^__version__ = .*", "__version__ = '9'"), set()),
+    "a docstring": (changed("dipr1/boxes.py", '"""', '"""Of boxes. '), set()),
+    "a comment": (added("dipr1/boxes.py", "# boxes\n"), set()),
+    "a new format": (added("dipr1/datasets/formats/new.py"), set()),
+    "a format that is not used": (added("dipr1/datasets/formats/kitti.py"), set()),
+    "how archives are unpacked": (added("dipr1/datasets/archives.py"), set()),
+    "a colour of the scenes": (
+        changed("dipr1/demo/drawing.py", r" = \(\(\d+, \d+, \d+\)", " = ((1, 2, 3)"),
+        EVERYTHING,
+    ),
+    "the format that is used": (added("dipr1/datasets/formats/coco.py"), EVERYTHING - {"download"}),
+    "the kernel of variance": (added("dipr1/regions.py"), VARIANCE),
+    "a constant of the audit": (
+        changed("dipr1/auditing.py", "^MIN_SCORE = .*", "MIN_SCORE = 0.123"),
+        {"audit", "report"},
+    ),
+    "the training of SFT": (added("dipr1/training/sft.py"), SFT),
+    "the training of GRPO": (added("dipr1/training/grpo.py"), GRPO),
+    "a reward": (added("dipr1/rewards/looking.py"), GRPO | EVALUATE),
+    "a new reward": (a_new_reward, EVALUATE),
+    "a family of metrics": (
+        changed(
+            "dipr1/evaluation/jaccard.py", "^SCORE_THRESHOLDS = .*", "SCORE_THRESHOLDS = (0.5,)"
+        ),
+        EVALUATE,
+    ),
+    "a protocol": (added("dipr1/evaluation/protocols/uavdt_ap.py"), set()),
+    "a column of the report": (
+        changed("dipr1/artifacts/comparison.py", r'"p": pa', '"new": pa.string(), "p": pa'),
+        {"report"},
+    ),
+    "the page's title": (
+        changed("dipr1/report/page.py", "^TITLE = .*", "TITLE = 'Arms'"),
+        {"report"},
+    ),
+    "the page's style": (added("dipr1/report/page.css", "a {}\n"), {"report"}),
+}
+OPTIONS = {
+    "variance={v0: 0.02}": VARIANCE,
+    "audit={rows: 10}": {"audit", "report"},
+    "training={updates: 4}": SFT | GRPO,
+    "training={sft_learning_rate: 2e-5}": SFT,
+    "training={learning_rate: 2e-5}": GRPO,
+    "training={group_size: 2}": GRPO,
+    "arms={sft: {method: sft, max_grad_norm: 0.1}}": SFT,
+    "arms={new: {method: sft}}": {"train new", "predict new", "evaluate new", "report"},
+    "report={num_images: 1}": {"report"},
+}
+
+
+def planned(workflow: Workflow, finished: Path, *arguments: str, **options: str | Path) -> set[str]:
+    """The jobs that a run in `finished` would repeat: rules, with the arm where there is one."""
+    output = workflow.run(finished, "--summary", *arguments, **options)
+    table = output[output.index("output_file\t") :].splitlines()
+    rows = csv.DictReader(table, delimiter="\t")
+    return {job(row) for row in rows if row["plan"] != "no update"}
+
+
+def job(row: dict[str, str]) -> str:
+    arm = re.match(r"results/(?:policies|predictions|metrics)/(\w+)/", row["output_file"])
+    return f"{row['rule']} {arm[1]}" if arm else row["rule"]
+
+
+@pytest.fixture
+def repository(root, tmp_path) -> Path:
+    """A copy of what a run needs of the repository."""
+    for name in ("dipr1", "rules", "workflow"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(root / name, tmp_path / name, ignore=ignored)
+    shutil.copy(root / "Snakefile", tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(("edit", "jobs"), EDITS.values(), ids=EDITS)
+def test_an_edit_of_the_code_repeats_what_it_can_change(repository, undisturbed, edit, jobs):
+    edit(repository)
+    assert planned(Workflow(repository), undisturbed) == jobs
+
+
+@pytest.mark.parametrize(("option", "jobs"), OPTIONS.items(), ids=OPTIONS)
+def test_an_option_repeats_what_it_can_change(workflow, undisturbed, option, jobs):
+    assert planned(workflow, undisturbed, "--config", option) == jobs
+
+
+@pytest.fixture(scope="module")
+def photographs(workflow, undisturbed, tmp_path_factory) -> tuple[Path, Path]:
+    """A folder in which photographs were converted, with its configuration."""
+    folder = tmp_path_factory.mktemp("photographs")
+    config = yaml.safe_load((workflow.root / SHORT).read_text())
+    drawn = undisturbed / "results" / "download" / "crowdscenes"
+    config["datasets"]["crowdscenes"] = {
+        "format": "coco",
+        "splits": {
+            split: {
+                "annotations": str(drawn / split / "annotations.json"),
+                "images": str(drawn / split / "images"),
+            }
+            for split in ("train", "validation")
+        },
+    }
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    workflow.run(folder, CONVERTED, configfile=folder / "config.yaml")
+    return folder, folder / "config.yaml"
+
+
+CONVERTED = "results/prompts/crowdscenes/train.parquet"
+
+
+@pytest.mark.parametrize(
+    ("file", "jobs"),
+    [
+        ("dipr1/demo/drawing.py", set()),
+        ("dipr1/datasets/formats/kitti.py", set()),
+        ("dipr1/datasets/formats/coco.py", {"download", "convert"}),
+    ],
+)
+def test_photographs_do_not_depend_on_how_scenes_are_drawn(repository, photographs, file, jobs):
+    folder, config = photographs
+    added(file)(repository)
+    assert planned(Workflow(repository), folder, CONVERTED, configfile=config) == jobs
+
+
+NOT_RUN = {"describe", "export", "official", "provenance", "pretrain"}
+
+
+def chosen(arguments: list[str]) -> dict[str, str]:
+    """What a job imports by name, as its command line says."""
+    if arguments[0] == "train":
+        return {"method": arguments[arguments.index("--method") + 1]}
+    if arguments[0] == "download":
+        return {"maker": "demo.scenes"}
+    return {"format": "coco"} if arguments[0] == "convert" else {}
+
+
+def imported_by_statements(roots: list[str]) -> set[str]:
+    """`roots`, all that they import by statements, however far, and the packages around that."""
+    reached, waiting = set(), list(roots)
+    while waiting:
+        module = waiting.pop()
+        if module not in reached and provenance._file(module) is not None:
+            reached.add(module)
+            waiting += [*provenance._imports(module), module.rpartition(".")[0]]
+    return reached
+
+
+def test_no_job_has_imported_by_name_what_its_digest_does_not_know(undisturbed):
+    records = [json.loads(file.read_text()) for file in (undisturbed / "imported").iterdir()]
+    assert {record["arguments"][0] for record in records} == set(VERBS) - NOT_RUN
+    for record in records:
+        verb = record["arguments"][0]
+        known = modules_behind(verb, **chosen(record["arguments"]))
+        imported = set(record["modules"])
+        assert imported <= imported_by_statements(["dipr1.cli", *known]), verb
