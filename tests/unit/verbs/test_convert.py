@@ -1,0 +1,136 @@
+"""The verb `convert`: what it writes and prints, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from dipr1.artifacts.annotations import ANNOTATIONS
+from dipr1.artifacts.prompts import PROMPTS
+from dipr1.artifacts.rejects import REJECTS
+from dipr1.cli import main
+from tests.unit.datasets.coco_set import convert, make_source, rejects
+
+
+@pytest.fixture
+def source(tmp_path: Path, monkeypatch) -> dict:
+    """A COCO document with images on disk; the working directory is beside them."""
+    monkeypatch.chdir(tmp_path)
+    return make_source()
+
+
+def test_strict_fails_after_the_rejects_are_written(source, capsys):
+    source["annotations"][1]["bbox"] = [0, 0, 0, 0]
+    assert convert(source, "--strict") == 1
+    assert rejects() == [("annotations[1]", "bbox has no area")]
+    assert not Path("out/a.parquet").exists()
+    assert capsys.readouterr().err == (
+        "dipr1 convert: coco.json: annotations[1]: bbox has no area;"
+        " 1 records rejected (--strict); see out/r.parquet\n"
+    )
+
+
+def test_strict_does_not_mind_other_labels(source):
+    assert convert(source, "--strict") == 0
+
+
+def test_no_image_left_is_an_error_with_the_first_reason(source, capsys):
+    source["images"] = [{"id": 1, "file_name": "missing.png"}]
+    assert convert(source) == 1
+    assert "no image is left of 1; first reason: image file is missing" in capsys.readouterr().err
+    assert len(rejects()) == 4
+    assert not Path("out/a.parquet").exists()
+
+
+def test_counts_as_json(source, capsys):
+    source["annotations"][1]["bbox"] = None
+    assert convert(source, "--json") == 0
+    counts = json.loads(capsys.readouterr().out)
+    assert counts["boxes"] == {"read": 4, "kept": 2, "rejected": 1, "other_labels": 1}
+    assert counts["rows"] == {"read": 7, "kept": 5, "rejected": 1, "other_labels": 1}
+    assert counts["reasons"] == {"bbox is not four numbers [x, y, width, height]": 1}
+
+
+def test_prompts_are_in_the_frame_of_the_policy(source):
+    assert convert(source, "--prompts", "out/p.parquet") == 0
+    annotations = ANNOTATIONS.read("out/a.parquet")
+    prompts = PROMPTS.read("out/p.parquet")
+    assert prompts["image_id"] == annotations["image_id"]
+    assert prompts["gt_boxes"][0].as_py() == [[96.0, pytest.approx(85.3333, abs=1e-4), 128, 128]]
+    assert len(prompts["ignore_boxes"][0].as_py()) == 1
+
+
+def test_the_same_input_gives_the_same_bytes_anywhere(source, tmp_path, monkeypatch):
+    assert convert(source, "--prompts", "out/p.parquet") == 0
+    first = {path.name: path.read_bytes() for path in Path("out").iterdir()}
+    assert len(first) == 3
+    other = tmp_path / "elsewhere"
+    other.mkdir()
+    (tmp_path / "images").rename(other / "images")
+    monkeypatch.chdir(other)
+    assert convert(source, "--prompts", "out/p.parquet") == 0
+    assert {path.name: path.read_bytes() for path in Path("out").iterdir()} == first
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [[], ["--format", "coco"], ["--annotations", "a"], ["--source", "x", "--format", "coco"]],
+)
+def test_the_files_are_named_in_one_way(source, flags, capsys):
+    arguments = ["convert", "--labels", "person", "--output", "out", "--rejects", "r", *flags]
+    assert main(arguments) == 1
+    assert "--source" in capsys.readouterr().err
+
+
+def test_a_policy_that_is_not_there_is_found_out_first(source, capsys):
+    assert convert(source, "--prompts", "out/p.parquet", "--policy", "missing") == 1
+    assert "missing/config.json: no such file" in capsys.readouterr().err
+    assert not Path("out").exists()
+
+
+def test_one_file_alone_is_enough(source):
+    """No images, no labels, no rejects: sizes are declared, all labels kept."""
+    source["images"][1] |= {"width": 64, "height": 48}
+    Path("coco.json").write_text(json.dumps(source))
+    command = "convert --format coco --annotations coco.json --output out/a.parquet"
+    assert main(command.split()) == 0
+    rows = ANNOTATIONS.read("out/a.parquet").to_pylist()
+    assert [(row["image"], row["width"]) for row in rows] == [
+        ("one.png", 40),
+        ("ten.png", 40),
+        ("two.png", 64),
+    ]
+    assert rows[0]["labels"] == ["person", "car", "person"]
+    assert REJECTS.read("out/a.rejects.parquet").num_rows == 0
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ("--min-inside 1.5", "--min-inside: found '1.5'; input should be less than or equal to 1"),
+        ("--min-inside nan", "--min-inside: found 'nan'; input should be "),
+        ("--min-size -1", "--min-size: found '-1'; input should be greater than or equal to 0"),
+        ("--ignore-labels dog", "--ignore-labels: no category 'dog'; there are person, car"),
+        (
+            "--ignore-labels person",
+            "--ignore-labels: 'person' is among the labels",
+        ),
+        ("--box head", "--box: format coco has no head boxes; it has full"),
+        ("--images elsewhere", "--images: elsewhere: no such folder"),
+        ("--sizes missing.json", "missing.json: no such file; give the table of sizes"),
+    ],
+)
+def test_a_wrong_flag_is_answered_with_one_line(source, flags, message, capsys):
+    assert convert(source, *flags.split()) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"dipr1 convert: {message}") and error.count("\n") == 1
+    assert not Path("out/a.parquet").exists()
+
+
+def test_ignore_labels_need_labels(source, capsys):
+    Path("coco.json").write_text(json.dumps(source))
+    command = "convert --format coco --annotations coco.json --output a --ignore-labels car"
+    assert main(command.split()) == 1
+    assert "--ignore-labels: needs labels" in capsys.readouterr().err
