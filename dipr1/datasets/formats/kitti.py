@@ -1,11 +1,12 @@
 """KITTI: folder `label_2` with one text file per image.
 
 A line is `type truncated occluded alpha left top right bottom height width length x y z rotation`,
-and a 16th word, the score, in result files. The box is in pixels counted from 0, with decimals, and
-is taken as it is. `DontCare` lines have no 3D box (-1, -1000) but a valid 2D one: a region where
-objects were not labelled, ignored whatever is asked for. `occluded` is a grade (3 = unknown) and
-`truncated` the share outside the image, so the visible share is unknown. An empty file is an image
-without objects. The images are `image_2/{name}.png`; only they tell their size.
+with the score behind it in result files; a type may have several words. The box is in pixels
+counted from 0, with decimals, and is taken as it is. `DontCare` lines have no 3D box (-1, -1000)
+but a valid 2D one: a region where objects were not labelled, ignored whatever is asked for.
+`occluded` is a grade (3 = unknown) and `truncated` the share outside the image, so the visible
+share is unknown. An empty file is an image without objects. The images are `image_2/{name}.png`;
+only they tell their size.
 
 Source: readme.txt of the object development kit, https://www.cvlibs.net/datasets/kitti.
 """
@@ -15,7 +16,7 @@ from __future__ import annotations
 from dipr1.datasets.reading import ANY_LABEL, Reading, annotation_files, image_path, read_lines
 
 LABELS = ("Car", "Van", "Truck", "Pedestrian", "Person_sitting", "Cyclist", "Tram", "Misc")
-_NUM_WORDS = (15, 16)
+_NUM_NUMBERS = (14, 15)
 
 
 def read(annotations: str, images: str | None = None) -> Reading:
@@ -38,14 +39,22 @@ def read(annotations: str, images: str | None = None) -> Reading:
 
 
 def _read_object(reading: Reading, image: int, words: list[str], number: int, path: str) -> None:
-    try:
-        if len(words) not in _NUM_WORDS:
-            raise ValueError
-        box = [float(word) for word in words[4:8]]
-    except ValueError:
+    # told from the end: a type of two words would pass for a type and the numbers of a result
+    start = next((at for at in range(len(words), 1, -1) if not _is_number(words[at - 1])), 1)
+    label, numbers = " ".join(words[:start]), words[start:]
+    if len(numbers) not in _NUM_NUMBERS or any(map(_is_number, words[: start - 1])):
         reason = "not a type and 14 numbers"
         reading.reject_box(f"line {number}", reason, " ".join(words), source=path)
         return
-    ignored = words[0] == "DontCare"
-    label = ANY_LABEL if ignored else words[0]
+    ignored = label == "DontCare"
+    box = [float(word) for word in numbers[3:7]]
+    label = ANY_LABEL if ignored else label
     reading.add_box(image, box, label, number=number, ignore=ignored, source=path)
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True

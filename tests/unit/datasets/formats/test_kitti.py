@@ -46,6 +46,16 @@ def test_result_files_have_a_score_besides(reading):
     assert found(reading)[3] == ("000007", (200.6, 100.93, 260.98, 180.95), "Cyclist", False, None)
 
 
+def test_a_class_may_have_two_words(tmp_path):
+    numbers = "0.00 0 -1.57 20.00 30.00 40.00 70.00 1.20 0.50 0.80 1.00 1.50 9.00 -1.60"
+    rows = [f"Person sitting {numbers}", f"Person sitting {numbers} 0.9", f"0 {numbers}"]
+    (tmp_path / "a.txt").write_text("\n".join(rows))
+    reading = read(str(tmp_path))
+    assert found(reading) == [
+        ("a", (20, 30, 40, 70), label, False, None) for label in (*["Person sitting"] * 2, "0")
+    ]
+
+
 def test_other_lines_are_rejected_with_place_reason_and_text(reading):
     fault = "not a type and 14 numbers"
     assert rejects(reading) == [
