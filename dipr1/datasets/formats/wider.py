@@ -1,7 +1,8 @@
 """WIDER Pedestrian: `train_annotations.txt` (2018) or `train_bbox.txt` (2019), or their folder.
 
-A line is `name [class x y width height]*`, class 1 a pedestrian and 2 a cyclist; a name alone is an
-image without people and is kept. The ignore file, `pedestrian_ignore_part_train.txt` (2019:
+A line of 2018 is `name [class x y width height]*`, class 1 a pedestrian and 2 a cyclist; one of 2019
+is `name [x y width height]*`, all pedestrians; the lines of a file tell which it is. A name alone
+is an image without people and is kept. The ignore file, `pedestrian_ignore_part_train.txt` (2019:
 `train_ignore.txt`), is `name [x y width height]*`: regions to ignore whatever is asked for. It is
 the file beside the annotations with `ignore` in its name and the same split (train, val, ...) in
 it, or none where theirs has none; an image that it alone names does not belong to the split. The
@@ -31,6 +32,7 @@ from dipr1.errors import UserError
 LABELS = ("pedestrian", "cyclist")
 _SPLITS = frozenset(("train", "val", "test", "dev"))
 _ANNOTATION_WORDS = ("annotations", "bbox")
+_NUMBERS = {4: "four", 5: "five"}
 
 
 def read(annotations: str, images: str | None = None) -> Reading:
@@ -61,6 +63,20 @@ def _annotation_paths(path: str) -> list[str]:
     if not named:
         raise UserError(f"{path}: expected files such as train_annotations.txt or train_bbox.txt")
     return named
+
+
+def numbers_per_box(rows: Sequence[Sequence[str | float]]) -> int:
+    """How many numbers a file has per box: 5 with a class (2018), 4 without (2019).
+
+    Args:
+        rows: what stands behind the name in each line.
+
+    >>> numbers_per_box([["1", "10", "20", "30", "40"], []])
+    5
+    """
+    known = {"1", "2", 1.0, 2.0}
+    with_class = sum(len(row) % 5 == 0 and known.issuperset(row[::5]) for row in rows)
+    return 5 if with_class >= sum(len(row) % 4 == 0 for row in rows) else 4
 
 
 def ignore_file(path: str) -> str | None:
@@ -99,21 +115,21 @@ def _places(folder: str | None) -> dict[str, str]:
 def _read_annotations(
     reading: Reading, path: str, images: str | None, places: dict[str, str]
 ) -> None:
-    for number, line in read_lines(path):
-        words = line.split()
-        if not words:
-            continue
+    lines = [(number, line, words) for number, line in read_lines(path) if (words := line.split())]
+    per_box = numbers_per_box([words[1:] for _, _, words in lines])
+    for number, line, words in lines:
         record, name = f"line {number}", words[0]
-        if len(words) % 5 != 1:
-            reason = "not a name and five numbers per box"
+        if len(words) % per_box != 1:
+            reason = f"not a name and {_NUMBERS[per_box]} numbers per box"
             reading.reject_image(record, reason, line, source=path)
             continue
         plain = image_path(images, name)
         place = plain if name not in places or os.path.exists(plain) else places[name]
         image = reading.add_image(name, place, record=record, raw=name, source=path)
-        for box in _chunks(words[1:], 5):
-            if box[0] in ("1", "2"):
-                _add_box(reading, image, box[1:], LABELS[int(box[0]) - 1], number, path)
+        for box in _chunks(words[1:], per_box):
+            kind = box[0] if per_box == 5 else "1"
+            if kind in ("1", "2"):
+                _add_box(reading, image, box[-4:], LABELS[int(kind) - 1], number, path)
             else:
                 reason = "class is neither 1 nor 2"
                 reading.reject_box(record, reason, " ".join(box), source=path)

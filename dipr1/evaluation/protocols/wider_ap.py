@@ -15,7 +15,7 @@ from collections.abc import Hashable, Sequence
 
 import numpy as np
 
-from dipr1.datasets.formats.wider import ignore_file
+from dipr1.datasets.formats.wider import ignore_file, numbers_per_box
 from dipr1.errors import UserError
 from dipr1.evaluation.protocols.files import read_json_list, read_named_lines
 from dipr1.evaluation.protocols.records import columns, ids, images_of, index_of, numbered, stacked
@@ -59,14 +59,15 @@ def _areas(path: str | None, index: dict[str, int], ground_truth: str) -> Stack:
 
 
 def _numbers_per_box(rows: Sequence[Sequence[float]], path: str) -> int:
-    if all(len(row) % 5 == 0 and {1.0, 2.0}.issuperset(row[::5]) for row in rows):
-        return 5
-    if all(len(row) % 4 == 0 for row in rows):
-        return 4
-    raise UserError(
-        f"{path}: expected a name and, per box, either class (1 or 2) x y width height or"
-        " x y width height, the same in all lines"
-    )
+    per_box = numbers_per_box(rows)
+    if any(len(row) % per_box for row in rows) or (
+        per_box == 5 and not all({1.0, 2.0}.issuperset(row[::5]) for row in rows)
+    ):
+        raise UserError(
+            f"{path}: expected a name and, per box, either class (1 or 2) x y width height or"
+            " x y width height, the same in all lines"
+        )
+    return per_box
 
 
 def _boxes_of_lines(

@@ -67,7 +67,7 @@ def test_a_folder_is_all_its_annotation_files_each_with_its_ignore_file():
 
 
 def test_names_of_2019_and_images_in_several_folders(tmp_path: Path):
-    (tmp_path / "train_bbox.txt").write_text("ad00001.jpg 1 1 2 3 4\nsur00001.jpg\n")
+    (tmp_path / "train_bbox.txt").write_text("ad00001.jpg 1 2 3 4\nsur00001.jpg\n")
     (tmp_path / "train_ignore.txt").write_text("sur00001.jpg 5 6 7 8\n")
     for name in ("images/ad_train/ad_02/ad00001.jpg", "images/sur_train/sur00001.jpg"):
         (tmp_path / name).parent.mkdir(parents=True)
@@ -78,6 +78,20 @@ def test_names_of_2019_and_images_in_several_folders(tmp_path: Path):
         str(tmp_path / "images/sur_train/sur00001.jpg"),
     ]
     assert [row.ignore for row in found(reading)] == [False, True]
+
+
+def test_the_lines_of_2019_have_no_class(tmp_path: Path):
+    rows = ["a.jpg 1 2 3 4 5 6 7 8", "b.jpg", "c.jpg 1 1 2 3 4", "d.jpg 2 2 2 2"]
+    (tmp_path / "val_bbox.txt").write_text("\n".join(rows))
+    reading = read(str(tmp_path / "val_bbox.txt"))
+    assert [row[:3] for row in found(reading)] == [
+        ("a.jpg", (1, 2, 4, 6), "pedestrian"),
+        ("a.jpg", (5, 6, 12, 14), "pedestrian"),
+        ("d.jpg", (2, 2, 4, 4), "pedestrian"),
+    ]
+    assert [row[1:3] for row in rejects(reading)] == [
+        ("line 3", "not a name and four numbers per box")
+    ]
 
 
 def test_two_ignore_files_of_a_split_are_refused(tmp_path: Path):
