@@ -173,7 +173,7 @@ def _located(folder: Path, source: Source) -> list[str]:
     """Annotations and images in the folder or one folder below, as archives differ in that."""
     places = []
     for path in (source.annotations, source.images):
-        candidates = [folder / path, *sorted(folder.glob(f"*/{path}"))]
+        candidates = [folder / path, *sorted(folder.glob(f"[!.]*/{path}"))]
         place = next((place for place in candidates if place.exists()), None)
         if place is None:
             raise UserError(f"{folder}: no {path} in it; unpack the whole data set there")

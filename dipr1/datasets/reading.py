@@ -392,7 +392,8 @@ def annotation_files(path: str, suffix: str) -> list[tuple[str, str]]:
     """(name, path) of every file of a format with one file per image, sorted by name.
 
     The name is the path below the folder without the suffix, with slashes on every system. For a
-    single file it is the file's own.
+    single file it is the file's own. Hidden files and folders are left out, which systems and
+    editors make beside others; the suffix counts in capitals too.
 
     Raises:
         UserError: there is no such file or folder, or nothing with this suffix in the folder.
@@ -401,13 +402,22 @@ def annotation_files(path: str, suffix: str) -> list[tuple[str, str]]:
         return [(Path(path).stem, path)]
     if not os.path.isdir(path):
         raise UserError(f"{path}: no such file or folder; give the folder of the {suffix} files")
-    files = {
-        file.relative_to(path).with_suffix("").as_posix(): str(file)
-        for file in Path(path).rglob(f"*{suffix}")
-    }
+    files = sorted(
+        (name.with_suffix("").as_posix(), str(Path(path) / name))
+        for name in visible_files(path)
+        if name.suffix.lower() == suffix
+    )
     if not files:
         raise UserError(f"{path}: no {suffix} file in this folder; give the annotations' folder")
-    return sorted(files.items())
+    return files
+
+
+def visible_files(folder: str) -> Iterator[Path]:
+    """The files below a folder, relative to it; none that is hidden or in a hidden folder."""
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        below = Path(place).relative_to(folder)
+        yield from (below / name for name in names if not name.startswith("."))
 
 
 def image_path(folder: str | None, name: str) -> str:

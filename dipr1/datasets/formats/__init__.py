@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from dipr1.datasets.reading import Reading
 
 FOLDER = Path(__file__).parent
-NAMES = sorted(path.stem for path in FOLDER.glob("[!_]*.py"))
+NAMES = sorted(path.stem for path in FOLDER.glob("[a-z]*.py"))
 FULL = "full"
 
 

@@ -32,6 +32,7 @@ from dipr1.datasets.reading import (
     four_numbers,
     image_path,
     raw,
+    visible_files,
     visible_share,
     xywh_to_xyxy,
 )
@@ -83,7 +84,7 @@ class _Object(NamedTuple):
 def _extracted_frames(folder: str) -> dict[tuple[str, str], dict[int, str]]:
     """(set, video) -> frame -> path below `folder`."""
     frames: dict[tuple[str, str], dict[int, str]] = {}
-    for file in sorted(path.relative_to(folder).as_posix() for path in Path(folder).rglob("*.*")):
+    for file in sorted(path.as_posix() for path in visible_files(folder)):
         match = _FRAME_FILE.fullmatch(file)
         if match:
             frames.setdefault((match[1], match[2]), {})[int(match[3])] = file

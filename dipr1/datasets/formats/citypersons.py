@@ -39,6 +39,7 @@ from dipr1.datasets.reading import (
     parse_json,
     raw,
     read_json,
+    visible_files,
     visible_share,
     xywh_to_xyxy,
 )
@@ -207,7 +208,9 @@ def _add(
 
 def _read_folder(path: str, images: str | None, box: str) -> Reading:
     """A folder of JSON files, or one of them."""
-    files = sorted(Path(path).rglob(f"*{_SUFFIX}")) if os.path.isdir(path) else [Path(path)]
+    files = [Path(path)]
+    if os.path.isdir(path):
+        files = sorted(Path(path) / f for f in visible_files(path) if f.name.endswith(_SUFFIX))
     if not files:
         raise UserError(f"{path}: no file *{_SUFFIX} in it; give the folder gtBboxCityPersons")
     reading = Reading(path, LABELS, box_record="objects[{number}]", raws=_raw_objects)

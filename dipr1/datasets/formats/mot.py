@@ -82,7 +82,7 @@ def _ground_truths(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
     single = path / "gt" / "gt.txt"
-    files = [single] if single.is_file() else sorted(path.glob("*/gt/gt.txt"))
+    files = [single] if single.is_file() else sorted(path.glob("[!.]*/gt/gt.txt"))
     if not files:
         raise UserError(
             f"{path}: no gt/gt.txt in this folder or in its folders; give the folder of the"

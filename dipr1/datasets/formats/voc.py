@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from dipr1.datasets.reading import BadRecord, Reading, annotation_files, image_path
 from dipr1.errors import UserError
+from dipr1.progress import say
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -37,7 +38,7 @@ def read(annotations: str, images: str | None = None) -> Reading:
         UserError: there is no such file, or no .xml file in the folder.
     """
     reading = Reading(annotations, box_record="object {number}", raws=_raws)
-    for name, path in annotation_files(annotations, ".xml"):
+    for name, path in _files(annotations):
         try:
             root = _parse(path)
             size = _size(root)
@@ -57,6 +58,16 @@ def read(annotations: str, images: str | None = None) -> Reading:
         for number, element in enumerate(root.findall("object"), start=1):
             _read_object(reading, image, element, number, path)
     return reading
+
+
+def _files(annotations: str) -> list[tuple[str, str]]:
+    """Those in the folder itself, for a set is flat and what lies below are copies of it; where
+    there are none, all below."""
+    files = annotation_files(annotations, ".xml")
+    flat = [(name, path) for name, path in files if "/" not in name]
+    if flat and len(flat) < len(files):
+        say(f"{annotations}: {len(files) - len(flat)} files in folders below it are not read")
+    return flat or files
 
 
 def _read_object(reading: Reading, image: int, element: Element, number: int, path: str) -> None:
@@ -128,7 +139,7 @@ def _parse(path: str) -> Element:
     except (expat.ExpatError, LookupError, ValueError):  # the last two: an unknown encoding
         raise BadRecord("its file is not XML") from None
     root = builder.close()
-    if root.tag != "annotation":
+    if root.tag.lower() != "annotation":
         raise BadRecord("its file is no annotation")
     return root
 

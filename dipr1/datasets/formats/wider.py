@@ -1,6 +1,6 @@
 """WIDER Pedestrian: `train_annotations.txt` (2018) or `train_bbox.txt` (2019), or their folder.
 
-A line of 2018 is `name [class x y width height]*`, class 1 a pedestrian and 2 a cyclist; one of 2019
+A line of 2018 is `name [class x y width height]*`, class 1 a pedestrian and 2 a cyclist; of 2019 it
 is `name [x y width height]*`, all pedestrians; the lines of a file tell which it is. A name alone
 is an image without people and is kept. The ignore file, `pedestrian_ignore_part_train.txt` (2019:
 `train_ignore.txt`), is `name [x y width height]*`: regions to ignore whatever is asked for. It is
@@ -25,6 +25,7 @@ from dipr1.datasets.reading import (
     annotation_files,
     image_path,
     read_lines,
+    visible_files,
     xywh_to_xyxy,
 )
 from dipr1.errors import UserError
@@ -103,13 +104,8 @@ def _places(folder: str | None) -> dict[str, str]:
     """Where images below `folder` lie, by name; those in it itself need no looking up."""
     if folder is None or not os.path.isdir(folder):
         return {}
-    below = (entry.path for entry in os.scandir(folder) if entry.is_dir())
-    return {
-        name: os.path.join(place, name)
-        for root in sorted(below, reverse=True)
-        for place, _, names in os.walk(root)
-        for name in names
-    }
+    files = sorted(visible_files(folder), reverse=True)
+    return {file.name: os.path.join(folder, file) for file in files if len(file.parts) > 1}
 
 
 def _read_annotations(

@@ -70,6 +70,17 @@ def test_bad_objects_are_rejected_with_place_reason_and_text(reading):
     assert "<xmin>900</xmin>" in rows[3][3]
 
 
+def test_copies_in_folders_below_are_not_read(tmp_path: Path, capsys):
+    (tmp_path / "backup").mkdir()
+    for name in ("a.xml", "backup/a.xml", "backup/b.xml"):
+        (tmp_path / name).write_text(f"<annotation><filename>{name}.jpg</filename></annotation>")
+    assert image_ids(read(str(tmp_path))) == ["a"]
+    assert "2 files in folders below it are not read" in capsys.readouterr().err
+    (tmp_path / "a.xml").unlink()
+    assert image_ids(read(str(tmp_path))) == ["backup/a", "backup/b"]
+    assert capsys.readouterr().err == ""
+
+
 def test_a_folder_without_xml_files_is_named(tmp_path):
     with pytest.raises(UserError, match=r"no \.xml file in this folder"):
         read(str(tmp_path))
