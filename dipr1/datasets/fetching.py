@@ -17,6 +17,7 @@ from dipr1.datasets import formats
 from dipr1.datasets.archives import unpack
 from dipr1.datasets.handover import note
 from dipr1.datasets.options import Files
+from dipr1.datasets.sizes import an_example
 from dipr1.datasets.sources import SOURCES, Archive, Source
 from dipr1.datasets.transfer import fetch, verify
 from dipr1.errors import UserError
@@ -50,13 +51,16 @@ def _checked(
     records = formats.read(format_name, annotations, images).images
     paths = [record.image for record in records]
     missing = [path for path in paths if not os.path.isfile(path)]
+    example = an_example(missing, images)
     if paths and len(missing) == len(paths):
         raise UserError(
-            f"--images: {images}: none of the {len(paths)} images of {annotations} is"
-            f" there; expected for example {missing[0]}"
+            f"--images: {images}: none of the {len(paths)} images of {annotations} is there"
+            + example
         )
     if missing:
-        print(f"{len(missing)} of {len(paths)} image files are missing and will be rejected")
+        print(
+            f"{len(missing)} of {len(paths)} image files are missing and will be rejected{example}"
+        )
     return note(format_name, annotations, images, len(paths), below=below)
 
 

@@ -423,9 +423,12 @@ def visible_files(folder: str) -> Iterator[Path]:
 def image_path(folder: str | None, name: str) -> str:
     """Where an image file lies; without a folder, its name alone.
 
-    >>> image_path("images", "a.jpg"), image_path(None, "a.jpg")
-    ('images/a.jpg', 'a.jpg')
+    Backslashes, as Windows writes them, are slashes.
+
+    >>> image_path("images", "city\\\\a.jpg"), image_path(None, "a.jpg")
+    ('images/city/a.jpg', 'a.jpg')
     """
+    name = name.replace("\\", "/")
     return name if folder is None else os.path.join(folder, name)
 
 

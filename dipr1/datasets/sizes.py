@@ -6,6 +6,9 @@ annotations declare, else the one in a table of sizes; an image of unknown size 
 
 from __future__ import annotations
 
+import difflib
+import itertools
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,12 +16,15 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from dipr1.datasets.reading import ImageRecord, Reading, read_json
+from dipr1.datasets.reading import ImageRecord, Reading, read_json, visible_files
 from dipr1.errors import UserError
 from dipr1.progress import progress
 
 # Reading headers waits for the disk or the network, so more threads than cores pay.
 _NUM_THREADS = 8
+
+MISSING = "image file is missing"
+_MOST_NAMES = 20_000  # that a missing one is compared with
 
 # How a whole file ends. A file that ends otherwise was cut short, or has something appended.
 _ENDINGS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}
@@ -73,6 +79,21 @@ def _size_of(
     return known or "its size is not known: give --images or --sizes"
 
 
+def an_example(missing: Sequence[str], folder: str) -> str:
+    """For a message: one of the files that are missing, and the most similar name in the folder.
+
+    >>> an_example(["no/such/a.jpg"], "no/such/folder"), an_example([], "no/such/folder")
+    (', for example no/such/a.jpg', '')
+    """
+    if not missing:
+        return ""
+    names: dict[str, str] = {}
+    for file in itertools.islice(visible_files(folder), _MOST_NAMES):
+        names.setdefault(file.name, os.path.join(folder, file))
+    near = difflib.get_close_matches(os.path.basename(missing[0]), names, n=1)
+    return f", for example {missing[0]}" + (f"; there is {names[near[0]]}" if near else "")
+
+
 def image_sizes(paths: Sequence[str]) -> list[tuple[int, int] | str]:
     """Width and height of each image, or in words why it cannot be used.
 
@@ -98,7 +119,7 @@ def _image_size(path: str) -> tuple[int, int] | str:
                 image.load()
             return image.size
     except FileNotFoundError:
-        return "image file is missing"
+        return MISSING
     # Pillow's plugins raise whatever the broken bytes lead to (SyntaxError, struct.error, ...).
     except Exception as error:
         reason = " ".join(str(error).split()).replace(path, "the file")

@@ -17,11 +17,12 @@ from dipr1.datasets.converting import annotation_rows, check_labels, counts_text
 from dipr1.datasets.handover import read_note
 from dipr1.datasets.options import Conversion
 from dipr1.datasets.reading import collector_off
-from dipr1.datasets.sizes import read_size_table, sizes_and_faults
+from dipr1.datasets.sizes import MISSING, an_example, read_size_table, sizes_and_faults
 from dipr1.errors import UserError
 from dipr1.options import add_options, options
 from dipr1.policies.families import policy_input, read_policy_frames
 from dipr1.policies.options import Policy
+from dipr1.progress import say
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -72,6 +73,8 @@ def run(args: argparse.Namespace) -> None:
         check_labels(rules, reading)
         sizes, faults = sizes_and_faults(reading, table, has_files=source["images"] is not None)
         annotations, rejects, counts = annotation_rows(reading, sizes, faults, rules)
+    missing = [one.image for one, why in zip(reading.images, faults, strict=True) if why == MISSING]
+    example = an_example(missing, source["images"])
     made = _made(args, rules, source["format"])
     rejects_path = args.rejects or str(Path(args.output).with_suffix(".rejects.parquet"))
     REJECTS.write(rejects, rejects_path, made)
@@ -79,11 +82,13 @@ def run(args: argparse.Namespace) -> None:
     if rules.strict and rejects.num_rows:
         raise UserError(
             f"{first_reject(rejects)}; {rejects.num_rows} records rejected (--strict);"
-            f" see {rejects_path}"
+            f" see {rejects_path}{example}"
         )
     if not annotations.num_rows:
         reason = f"; first reason: {rejects['reason'][0].as_py()}" if rejects.num_rows else ""
-        raise UserError(f"no image is left of {counts['images'].read}{reason}")
+        raise UserError(f"no image is left of {counts['images'].read}{reason}{example}")
+    if missing:
+        say(f"{len(missing)} image files are missing{example}")
     ANNOTATIONS.write(annotations, args.output, made)
     if frames is not None:
         labels = rules.labels or reading.categories

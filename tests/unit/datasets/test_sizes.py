@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from dipr1.datasets.sizes import image_sizes, read_size_table
+from dipr1.datasets.sizes import an_example, image_sizes, read_size_table
 from dipr1.errors import UserError
 
 
@@ -77,6 +77,23 @@ def test_a_folder_and_a_missing_file_are_told_apart(tmp_path: Path):
     folder, missing = image_sizes([str(tmp_path), str(tmp_path / "missing.jpg")])
     assert folder.startswith("image file is broken: ")
     assert missing == "image file is missing"
+
+
+@pytest.mark.parametrize(
+    ("missing", "there"),
+    [
+        ("train/a.jpg", "a.jpg"),  # a folder too much
+        ("a.jpeg", "a.jpg"),
+        ("B.PNG", None),
+    ],
+)
+def test_a_missing_file_is_shown_beside_the_most_similar_name(tmp_path: Path, missing, there):
+    for name in ("a.jpg", ".a.jpg", "sub/other.gif"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    hint = f"; there is {tmp_path / there}" if there else ""
+    paths = [str(tmp_path / missing), "another.jpg"]
+    assert an_example(paths, str(tmp_path)) == f", for example {paths[0]}{hint}"
 
 
 def test_a_parquet_table_of_sizes(tmp_path: Path):

@@ -44,6 +44,22 @@ def test_no_image_left_is_an_error_with_the_first_reason(source, capsys):
     assert not Path("out/a.parquet").exists()
 
 
+def test_missing_images_are_shown_by_an_example(source, capsys):
+    source["images"][0]["file_name"] = "images/ten.png"
+    assert convert(source) == 0
+    missing = ", for example images/images/ten.png; there is images/ten.png\n"
+    assert f"1 image files are missing{missing}" in capsys.readouterr().err
+    assert convert(source, "--strict") == 1
+    assert capsys.readouterr().err.endswith(f"see out/r.parquet{missing}")
+
+
+def test_backslashes_of_windows_are_slashes(source):
+    for image in source["images"]:
+        image["file_name"] = "..\\images\\" + image["file_name"]
+    assert convert(source) == 0
+    assert ANNOTATIONS.read("out/a.parquet")["image"][0].as_py() == "images/../images/one.png"
+
+
 def test_counts_as_json(source, capsys):
     source["annotations"][1]["bbox"] = None
     assert convert(source, "--json") == 0
