@@ -2,14 +2,16 @@
 
 Nine columns (MOT16 on): `frame,id,left,top,width,height,conf,class,visibility`. Ten columns
 (MOT15): `frame,id,left,top,width,height,conf,x,y,z`, pedestrians only; the last three are a place
-in the world. Frames and boxes count from 1: the first pixel's left side is 1 there and 0 here.
+in the world. Frames and boxes count from 1: the first pixel's left side is 1 there and 0 here. An
+id or a `conf` of -1 is what detectors and trackers write, so such a line is rejected.
 
 A `conf` of 0 means: not evaluated, hence ignored. What the official evaluation forgives as a
 pedestrian (person on vehicle, static person, distractor, reflection, crowd) becomes an ignored
-`pedestrian`; vehicles and occluders keep their own labels. `seqinfo.ini` gives size, length and
-file names; without it the frames are those with a line. Each MOT17 sequence comes three times,
-under the names of three detectors with the same frames and boxes: the first is read. The folder of
-images is the one that holds the sequences, usually the same.
+`pedestrian`; vehicles and occluders keep their own labels. Where `gt/labels.txt` lies beside, as
+CVAT writes it, a class is a line of it. `seqinfo.ini` gives length, file names and, mostly, the
+size; without it the frames are those with a line. Each MOT17 sequence comes three times, under the
+names of three detectors with the same frames and boxes: the first is read, and the others must be
+the same. The folder of images is the one that holds the sequences, usually the same.
 
 Source: https://motchallenge.net/instructions and Milan et al., MOT16, arXiv 1603.00831.
 """
@@ -21,7 +23,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from dipr1.datasets.reading import Reading, image_path, read_lines, xywh_to_xyxy
+from dipr1.datasets.reading import BadRecord, Reading, image_path, read_lines, xywh_to_xyxy
 from dipr1.errors import UserError
 
 PEDESTRIAN = "pedestrian"
@@ -54,6 +56,7 @@ class _Sequence(NamedTuple):
     name: str
     path: Path  # gt.txt
     length: int
+    labels: dict[int, str]  # its own classes; none where they are MOTChallenge's
     size: tuple[int, int] | None
     folder: str
     suffix: str
@@ -72,9 +75,12 @@ def read(annotations: str, images: str | None = None) -> Reading:
     Raises:
         UserError: there is no `gt/gt.txt`, or a `seqinfo.ini` is not one.
     """
-    reading = Reading(annotations, LABELS)
+    reading = Reading(annotations)
     for path in _ground_truths(Path(annotations)):
-        _read_sequence(reading, _sequence(path), images)
+        sequence = _sequence(path)
+        for label in sequence.labels.values() or LABELS:
+            reading.label_code(label)  # can be asked for, even where no box has it
+        _read_sequence(reading, sequence, images)
     return reading
 
 
@@ -92,30 +98,38 @@ def _ground_truths(path: Path) -> list[Path]:
     for file in files:
         name = file.parents[1].name
         match = _DETECTOR.fullmatch(name)
-        different.setdefault(match[1] if match else name, file)
+        first = different.setdefault(match[1] if match else name, file)
+        if file.read_bytes() != first.read_bytes():
+            raise UserError(f"{file}: not the same as {first}; leave one folder of this sequence")
     return list(different.values())
 
 
 def _sequence(path: Path) -> _Sequence:
     folder = path.resolve().parents[1]
-    info_path = folder / "seqinfo.ini"
+    labels_path, info_path = path.with_name("labels.txt"), folder / "seqinfo.ini"
+    labels = {}
+    if labels_path.is_file():
+        labels = {
+            number: line.strip() for number, line in read_lines(str(labels_path)) if line.strip()
+        }
     if not info_path.is_file():
-        return _Sequence(folder.name, path, 0, None, "img1", ".jpg")
+        return _Sequence(folder.name, path, 0, labels, None, "img1", ".jpg")
     parser = configparser.ConfigParser(interpolation=None)
     try:
         parser.read(info_path, encoding="utf-8-sig")
         info = parser["Sequence"]
-        size = int(info["imWidth"]), int(info["imHeight"])
+        sides = [int(info[key]) for key in ("imWidth", "imHeight") if key in info]
         length = int(info["seqLength"])
         if not 0 <= length <= _MOST_FRAMES:
             raise ValueError(f"seqLength {length}")
     except (configparser.Error, KeyError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise UserError(
-            f"{info_path}: not a seqinfo.ini with imWidth, imHeight and seqLength ({reason})"
+            f"{info_path}: not a seqinfo.ini with whole numbers, seqLength for one ({reason})"
         ) from None
     name, suffix = info.get("imDir", "img1"), info.get("imExt", ".jpg")
-    return _Sequence(folder.name, path, length, size, name, suffix)
+    size = (sides[0], sides[1]) if len(sides) == 2 else None
+    return _Sequence(folder.name, path, length, labels, size, name, suffix)
 
 
 def _read_sequence(reading: Reading, sequence: _Sequence, images: str | None) -> None:
@@ -138,15 +152,13 @@ def _read_sequence(reading: Reading, sequence: _Sequence, images: str | None) ->
             continue
         words = line.strip().split(",")
         try:
-            frame, (left, top, width, height) = int(words[0]), map(float, words[2:6])
-            label, ignored, visibility = _meaning(words)
+            numbers = [float(word) for word in words]
+            frame, (left, top, width, height) = _frame(numbers[0]), numbers[2:6]
+            label, ignored, visibility = _meaning(numbers, sequence.labels)
+        except BadRecord as fault:
+            reading.reject_box(f"line {number}", str(fault), line, source=source)
         except (ValueError, IndexError):
             reading.reject_box(f"line {number}", "not nine or ten numbers", line, source=source)
-            continue
-        if frame < 1:
-            reading.reject_box(f"line {number}", "frames count from 1", line, source=source)
-        elif label is None:
-            reading.reject_box(f"line {number}", "unknown class", line, source=source)
         else:
             reading.add_box(
                 image(frame),
@@ -159,14 +171,27 @@ def _read_sequence(reading: Reading, sequence: _Sequence, images: str | None) ->
             )
 
 
-def _meaning(words: list[str]) -> tuple[str | None, bool, float | None]:
-    """Label (None where unknown), whether it is to be ignored, and visibility of a line."""
-    not_evaluated = float(words[6]) == 0
-    if len(words) == 10:
-        return PEDESTRIAN, not_evaluated, None
-    if len(words) != 9:
+def _frame(number: float) -> int:
+    if not number.is_integer():
+        raise BadRecord("frame is not a whole number")
+    if number < 1:
+        raise BadRecord("frames count from 1")
+    return int(number)
+
+
+def _meaning(numbers: list[float], labels: dict[int, str]) -> tuple[str, bool, float | None]:
+    """Label, whether it is to be ignored, and visibility of a line."""
+    if len(numbers) not in (9, 10):
         raise ValueError
-    number, visibility = int(words[7]), min(max(float(words[8]), 0.0), 1.0)
-    if number in _LIKE_PEDESTRIANS:
+    if -1 in (numbers[1], numbers[6]):
+        raise BadRecord("id or conf is -1: a detection, not ground truth")
+    not_evaluated = numbers[6] == 0
+    if len(numbers) == 10:
+        return PEDESTRIAN, not_evaluated, None
+    number, visibility = numbers[7], min(max(numbers[8], 0.0), 1.0)
+    if not labels and number in _LIKE_PEDESTRIANS:
         return PEDESTRIAN, True, visibility
-    return _CLASSES.get(number), not_evaluated, visibility
+    label = (labels or _CLASSES).get(number)
+    if label is None:
+        raise BadRecord("unknown class")
+    return label, not_evaluated, visibility

@@ -9,6 +9,7 @@ import pytest
 
 from dipr1.datasets.formats import mot
 from dipr1.datasets.formats.mot import read
+from dipr1.datasets.reading import Reading
 from dipr1.errors import UserError
 from tests.unit.datasets.formats.layouts import (
     HEIGHT,
@@ -78,13 +79,66 @@ def test_each_mot17_sequence_is_read_once():
     assert sequences == {"MOT17-02-DPM", "MOT17-04-SDP", "MOT20-01", "TUD-Campus"}
 
 
+def one_sequence(folder: Path, *rows: str, **files: str) -> Reading:
+    """What is read of a sequence with these lines; further files by their name without suffix."""
+    lines(folder / "S1" / "gt" / "gt.txt", rows)
+    for name, text in files.items():
+        place = {"labels": "gt/labels.txt", "seqinfo": "seqinfo.ini"}[name]
+        (folder / "S1" / place).write_text(text)
+    return read(str(folder))
+
+
+def test_classes_are_lines_of_labels_txt_where_it_lies_beside(tmp_path):
+    rows = [f"1,1,2,2,5,5,1,{number},1" for number in (1, 2, 3)]
+    reading = one_sequence(tmp_path, *rows, labels="car\nperson\n")
+    assert [row.label for row in found(reading)] == ["car", "person"]
+    assert reading.categories == ["car", "person"]
+    assert [row[1:3] for row in rejects(reading)] == [("line 3", "unknown class")]
+
+
+def test_whole_frames_may_be_written_as_decimals(tmp_path):
+    reading = one_sequence(tmp_path, "2.0,1.0,2,2,5,5,1.0,1.0,0.5")
+    assert found(reading) == [("S1/000002", (1, 1, 6, 6), "pedestrian", False, 0.5)]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "1,-1,2,2,5,5,0.9,-1,-1,-1",  # det.txt
+        "1,4,2,2,5,5,-1,-1,-1,-1",  # trackers
+        "1,-1,2,2,5,5,1,1,1",
+    ],
+)
+def test_detections_are_not_ground_truth(tmp_path, row):
+    reading = one_sequence(tmp_path, row)
+    reason = "id or conf is -1: a detection, not ground truth"
+    assert rejects(reading) == [("gt.txt", "line 1", reason, row)]
+
+
+def test_a_seqinfo_without_a_size_leaves_it_to_the_images(tmp_path):
+    reading = one_sequence(tmp_path, seqinfo="[Sequence]\nseqLength=2\nimExt=.png\n")
+    assert [(image.image, image.size) for image in reading.images] == [
+        ("S1/img1/000001.png", None),
+        ("S1/img1/000002.png", None),
+    ]
+
+
+def test_copies_of_a_mot17_sequence_must_be_the_same(tmp_path):
+    shutil.copytree(FOLDER, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "MOT17-02-FRCNN/gt/gt.txt").write_text("1,11,11,11,10,10,1,1,1\n")
+    with pytest.raises(
+        UserError, match=r"MOT17-02-FRCNN/gt/gt.txt: not the same as .*MOT17-02-DPM"
+    ):
+        read(str(tmp_path))
+
+
 def test_other_lines_are_rejected_with_place_reason_and_text():
     numbers = "not nine or ten numbers"
     assert rejects(read(str(FOLDER / "MOT20-01")), size=(640, 480)) == [
         ("gt.txt", "line 9", "unknown class", "3,9,1,1,9,9,1,99,1"),
         ("gt.txt", "line 10", numbers, "3,9,1,1,9,9,1,1"),
         ("gt.txt", "line 11", "frames count from 1", "0,9,1,1,9,9,1,1,1"),
-        ("gt.txt", "line 12", numbers, "1.5,9,1,1,9,9,1,1,1"),
+        ("gt.txt", "line 12", "frame is not a whole number", "1.5,9,1,1,9,9,1,1,1"),
         ("gt.txt", "line 14", "bbox lies outside its image", "3,10,641,1,5,5,1,1,1"),
     ]
 
@@ -94,7 +148,7 @@ def test_a_broken_seqinfo_is_named(tmp_path, length):
     shutil.copytree(FOLDER / "MOT20-01", tmp_path / "MOT20-01")
     path = tmp_path / "MOT20-01" / "seqinfo.ini"
     path.write_text(f"[Sequence]\nimWidth=640\nimHeight=480\n{length}\n")
-    with pytest.raises(UserError, match=r"seqinfo\.ini: not a seqinfo\.ini with imWidth"):
+    with pytest.raises(UserError, match=r"seqinfo\.ini: not a seqinfo\.ini with whole numbers"):
         read(str(tmp_path))
 
 

@@ -1,0 +1,84 @@
+"""Small files of the kinds that users reported: what becomes of each now."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dipr1.artifacts.annotations import ANNOTATIONS
+from dipr1.cli import main
+
+
+@pytest.fixture
+def converted(shared_data: Path, tmp_path: Path, monkeypatch, capsys) -> Callable:
+    """`dipr1 convert` on one of the folders: its rows and what it printed; None where it stops."""
+    output = str(tmp_path / "a.parquet")
+
+    def run(name: str, flags: str) -> tuple[list[dict] | None, dict, str]:
+        if not (shared_data / "reports" / name).is_dir():
+            pytest.skip(f"reports/{name} is not among the real data")
+        monkeypatch.chdir(shared_data / "reports" / name)
+        code = main(["convert", *shlex.split(flags), "--output", output, "--json"])
+        printed = capsys.readouterr()
+        rows = None if code else ANNOTATIONS.read(output).to_pylist()
+        return rows, json.loads(printed.out), printed.err
+
+    return run
+
+
+def test_a_class_of_two_words_in_kitti(converted):
+    rows, _, _ = converted("kitti_two_word_class", "--format kitti --annotations l --images i")
+    assert (rows[0]["labels"], rows[0]["boxes"]) == (["Person sitting"], [[20, 30, 40, 70]])
+
+
+def test_wider_of_2019_has_four_numbers_a_box(converted, shared_data):
+    flags = "--format wider --annotations val_bbox.txt --sizes sizes.json"
+    rows, counts, _ = converted("wider_2019", flags)
+    listed = (shared_data / "reports/wider_2019/val_bbox.txt").read_text().splitlines()
+    people = sum(len(line.split()) // 4 for line in listed)
+    assert counts["rows"]["rejected"] == 0
+    assert len(rows) == len(listed) == 200
+    assert sum(not ignored for row in rows for ignored in row["ignore"]) == people == 781
+
+
+def test_hidden_files_are_not_annotations_and_capitals_do_not_matter(converted):
+    rows, counts, _ = converted(
+        "voc_hidden_and_uppercase", "--format voc --annotations A --images i"
+    )
+    assert [row["image_id"] for row in rows] == ["a", "b", "c"]
+    assert counts["rows"] == {"read": 6, "kept": 6, "rejected": 0, "other_labels": 0}
+
+
+def test_labels_of_cvat_beside_the_lines_of_mot(converted):
+    rows, _, _ = converted("mot_labels_txt", "--format mot --annotations . --images .")
+    assert [label for row in rows for label in row["labels"]] == ["person", "car"]
+
+
+def test_backslashes_in_file_names(converted):
+    rows, _, _ = converted("coco_backslashes", "--format coco --annotations a.json --images i")
+    assert rows[0]["image"] == "i/images/a.jpg"
+
+
+@pytest.mark.parametrize(
+    ("name", "flags", "example"),
+    [
+        (
+            "coco_wrong_prefix",
+            "--format coco --annotations r.json --images train",
+            "for example train/train/a.jpg; there is train/a.jpg",
+        ),
+        (
+            "voc_other_suffix",
+            "--format voc --annotations A --images i",
+            "for example i/a.jpg; there is i/a.png",
+        ),
+    ],
+)
+def test_a_missing_image_is_named_beside_what_is_there(converted, name, flags, example):
+    rows, _, error = converted(name, flags)
+    assert rows is None
+    assert error.endswith(f"image file is missing, {example}\n")
