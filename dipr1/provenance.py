@@ -193,14 +193,12 @@ def _code(module: str) -> str:
 
 
 def _spelled(node: object) -> str:
-    """A syntax tree in words that all versions of Python share: no docstrings, nothing empty.
-
-    (`ast.dump` also prints the fields that a version has added.)
-    """
+    """A syntax tree in words that all versions of Python share: no docstrings, nothing empty."""
+    # not ast.dump, which prints the fields that a version has added
     if isinstance(node, ast.Constant):
         return ascii(node.value)
     if isinstance(node, ast.JoinedStr):
-        return "f" + "".join(map(_spelled_part, node.values))
+        return f'f"{"".join(map(_spelled_part, node.values))}"'
     if isinstance(node, ast.AST):
         fields = (getattr(node, name, None) for name in node._fields if name != "ctx")
         return f"{type(node).__name__}({';'.join(map(_spelled, fields)).rstrip(';')})"

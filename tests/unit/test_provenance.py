@@ -145,10 +145,30 @@ def test_a_module_that_is_not_there_is_named():
 def test_all_versions_of_python_spell_code_alike():
     # 3.12 cuts f-strings into other parts, and has given functions a field
     code = """def spell(a, *, b=None):
-        return f"a{a!r:>{b}}b" "c" f"{b=}" f'{{}}' f"{a:%H}" f"" rf"\\d{a}" "it's" '"'
+        return f"a{a!r:>{b}}b" "c" f"{b=}" f'{{}}' f"{a:%H}" f"" rf"\\d{a}" "it's" '"' f"{a};"
 """
     spelled = provenance._spelled(ast.parse(code))
-    assert hashlib.sha256(spelled.encode()).hexdigest().startswith("1dc2782b82a4adc1"), spelled
+    assert hashlib.sha256(spelled.encode()).hexdigest().startswith("677eddd6d5984e40"), spelled
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ('f"{a};"', 'f"{a}"'),
+        ('f"{a}b"', 'f"{a}" + "b"'),
+        ('f"{{a}}"', 'f"{a}"'),
+        ('"a"', 'b"a"'),
+        ("1", "True"),
+        ("1", "1.0"),
+        ("(a,)", "(a)"),
+        ("a[1:]", "a[:1]"),
+        ("{**a}", "{a: a}"),
+        ("lambda a, b: 0", "lambda a, *, b: 0"),
+        ("f(a, b)", "f((a, b))"),
+    ],
+)
+def test_code_that_differs_is_spelled_differently(one, other):
+    assert provenance._spelled(ast.parse(one)) != provenance._spelled(ast.parse(other))
 
 
 def test_the_shipped_policy_counts_by_its_files_and_others_are_inputs():

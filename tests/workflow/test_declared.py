@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -74,6 +75,19 @@ def test_every_rule_is_a_verb_in_a_file_of_its_name(rule_files):
     assert rules == {verb: [verb] for verb in steps}
     for verb in steps:
         assert f'"dipr1 {verb}' in rule_files[verb]
+
+
+def test_no_import_of_our_own_hides_in_a_function(root):
+    hidden = [
+        f"{file.relative_to(root)}:{inner.lineno}"
+        for file in (root / "dipr1").rglob("*.py")
+        if file.parent.name != "verbs"
+        for function in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(function, ast.FunctionDef)
+        for inner in ast.walk(function)
+        if isinstance(inner, ast.ImportFrom) and (inner.module or "").split(".")[0] == "dipr1"
+    ]
+    assert hidden == []
 
 
 def test_the_profile_names_rules_that_exist(root):

@@ -148,18 +148,6 @@ def test_a_second_run_does_nothing(workflow, undisturbed):
     assert "Nothing to be done" in workflow.run(undisturbed)
 
 
-def test_what_changes_decides_what_runs_again(workflow, undisturbed):
-    # a number of the statistics: not the sampling before it, but all that comes after it
-    output = workflow.run(undisturbed, "--dry-run", "--config", "variance={v0: 0.02}")
-    assert "Measuring how much" in output
-    assert "Training arm dipr1" in output
-    assert "Sampling the base policy" not in output
-    # a number of the page: the page
-    output = workflow.run(undisturbed, "--dry-run", "--config", "report={num_images: 1}")
-    assert "Writing the page" in output
-    assert "Scoring arm" not in output
-
-
 def test_the_same_seed_gives_the_same_numbers(workflow, undisturbed, tmp_path):
     statistics = [name for name in STATISTICS if "validation" not in name]
     log = "results/policies/dipr1/seed0/training_log.parquet"
