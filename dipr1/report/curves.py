@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from markupsafe import escape
+from markupsafe import Markup, escape
 
 from dipr1.evaluation.calibration import Reliability, reliability
 from dipr1.report.colours import colour_of
@@ -86,7 +86,7 @@ class Panel:
     """
 
     quantity: Quantity
-    svg: str
+    svg: Markup
     ends: list[tuple[str, float]]
 
 
@@ -108,9 +108,9 @@ def _panel(quantity: Quantity, results: Results) -> Panel | None:
     runs = logged(quantity, results)
     if not runs:
         return None
-    tenth = pl.max_horizontal(1, pl.len() // 10)
+    end = pl.col("value").tail(pl.max_horizontal(1, pl.len() // 10)).mean()
     ends = [
-        (arm, of_arm.group_by("seed").agg(pl.col("value").tail(tenth).mean())["value"].mean())
+        (arm, of_arm.group_by("seed", maintain_order=True).agg(end)["value"].mean())
         for arm, of_arm in runs.items()
     ]
     return Panel(quantity, _draw(quantity, runs, results.arms), ends)
@@ -139,11 +139,11 @@ def smooth_mean(runs: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     >>> smooth_mean(runs)
     (array([1, 2]), array([0., 5.]))
     """
-    means = runs.group_by("step").agg(pl.col("value").mean()).sort("step")
+    means = runs.group_by("step", maintain_order=True).agg(pl.col("value").mean()).sort("step")
     return means["step"].to_numpy(), smooth(means["value"].to_numpy(), 2 * (len(means) // 20) + 1)
 
 
-def _draw(quantity: Quantity, runs: dict[str, pl.DataFrame], arms: list[str]) -> str:
+def _draw(quantity: Quantity, runs: dict[str, pl.DataFrame], arms: list[str]) -> Markup:
     of_all = pl.concat(runs.values())
     first, last = of_all["step"].min(), of_all["step"].max()
     y_ticks = ticks(of_all["value"].min(), of_all["value"].max(), 5)
@@ -159,7 +159,7 @@ def _draw(quantity: Quantity, runs: dict[str, pl.DataFrame], arms: list[str]) ->
             f'<path {style} stroke-width="2.4" stroke-dasharray="{dash}"'
             f' d="{frame.line(*smooth_mean(of_arm))}"><title>{escape(arm)}</title></path>'
         )
-    return "".join([*parts, "</svg>"])
+    return Markup("".join([*parts, "</svg>"]))
 
 
 @dataclass(frozen=True)
@@ -212,7 +212,7 @@ class _Frame:
         return "".join(parts)
 
 
-def reliability_diagram(results: Results, dataset: str) -> str:
+def reliability_diagram(results: Results, dataset: str) -> Markup:
     """How often each arm errs in regions of similar uncertainty; "" where that is not known.
 
     Regions of all seeds of an arm together, in ten bins of u; a dot's area is its share of them.
@@ -220,7 +220,7 @@ def reliability_diagram(results: Results, dataset: str) -> str:
     every = {arm: _binned(results, arm, dataset) for arm in results.arms}
     binned = {arm: bins for arm, bins in every.items() if bins is not None}
     if not binned:
-        return ""
+        return Markup("")
     unit = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
     frame = _Frame(unit, unit, 1.0)
     words = f"Share of regions with an error by uncertainty, of {', '.join(binned)}"
@@ -239,7 +239,7 @@ def reliability_diagram(results: Results, dataset: str) -> str:
             f'<circle {style} cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}" stroke-width="1.5"/>'
             for x, y, radius in zip(frame.x(us), frame.y(rates), radii, strict=True)
         ]
-    return "".join([*parts, "</svg>"])
+    return Markup("".join([*parts, "</svg>"]))
 
 
 def _binned(results: Results, arm: str, dataset: str) -> Reliability | None:

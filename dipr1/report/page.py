@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from markupsafe import Markup
 
@@ -60,18 +60,9 @@ def render(
     head = headline(results)
     nouns = _nouns(described[name] for name in results.sets)
     script = (FOLDER / "viewer.js").read_text(encoding="utf-8") if viewer.images else ""
-    filters = {
-        "metric": show,
-        "number": number,
-        "plural": plural,
-        "named": lambda text: text.format(**nouns),
-        "interval": lambda row, metric: interval(row.low, row.high, metric),
-        "state": state_of,
-        "short": short,
-    }
     return fill(
         "page.html.j2",
-        filters,
+        _filters(nouns),
         title=title,
         nouns=nouns,
         trained_on=trained_on,
@@ -86,7 +77,7 @@ def render(
         scores=_scores(results),
         lift=METRICS["look_lift"],
         looking=_looking(results, head.dataset),
-        reliability=Markup(reliability_diagram(results, head.dataset)),
+        reliability=reliability_diagram(results, head.dataset),
         num_seeds=max(len(results.seeds(arm)) for arm in results.arms),
         arms=[
             {
@@ -97,7 +88,7 @@ def render(
             }
             for index, arm in enumerate(results.arms)
         ],
-        panels=[(panel, Markup(panel.svg)) for panel in panels(results)],
+        panels=panels(results),
         viewer=viewer,
         viewer_data=Markup(_viewer_data(viewer, results, head, nouns)),
         position={(i["set"], i["id"]): index for index, i in enumerate(viewer.images)},
@@ -110,6 +101,19 @@ def render(
         script=Markup(script),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
+
+
+def _filters(nouns: dict[str, str]) -> dict[str, Callable]:
+    """How the template writes values."""
+    return {
+        "metric": show,
+        "number": number,
+        "plural": plural,
+        "named": lambda text: text.format(**nouns),
+        "interval": lambda row, metric: interval(row.low, row.high, metric),
+        "state": state_of,
+        "short": short,
+    }
 
 
 def _nouns(described: Iterable[Description]) -> dict[str, str]:

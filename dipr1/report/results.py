@@ -76,7 +76,7 @@ class Results:
         row = self._compared.get((arm, dataset, name, None))
         return row if row is not None and row.low is not None else None
 
-    def effect(self, arm: str, dataset: str, name: str, baseline: str) -> Compared | None:
+    def effect(self, arm: str, dataset: str, name: str, baseline: str | None) -> Compared | None:
         """An arm's difference to a baseline with its interval; None where there is none."""
         row = self._compared.get((arm, dataset, name, baseline))
         return row if row is not None and row.difference_low is not None else None
@@ -107,7 +107,7 @@ class Results:
     @cached_property
     def _means(self) -> dict[tuple, Mean]:
         defined = pl.when(pl.col("value").null_count() == 0)
-        of_seeds = self.figures.group_by("arm", "set", "name").agg(
+        of_seeds = self.figures.group_by("arm", "set", "name", maintain_order=True).agg(
             mean=defined.then(pl.col("value").mean()), spread=defined.then(pl.col("value").std())
         )
         return {row[:3]: Mean(*row[3:]) for row in of_seeds.iter_rows()}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
 from dipr1.evaluation.catalogue import METRICS, Metric
 from dipr1.evaluation.comparison import Compared
-from dipr1.report.curves import ticks
+from dipr1.report.curves import tick_label, ticks
 from dipr1.report.notation import interval, number
 from dipr1.report.results import Results
 
@@ -45,11 +46,6 @@ class Finding:
     state: str
     text: Markup
 
-    @property
-    def badge(self) -> str:
-        """The state in words."""
-        return WORDS[self.state]
-
 
 def headline(results: Results) -> Headline:
     """Which arm is best on the first set, and against what."""
@@ -77,51 +73,56 @@ def state_of(effect: Compared | None, metric: Metric) -> str:
 
 def lead(results: Results, head: Headline, nouns: dict[str, str]) -> Markup:
     """The first sentence of the page."""
-    metric, name = METRICS[HEADLINE], head.dataset
-    if head.best is None:
+    name, best, rival = head.dataset, head.best, head.rival
+    if best is None:
         return Markup("No arm has an average precision on {}: no {} is annotated there.").format(
             name, nouns["one"]
         )
-    if head.rival is None:
+    if rival is None:
         return Markup(
             "<b>{}</b> reaches AP <b>{}</b> on {}; there is no other arm to compare it with."
-        ).format(head.best, _value(results, head.best, name, metric), name)
-    best, rival = (results.mean(arm, name, HEADLINE).value for arm in (head.best, head.rival))
-    if head.best == results.base:
+        ).format(best, _value(results, best, name), name)
+    if best == results.base:
         return Markup(
             "No trained arm beats <b>{}</b>: on {} it reaches AP <b>{}</b>, the best trained arm,"
             " {}, {}."
-        ).format(
-            head.best,
-            name,
-            number(best, metric),
-            head.rival,
-            "none" if rival is None else number(rival, metric),
-        )
+        ).format(best, name, _value(results, best, name), rival, _value(results, rival, name))
     text = Markup("<b>{}</b> is best on {}: AP <b>{}</b>").format(
-        head.best, name, number(best, metric)
+        best, name, _value(results, best, name)
     )
-    if rival is None:
-        return text + "."
-    text += Markup(" against {} for {} ({})").format(
-        number(rival, metric), head.rival, number(best - rival, metric, "+")
-    )
-    state = state_of(results.effect(head.best, name, HEADLINE, head.rival), metric)
-    text += Markup(", <b>which may be chance</b>") if state == "open" else ""
-    return text + _but(results, head, metric) + "."
+    return text + _against(results, head) + "."
 
 
-def _but(results: Results, head: Headline, metric: Metric) -> Markup:
-    """On which other sets the best arm is worse than its rival."""
-    worse = []
-    for name in results.sets:
-        best, rival = (results.mean(arm, name, HEADLINE).value for arm in (head.best, head.rival))
-        state = state_of(results.effect(head.best, name, HEADLINE, head.rival), metric)
-        if None not in (best, rival) and best < rival and state != "open":
-            worse.append(name)
-    if not worse:
+def _value(results: Results, arm: str, dataset: str) -> str:
+    value = results.mean(arm, dataset, HEADLINE).value
+    return "none" if value is None else number(value, METRICS[HEADLINE])
+
+
+def _against(results: Results, head: Headline) -> Markup:
+    """By how much the best arm is better than its rival, and on which other sets it is worse."""
+    metric, name = METRICS[HEADLINE], head.dataset
+    gain, state = _gain(results, head, name)
+    if gain is None:
         return Markup("")
-    return Markup("; <b>on {} it is worse</b> than {}").format(" and ".join(worse), head.rival)
+    text = Markup(" against {} for {} ({})").format(
+        _value(results, head.rival, name), head.rival, number(gain, metric, "+")
+    )
+    text += Markup(", <b>which may be chance</b>") if state == "open" else ""
+    gains = {name: _gain(results, head, name) for name in results.sets}
+    worse = [name for name, (gain, state) in gains.items() if (gain or 0) < 0 and state != "open"]
+    if not worse:
+        return text
+    return text + Markup("; <b>on {} it is worse</b> than {}").format(
+        " and ".join(worse), head.rival
+    )
+
+
+def _gain(results: Results, head: Headline, dataset: str) -> tuple[float | None, str]:
+    """The best arm's gain on its rival on a set, and whether it is clear."""
+    best, rival = (results.mean(arm, dataset, HEADLINE).value for arm in (head.best, head.rival))
+    effect = results.effect(head.best, dataset, HEADLINE, head.rival)
+    gain = None if None in (best, rival) else best - rival
+    return gain, state_of(effect, METRICS[HEADLINE])
 
 
 def findings(results: Results, head: Headline) -> list[Finding]:
@@ -159,10 +160,6 @@ def _finding(results: Results, arm: str, dataset: str, name: str, baseline: str)
     return Finding(state_of(effect, metric), text + ".")
 
 
-def _value(results: Results, arm: str, dataset: str, metric: Metric) -> str:
-    return number(results.mean(arm, dataset, metric.name).value, metric)
-
-
 @dataclass(frozen=True)
 class Row:
     """One arm in a chart; positions are in percent of the axis.
@@ -188,11 +185,6 @@ class Row:
     effect: str
     state: str
     best: bool
-
-    @property
-    def badge(self) -> str:
-        """The state in words."""
-        return WORDS[self.state]
 
 
 @dataclass(frozen=True)
@@ -221,12 +213,13 @@ def charts(results: Results, rival: str | None) -> list[Chart]:
 
 
 def _chart(results: Results, dataset: str, metric: Metric, rival: str | None) -> Chart | None:
-    means = {arm: results.mean(arm, dataset, metric.name).value for arm in results.arms}
-    spans = {arm: results.interval(arm, dataset, metric.name) for arm in results.arms}
-    shown = [value for value in means.values() if value is not None]
+    means = [results.mean(arm, dataset, metric.name).value for arm in results.arms]
+    spans = [results.interval(arm, dataset, metric.name) for arm in results.arms]
+    spans = [span for span in spans if span]
+    shown = [value for value in means if value is not None]
     if not shown:
         return None
-    shown += [end for span in spans.values() if span for end in (span.low, span.high)]
+    shown += [end for span in spans for end in (span.low, span.high)]
     low, high = min(shown), max(shown)
     margin = 0.08 * (high - low) or 0.05
     marks = ticks(max(0.0, low - margin), min(1.0, high + margin), 4)
@@ -234,32 +227,35 @@ def _chart(results: Results, dataset: str, metric: Metric, rival: str | None) ->
     def at(value: float) -> float:
         return round(100 * (value - marks[0]) / (marks[-1] - marks[0]), 2)
 
-    best = results.best(dataset, metric)
-    rows = []
-    for index, (arm, value) in enumerate(means.items()):
-        span, effect = spans[arm], None
-        if rival not in (None, arm):
-            effect = results.effect(arm, dataset, metric.name, rival)
-        rows.append(
-            Row(
-                arm=arm,
-                index=index,
-                value="–" if value is None else number(value, metric),
-                ends=interval(span.low, span.high, metric) if span else "",
-                at=None if value is None else at(value),
-                start=at(span.low) if span else None,
-                width=round(at(span.high) - at(span.low), 2) if span else None,
-                effect=number(effect.difference, metric, "+") if effect else "",
-                state=state_of(effect, metric),
-                best=arm in best,
-            )
-        )
-    places = max(0, len(f"{marks[1] - marks[0]:.6f}".rstrip("0").partition(".")[2]))
-    span = next((span for span in spans.values() if span), None)
     return Chart(
         metric,
         dataset,
-        rows,
-        [(at(mark), f"{mark:.{places}f}") for mark in marks],
-        span is not None and span.in_domain is False,
+        [_row(results, arm, dataset, metric, rival, at) for arm in results.arms],
+        [(at(mark), tick_label(mark, marks)) for mark in marks],
+        bool(spans) and spans[0].in_domain is False,
+    )
+
+
+def _row(
+    results: Results,
+    arm: str,
+    dataset: str,
+    metric: Metric,
+    rival: str | None,
+    at: Callable[[float], float],
+) -> Row:
+    value = results.mean(arm, dataset, metric.name).value
+    span = results.interval(arm, dataset, metric.name)
+    effect = results.effect(arm, dataset, metric.name, rival)
+    return Row(
+        arm=arm,
+        index=results.arms.index(arm),
+        value="–" if value is None else number(value, metric),
+        ends=interval(span.low, span.high, metric) if span else "",
+        at=None if value is None else at(value),
+        start=at(span.low) if span else None,
+        width=round(at(span.high) - at(span.low), 2) if span else None,
+        effect=number(effect.difference, metric, "+") if effect else "",
+        state=state_of(effect, metric),
+        best=arm in results.best(dataset, metric),
     )

@@ -247,7 +247,8 @@ def _mean_uncertainty(variance: pa.Table | None) -> dict[str, float]:
     if variance is None:
         return {}
     regions = pl.from_arrow(variance.select(["image_id", "uncertainty"]))
-    return dict(regions.group_by("image_id").agg(pl.col("uncertainty").mean()).iter_rows())
+    of_images = regions.group_by("image_id", maintain_order=True)
+    return dict(of_images.agg(pl.col("uncertainty").mean()).iter_rows())
 
 
 def _by_image(images: pa.Table, table: pa.Table | None) -> list[list[dict]]:

@@ -31,54 +31,33 @@ from dipr1.report.viewer import EvaluationSet, Viewer, view
 ANSWER_COLUMNS = ["image_id", "text", "boxes", "look_boxes", "confidence"]
 
 
+# whether it is needed, and what it is
+FILES = {
+    "metrics": (
+        True,
+        "metrics artifacts of all arms, seeds and sets; the first set is the headline",
+    ),
+    "images": (False, "images artifacts of the same runs; without them the page has no intervals"),
+    "predictions": (True, "samples artifacts of the same runs, one response per image"),
+    "annotations": (True, "annotations of the evaluation sets and of any other split to describe"),
+    "rejects": (False, "rejects artifacts: why records were rejected"),
+    "variance": (False, "variance artifacts of the evaluation sets"),
+    "audit": (False, "audit artifacts: likely label errors, of any split"),
+    "training-logs": (False, "training_log.parquet of the trained policies"),
+}
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Flags of ``dipr1 report``."""
-    run_path = "results/{}/ARM/seedN/DATASET.SPLIT.parquet"
-    set_path = "results/{}/DATASET/SPLIT.parquet"
-    parser.add_argument(
-        "--metrics",
-        nargs="+",
-        required=True,
-        help=f"{run_path.format('metrics')} ...; the first set is the headline",
-    )
-    parser.add_argument(
-        "--images",
-        nargs="*",
-        default=[],
-        help="results/metrics/ARM/seedN/DATASET.SPLIT.images.parquet ...; without them the page"
-        " has no intervals",
-    )
-    parser.add_argument(
-        "--predictions", nargs="+", required=True, help=f"{run_path.format('predictions')} ..."
-    )
-    parser.add_argument(
-        "--annotations",
-        nargs="+",
-        required=True,
-        help=f"{set_path.format('annotations')} ...: of the evaluation sets, and of any other split"
-        " that the page shall describe",
-    )
-    parser.add_argument(
-        "--rejects",
-        nargs="*",
-        default=[],
-        help="results/annotations/DATASET/SPLIT.rejects.parquet ...: why records were rejected",
-    )
-    parser.add_argument(
-        "--variance", nargs="*", default=[], help=f"{set_path.format('variance')} ..."
-    )
-    parser.add_argument(
-        "--audit",
-        nargs="*",
-        default=[],
-        help=f"{set_path.format('audit')} ...: likely label errors, of any split",
-    )
-    parser.add_argument(
-        "--training-logs",
-        nargs="*",
-        default=[],
-        help="results/policies/ARM/seedN/training_log.parquet ...",
-    )
+    for name, (required, words) in FILES.items():
+        parser.add_argument(
+            f"--{name}",
+            nargs="+" if required else "*",
+            required=required,
+            default=[],
+            metavar="FILE",
+            help=words,
+        )
     parser.add_argument(
         "--trained-on", help="what the arms were trained on, for the page's second sentence"
     )

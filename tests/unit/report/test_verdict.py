@@ -6,7 +6,7 @@ import pytest
 
 from dipr1.evaluation.catalogue import METRICS
 from dipr1.evaluation.comparison import Compared
-from dipr1.report.verdict import findings, headline, lead, state_of
+from dipr1.report.verdict import WORDS, findings, headline, lead, state_of
 from tests.unit.report.reporting import results_of
 
 NOUNS = {"one": "person", "many": "people"}
@@ -59,7 +59,7 @@ def test_the_headline_says_what_may_be_chance():
     assert "which may be chance" in lead(results, head, NOUNS)
     assert "chance" not in lead(results_of(values), head, NOUNS)
     [finding] = findings(results, head)
-    assert (finding.state, finding.badge) == ("open", "may be chance")
+    assert (finding.state, WORDS[finding.state]) == ("open", "may be chance")
     assert "95 % interval of the difference −0.010 to +0.200" in finding.text
 
 
