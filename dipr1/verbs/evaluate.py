@@ -10,7 +10,7 @@ import pyarrow as pa
 from dipr1.artifacts.aligning import align
 from dipr1.artifacts.annotations import ANNOTATIONS
 from dipr1.artifacts.images import IMAGES
-from dipr1.artifacts.made import made_by, read_made
+from dipr1.artifacts.made import Made, made_by, read_made
 from dipr1.artifacts.metrics import METRICS
 from dipr1.artifacts.prompts import PROMPTS
 from dipr1.artifacts.samples import SAMPLES
@@ -65,15 +65,7 @@ def run(args: argparse.Namespace) -> None:
     prompts = PROMPTS.read(args.prompts)
     predictions = SAMPLES.read(args.predictions, columns_read(args.score))
     samples = _samples(args)
-    about = read_made(args.predictions)
-    made = made_by(
-        "evaluate",
-        {"score": args.score},
-        [args.predictions, args.annotations, args.prompts, args.variance]
-        + (args.consistency_samples or []),
-        arm=about.arm,
-        seed=about.seed,
-    )
+    made = _made(args)
     images = per_image(
         annotations,
         align(annotations, prompts, args.annotations, args.prompts),
@@ -94,6 +86,19 @@ def run(args: argparse.Namespace) -> None:
             f" AP {values['AP']:.3f} by {args.score}, F1 {values['f1_50']:.3f},"
             f" {values['parse_failure_rate']:.1%} of the answers cannot be read"
         )
+
+
+def _made(args: argparse.Namespace) -> Made:
+    """What is written into the artifacts about them."""
+    inputs = [args.predictions, args.annotations, args.prompts, args.variance]
+    answered = read_made(args.predictions)
+    return made_by(
+        "evaluate",
+        {"score": args.score},
+        inputs + (args.consistency_samples or []),
+        arm=answered.arm,
+        seed=answered.seed,
+    )
 
 
 def _samples(args: argparse.Namespace) -> pa.Table | None:

@@ -34,7 +34,8 @@ def test_every_verb_explains_itself(verb, capsys):
 
 
 @pytest.mark.parametrize(
-    "verb", ["download", "convert", "describe", "export", "variance", "evaluate", "report"]
+    "verb",
+    ["download", "convert", "describe", "export", "variance", "evaluate", "official", "report"],
 )
 def test_only_the_policys_verbs_import_torch(verb):
     # in a process of its own: another test may have imported torch into this one
