@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from dipr1.artifacts.aligning import image_rows
 from dipr1.artifacts.annotations import ANNOTATIONS, objects_and_areas
-from dipr1.artifacts.columns import BOXES, ragged
+from dipr1.artifacts.columns import BOXES, narrowed, ragged
 from dipr1.artifacts.samples import SAMPLES
 from dipr1.boxes import stacked
 from dipr1.errors import UserError
@@ -91,19 +91,13 @@ def read_sampled_split(
     ids = table["image_id"].combine_chunks()
     boxes, offsets = ragged(table["boxes"])
     objects, areas = objects_and_areas(table)
-    owner = np.repeat(np.arange(len(ids)), np.diff(offsets))
-
-    def chosen(those: np.ndarray) -> BoxesByImage:
-        counts = np.bincount(owner[those], minlength=len(ids))
-        return BoxesByImage(boxes[those], np.concatenate([[0], np.cumsum(counts)]))
-
     image, turn = _index(shards, ids, annotations)
     split = SampledSplit(
         ids=ids,
         paths=table["image"].combine_chunks(),
         sizes=np.stack([table["width"].to_numpy(), table["height"].to_numpy()], axis=1),
-        truth=chosen(objects),
-        ignore=chosen(areas),
+        truth=BoxesByImage(boxes[objects], narrowed(offsets, objects)),
+        ignore=BoxesByImage(boxes[areas], narrowed(offsets, areas)),
         shards=shards,
         image=image,
         turn=turn,
