@@ -1,4 +1,4 @@
-"""What is written never takes the place of what dipr1 did not make."""
+"""What is written is whole or absent, and never takes the place of what dipr1 did not make."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from dipr1.artifacts.rejects import REJECTS
-from dipr1.artifacts.writing import MADE_BY, check_replaceable, is_ours, whole
+from dipr1.artifacts.writing import MADE_BY, MARK, check_replaceable, is_ours, whole
 from dipr1.errors import UserError
 
 
@@ -88,3 +88,37 @@ def test_a_text_with_the_mark_is_ours(tmp_path, text):
     assert is_ours(tmp_path / "page.html")
     (tmp_path / "mine.html").write_text("x" * 9999)
     assert not is_ours(tmp_path / "mine.html")
+
+
+def test_whole_renames_a_file_when_it_is_complete(tmp_path):
+    target = tmp_path / "new" / "a.txt"
+    with whole(target) as part:
+        part.write_text("x")
+        assert part.parent == target.parent
+        assert part.suffix == ".txt"
+        assert not target.exists()
+    assert target.read_text() == "x"
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_whole_leaves_nothing_of_a_failure_and_keeps_what_was(tmp_path):
+    target = tmp_path / "a.txt"
+    target.write_text("before")
+    with pytest.raises(RuntimeError), whole(target) as part:
+        part.write_text("half")
+        raise RuntimeError
+    assert target.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_whole_replaces_a_folder(tmp_path):
+    target = tmp_path / "folder"
+    for name in ("first", "second"):
+        with whole(target) as part:
+            part.mkdir()
+            (part / name).write_text(name)
+    assert sorted(path.name for path in target.iterdir()) == [MARK, "second"]
+    with pytest.raises(RuntimeError), whole(target) as part:
+        part.mkdir()
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == [target]
