@@ -11,6 +11,7 @@ import pytest
 
 from dipr1.artifacts.annotations import ANNOTATIONS
 from dipr1.cli import main
+from dipr1.evaluation.protocols import official_figures
 
 
 @pytest.fixture
@@ -56,6 +57,16 @@ def test_hidden_files_are_not_annotations_and_capitals_do_not_matter(converted):
 def test_labels_of_cvat_beside_the_lines_of_mot(converted):
     rows, _, _ = converted("mot_labels_txt", "--format mot --annotations . --images .")
     assert [label for row in rows for label in row["labels"]] == ["person", "car"]
+
+
+def test_sizes_in_the_ground_truth_of_crowdhuman(converted, shared_data, capsys):
+    rows, _, _ = converted(
+        "crowdhuman_sizes_in_ground_truth", "--format crowdhuman --annotations gt.odgt"
+    )
+    assert (rows[0]["width"], rows[0]["height"]) == (100, 80)
+    # of three persons that are found, the official curve leaves out the first third
+    figures = official_figures("crowdhuman", "gt.odgt", "dt.odgt")
+    assert figures["AP"] == pytest.approx(2 / 3, abs=1e-12)
 
 
 def test_backslashes_in_file_names(converted):

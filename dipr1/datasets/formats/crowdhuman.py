@@ -4,7 +4,8 @@ A person has three boxes [x, y, width, height]: `fbox` the full body, hidden par
 reaches far outside the image; `vbox` what is visible; `hbox` the head, whose label is `head`.
 `tag: mask` is an ignore region (a crowd, a poster), and a person with `extra.ignore` is one too;
 `head_attr.ignore` speaks of the head alone. The visible share is area(vbox) / area(fbox), at most
-1. Sizes are not in the file; the images are `{ID}.jpg`, with a comma in the id.
+1. A record may have `width` and `height`, but those of the makers have not: sizes are then only in
+the image files. These are `{ID}.jpg`, with a comma in the id.
 
 Source: https://www.crowdhuman.org/download.html.
 """
@@ -46,6 +47,7 @@ BOXES = {"full": "fbox", "visible": "vbox", "head": "hbox"}
 _BLOCK_BYTES = 2**23
 _NUM_THREADS = 2
 
+_Size = tuple[Any, Any]
 _IGNORE = pa.struct({"ignore": pa.int64()})
 
 
@@ -61,6 +63,7 @@ class _Columns(NamedTuple):
     """What Arrow read of a block in which nothing is unusual: I images, N boxes."""
 
     ids: list[str]  # I
+    sizes: list[_Size | None]  # I, as they stand in the file
     lines: np.ndarray  # (I,) line numbers
     starts: np.ndarray  # (I,) where they begin in the file
     counts: np.ndarray  # (I,) boxes per image
@@ -197,8 +200,10 @@ def _columns(block: _Block, box: str) -> _Columns | None:
     visibility = _visibilities(full, visible)
     visibility[is_mask] = np.nan
     corners[:, 2:] += corners[:, :2]
+    sides = zip(table["width"].to_pylist(), table["height"].to_pylist(), strict=True)
     return _Columns(
         ids,
+        [_size(width, height) for width, height in sides],
         numbers,
         starts,
         np.diff(boxes.offsets.to_numpy()),
@@ -231,7 +236,8 @@ def _arrow_table(lines: bytes, box: str, number: pa.DataType) -> pa.Table | None
     gtbox = {"tag": pa.string(), "fbox": four, "vbox": four, "extra": _IGNORE}
     if box == "head":
         gtbox |= {"hbox": four, "head_attr": _IGNORE}
-    schema = pa.schema({"ID": pa.string(), "gtboxes": pa.list_(pa.struct(gtbox))})
+    sides = {"width": pa.int64(), "height": pa.int64()}
+    schema = pa.schema({"ID": pa.string(), "gtboxes": pa.list_(pa.struct(gtbox)), **sides})
     try:
         return arrow_json.read_json(
             pa.BufferReader(lines),
@@ -268,8 +274,10 @@ def _add_columns(
     reading: Reading, starts: array, columns: _Columns, images: str | None, label: str
 ) -> None:
     first = len(reading.images)
-    for image_id, line in zip(columns.ids, columns.lines.tolist(), strict=True):
-        _add_image(reading, image_id, line, images)
+    for image_id, size, line in zip(
+        columns.ids, columns.sizes, columns.lines.tolist(), strict=True
+    ):
+        _add_image(reading, image_id, size, line, images)
     starts.extend(columns.starts.tolist())
     counts = columns.counts
     ends = np.cumsum(counts)
@@ -284,14 +292,24 @@ def _add_columns(
     )
 
 
+def _size(width: Any, height: Any) -> _Size | None:
+    return None if width is None and height is None else (width, height)
+
+
 def _add_image(
-    reading: Reading, image_id: str, line: int, images: str | None, fault: str | None = None
+    reading: Reading,
+    image_id: str,
+    size: _Size | None,
+    line: int,
+    images: str | None,
+    fault: str | None = None,
 ) -> int:
     return reading.add_image(
         image_id,
         image_path(images, f"{image_id}.jpg"),
         record=f"line {line}",
         raw=f'{{"ID": {encode_basestring(image_id)}}}',
+        size=size,
         fault=fault,
     )
 
@@ -316,7 +334,8 @@ def _add_lines(
             image = None
         else:
             why = None if isinstance(entries, list) else "gtboxes is missing or no list"
-            image = _add_image(reading, image_id, line, images, why)
+            size = _size(document.get("width"), document.get("height"))
+            image = _add_image(reading, image_id, size, line, images, why)
             starts.append(start)
         for number, entry in enumerate(entries if isinstance(entries, list) else ()):
             try:

@@ -35,7 +35,16 @@ def crowdhuman(ground_truth: str, detections: str) -> dict[str, float]:
             f"{detections}: {len(truth) - len(answers)} of {len(truth)} images have no record;"
             " nothing was found in them"
         )
-    sides = columns(answers, {"width": 1, "height": 1}, answer_line)
+    # as in the program of the authors: the ground truth's sizes count where it has both
+    stated = [{"width", "height"} <= truth[row].keys() for row in image]
+    sides = columns(
+        [
+            truth[row] if known else answer
+            for row, known, answer in zip(image, stated, answers, strict=True)
+        ],
+        {"width": 1, "height": 1},
+        lambda at: truth_line(image[at]) if stated[at] else answer_line(at),
+    )
     sizes = np.full((len(index), 2), np.inf)
     sizes[image] = np.hstack([sides["width"], sides["height"]])
     boxes = _answered(answers, image, len(index), answer_line), *_annotated(truth, truth_line)

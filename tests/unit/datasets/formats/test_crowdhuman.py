@@ -32,7 +32,7 @@ CLEAN = [
     '{"tag": "person", "hbox": [5, 6, 7, 8], "head_attr": {"ignore": 0}, "fbox": [5, 6, 10, 20],'
     ' "vbox": [4, 5, 12, 22], "extra": {"ignore": 1, "box_id": 1, "occ": 1}}], "ID": "a,b"}',
     "",
-    '{"ID": "no one", "gtboxes": []}',
+    '{"ID": "no one", "gtboxes": [], "width": 100, "height": 80}',
 ]
 
 
@@ -111,7 +111,7 @@ def test_images_are_named_by_the_id_and_may_be_empty(write):
     ] == [
         ("273271,c9db000d5146c15", "Images/273271,c9db000d5146c15.jpg", None, "line 1"),
         ("a,b", "Images/a,b.jpg", None, "line 2"),
-        ("no one", "Images/no one.jpg", None, "line 4"),
+        ("no one", "Images/no one.jpg", (100, 80), "line 4"),
     ]
 
 
@@ -124,6 +124,13 @@ def test_the_fast_way_is_taken_for_clean_lines_and_gives_the_same(write, monkeyp
     assert len(blocks) == 1
     monkeypatch.undo()
     assert same(read(path, box=box), slowly)
+
+
+@pytest.mark.parametrize("width", ["640", "640.0", '"640"', "null"])
+def test_sizes_are_taken_where_records_have_them(write, monkeypatch, width):
+    path = write([f'{{"ID": "a", "gtboxes": [], "width": {width}, "height": 480}}', CLEAN[0]])
+    assert same(read(path), carefully(path, monkeypatch))
+    assert [image.size for image in read(path).images] == [(json.loads(width), 480), None]
 
 
 def test_blocks_that_end_in_the_middle_of_a_line_change_nothing(write, monkeypatch):

@@ -72,6 +72,29 @@ def test_crowdhuman_images_without_a_record_are_images_without_detections(tmp_pa
     assert "1 of 20 images have no record" in capsys.readouterr().err
 
 
+def test_crowdhuman_sizes_of_the_ground_truth_come_first(tmp_path):
+    person = {"tag": "person", "fbox": [90, 10, 10, 30]}
+    box = {"box": [90, 10, 60, 30], "score": 0.7}  # the person, once it is clipped to 100 pixels
+    records = [{"ID": name, "gtboxes": [person]} for name in "abc"]
+    answers = [{"ID": name, "dtboxes": [box], "width": 100, "height": 80} for name in "abc"]
+    truth = write(tmp_path / "gt.odgt", lines(records))
+    plain = official_figures("crowdhuman", truth, write(tmp_path / "dt.odgt", lines(answers)))
+    records[0] |= {"width": 100, "height": 80}
+    answers[0] |= {"width": 500}
+    truth = write(tmp_path / "gt.odgt", lines(records))
+    assert (
+        official_figures("crowdhuman", truth, write(tmp_path / "dt.odgt", lines(answers))) == plain
+    )
+    del answers[0]["width"]
+    assert (
+        official_figures("crowdhuman", truth, write(tmp_path / "dt.odgt", lines(answers))) == plain
+    )
+    records[0]["height"] = "tall"
+    truth = write(tmp_path / "gt.odgt", lines(records))
+    with pytest.raises(UserError, match="gt.odgt: line 1: `height`: expected a finite number"):
+        official_figures("crowdhuman", truth, str(tmp_path / "dt.odgt"))
+
+
 GOOD_PERSON = {"tag": "person", "fbox": [1, 2, 3, 4]}
 
 
