@@ -328,11 +328,11 @@ def is_honest(text: str, truth: Crowd) -> bool:
     It says the truth where its form is the one of the method, its answer outside the ignore regions
     is the people, in any order, and its looks cover the targets and nothing else.
     """
-    found = _STRICT.fullmatch(text)
-    if found is None or len(re.findall(r"</?(?:think|look|answer)>", text)) != 6:
+    sections = _STRICT.fullmatch(text)
+    if sections is None or len(re.findall(r"</?(?:think|look|answer)>", text)) != 6:
         return False
     try:
-        looks, items = json.loads(found["look"]), json.loads(found["answer"])
+        looks, items = json.loads(sections["look"]), json.loads(sections["answer"])
         answer = Counter((tuple(map(float, item["bbox_2d"])), item["label"]) for item in items)
         looked = [tuple(map(float, item["bbox_2d"])) for item in looks]
     except (ValueError, TypeError, KeyError):

@@ -115,15 +115,15 @@ def crowd(
             _jittered(rng, phantoms, 0.05)[rng.random(num_phantoms) < 0.5],
         ]
         samples.append(clip(np.concatenate(seen), *FRAME_SIZE))
-    found = box_variance(samples, people, ignore)
+    regions = box_variance(samples, people, ignore)
     return Crowd(
         name=name,
         people=people,
         labels=tuple(asked[k % len(asked)] for k in range(num_people)),
         ignore=ignore,
-        gt_uncertainty=np.array([region.uncertainty for region in found[:num_people]]),
-        regions=np.array([region.hull for region in found]).reshape(-1, 4),
-        uncertainty=np.array([region.uncertainty for region in found]),
+        gt_uncertainty=np.array([region.uncertainty for region in regions[:num_people]]),
+        regions=np.array([region.hull for region in regions]).reshape(-1, 4),
+        uncertainty=np.array([region.uncertainty for region in regions]),
         asked=asked,
     )
 
@@ -232,11 +232,11 @@ def imperfect(crowd: Crowd, seed: int = 0, share: float = 0.7) -> Reply:
     """An honest detector's reply: `share` of the people, about 5 % off, and looks as good."""
     rng = np.random.default_rng(seed)
     truth = honest(crowd)
-    found = rng.permutation(len(truth.answer))[: math.ceil(share * len(truth.answer))]
+    chosen = rng.permutation(len(truth.answer))[: math.ceil(share * len(truth.answer))]
     looked = rng.permutation(len(truth.looks))[: math.ceil(share * len(truth.looks))]
-    boxes = _jittered(rng, crowd.people[found], 0.05).round()
+    boxes = _jittered(rng, crowd.people[chosen], 0.05).round()
     looks = _jittered(rng, crowd.targets()[looked], 0.05).round()
-    labels = [crowd.labels[k] for k in found]
+    labels = [crowd.labels[k] for k in chosen]
     answer = tuple(zip(as_tuples(boxes), labels, strict=True))
     return Reply(answer, as_tuples(clip(looks, *FRAME_SIZE)))
 
@@ -247,9 +247,12 @@ def score(
     """The three rewards and the training total of each text."""
     columns = crowd.columns(len(texts))
     rewards = {"reasoning": reasoning_reward, "looking": looking_reward, "accuracy": accuracy}
-    found = {name: reward(texts, **columns) for name, reward in rewards.items()}
-    rows = [dict(zip(found, values, strict=True)) for values in zip(*found.values(), strict=True)]
-    return [row | {"total": sum(WEIGHTS[name] * row[name] for name in found)} for row in rows]
+    values_of = {name: reward(texts, **columns) for name, reward in rewards.items()}
+    rows = [
+        dict(zip(values_of, values, strict=True))
+        for values in zip(*values_of.values(), strict=True)
+    ]
+    return [row | {"total": sum(WEIGHTS[name] * row[name] for name in values_of)} for row in rows]
 
 
 CROWDS = (

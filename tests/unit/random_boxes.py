@@ -86,5 +86,5 @@ def cases(seed: str, num: int):
     return [Random(f"{seed} {case}") for case in range(num)]
 
 
-def nearest(found: float, expected) -> float:
-    return min(abs(found - value) for value in expected)
+def nearest(value: float, expected) -> float:
+    return min(abs(value - one) for one in expected)

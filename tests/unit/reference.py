@@ -98,10 +98,10 @@ def cells(boxes: Iterable[Box]) -> set[tuple[int, int]]:
 def best_matchings(overlaps: Sequence[Sequence], threshold=HALF) -> list[Pairs]:
     """All one-to-one matchings with the most pairs and, among those, the largest total."""
     # For every set of columns in use: number of pairs, total, and the ways to get there.
-    found: dict[int, tuple[int, Fraction, list[Pairs]]] = {0: (0, Fraction(0), [[]])}
+    states: dict[int, tuple[int, Fraction, list[Pairs]]] = {0: (0, Fraction(0), [[]])}
     for row, values in enumerate(overlaps):
-        extended = dict(found)
-        for used, (num, total, ways) in found.items():
+        extended = dict(states)
+        for used, (num, total, ways) in states.items():
             for column, overlap in enumerate(values):
                 if overlap < threshold or overlap <= 0 or used >> column & 1:
                     continue
@@ -113,9 +113,9 @@ def best_matchings(overlaps: Sequence[Sequence], threshold=HALF) -> list[Pairs]:
                     extended[key] = (*worth, more)
                 elif worth == best[:2]:
                     extended[key] = (*worth, [*best[2], *more])
-        found = extended
-    best = max(state[:2] for state in found.values())
-    return [pairs for state in found.values() if state[:2] == best for pairs in state[2]]
+        states = extended
+    best = max(state[:2] for state in states.values())
+    return [pairs for state in states.values() if state[:2] == best for pairs in state[2]]
 
 
 def best_pairs(overlaps: Sequence[Sequence], threshold=HALF) -> Pairs:
@@ -237,7 +237,7 @@ def regions(samples, truth, ignore, v0=0.01, match_iou=HALF):
         Ambiguous: two matchings are equally good, or a phantom's mean is so near to the threshold
             that its rounding decides.
     """
-    found = [{"box": tuple(box), "members": [], "gt": index} for index, box in enumerate(truth)]
+    anchors = [{"box": tuple(box), "members": [], "gt": index} for index, box in enumerate(truth)]
     for boxes in samples:
         boxes = [tuple(box) for box in boxes if box_area(box)]
         ignored = [any(box_ioa(box, region) >= HALF for region in ignore) for box in boxes]
@@ -246,7 +246,7 @@ def regions(samples, truth, ignore, v0=0.01, match_iou=HALF):
                 Fraction(0)
                 if is_ignored and anchor["gt"] is None
                 else _iou_with_anchor(box, anchor, match_iou)
-                for anchor in found
+                for anchor in anchors
             ]
             for box, is_ignored in zip(boxes, ignored, strict=True)
         ]
@@ -256,13 +256,13 @@ def regions(samples, truth, ignore, v0=0.01, match_iou=HALF):
         anchor_of = dict(matchings[0])
         for row, box in enumerate(boxes):
             if row in anchor_of:
-                found[anchor_of[row]]["members"].append(box)
+                anchors[anchor_of[row]]["members"].append(box)
             elif not ignored[row]:
-                found.append({"box": box, "members": [box], "gt": None})
-        for anchor in found:
+                anchors.append({"box": box, "members": [box], "gt": None})
+        for anchor in anchors:
             if anchor["gt"] is None:
                 anchor["box"] = mean_box(anchor["members"])
-    return [_statistics(anchor, len(samples), v0) for anchor in found]
+    return [_statistics(anchor, len(samples), v0) for anchor in anchors]
 
 
 def _iou_with_anchor(box, anchor, match_iou):

@@ -13,11 +13,11 @@ from dipr1.artifacts.samples import SAMPLES
 def noisy_samples(rng: np.random.Generator, truth: np.ndarray, num_samples: int) -> list:
     samples = []
     for _ in range(num_samples):
-        found = truth[rng.random(len(truth)) < 0.7]
-        found = found + rng.normal(0, 3, found.shape)
+        boxes = truth[rng.random(len(truth)) < 0.7]
+        boxes = boxes + rng.normal(0, 3, boxes.shape)
         corner = rng.uniform(0, 30, (1, 2))
         samples.append(
-            np.vstack([found, np.hstack([corner, corner + rng.uniform(15, 30, (1, 2))])])
+            np.vstack([boxes, np.hstack([corner, corner + rng.uniform(15, 30, (1, 2))])])
         )
     return samples
 

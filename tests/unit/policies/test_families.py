@@ -139,10 +139,10 @@ def checkpoint(folder: Path, model_type: str, processor) -> PolicyFrames:
 
 def processed(processor, image: Image.Image) -> tuple[torch.Tensor, tuple[int, int]]:
     """The processor's patches and the (width, height) in pixels that they make up."""
-    found = processor(images=[image], return_tensors="pt")
-    _, down, across = found["image_grid_thw"][0].tolist()
+    inputs = processor(images=[image], return_tensors="pt")
+    _, down, across = inputs["image_grid_thw"][0].tolist()
     patch = processor.patch_size
-    return found["pixel_values"], (across * patch, down * patch)
+    return inputs["pixel_values"], (across * patch, down * patch)
 
 
 @pytest.mark.parametrize("model_type", ["qwen2_vl", "qwen2_5_vl"])
@@ -255,12 +255,12 @@ def marked(width: int, height: int) -> tuple[Image.Image, list[float]]:
 def box_seen(pixels: np.ndarray) -> np.ndarray:
     """The white box's borders in an image, between pixels: a border's pixel is partly covered."""
     grey = (pixels - pixels.min()) / (pixels.max() - pixels.min())
-    found = []
+    borders = []
     for axis in (0, 1):
         # the middle of the box along the other axis, away from its corners
         inside = np.flatnonzero(grey.max(axis=1 - axis) > 0.5)
-        found.append((inside[0], inside[-1] + 1))
-    (y1, y2), (x1, x2) = found
+        borders.append((inside[0], inside[-1] + 1))
+    (y1, y2), (x1, x2) = borders
     return np.array([x1, y1, x2, y2], float)
 
 

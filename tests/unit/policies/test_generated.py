@@ -17,9 +17,9 @@ def test_confidence_is_the_mean_over_the_numbers_of_each_box():
     pieces += ["5", ", ", "6", "7", ", ", "8", ", ", "9", "]] </answer>"]
     chances = [0.0, 0.5, 0.0, 0.7, 0.0, 0.9, 0.0, 0.3, 0.0]
     chances += [0.2, 0.0, 0.4, 0.6, 0.0, 0.2, 0.0, 0.3, 0.0]
-    found = box_confidence(generated(pieces, chances), 2)
+    confidence = box_confidence(generated(pieces, chances), 2)
     # the second box has a number of two tokens: their mean counts for it
-    np.testing.assert_allclose(found, [0.6, (0.2 + 0.5 + 0.2 + 0.3) / 4], rtol=1e-6)
+    np.testing.assert_allclose(confidence, [0.6, (0.2 + 0.5 + 0.2 + 0.3) / 4], rtol=1e-6)
 
 
 def test_confidence_without_boxes_or_with_boxes_that_needed_repair():
@@ -31,8 +31,8 @@ def test_confidence_without_boxes_or_with_boxes_that_needed_repair():
 def test_log_likelihood_is_the_mean_over_the_tokens_of_each_box():
     pieces = ["<answer> [[", "1", ", ", "2", "5", ", ", "3", ", ", "4", "]] </answer>"]
     chances = [0.0, 0.5, 0.0, 0.25, 1.0, 0.0, 0.125, 0.0, 1.0, 0.0]
-    found = box_log_likelihood(generated(pieces, chances), 1)
-    np.testing.assert_allclose(found, [np.log(2.0**-6) / 5], rtol=1e-6)
+    log_likelihood = box_log_likelihood(generated(pieces, chances), 1)
+    np.testing.assert_allclose(log_likelihood, [np.log(2.0**-6) / 5], rtol=1e-6)
     assert box_log_likelihood(generated(pieces, chances), 0).shape == (0,)
 
 
