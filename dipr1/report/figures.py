@@ -55,7 +55,9 @@ def write_figures(results: Results, folder: Path) -> None:
         for name, figure in _figures(results):
             for suffix, metadata in NO_DATES.items():
                 figure.savefig(part / f"{name}.{suffix}", metadata=metadata, dpi=200)
-                figure.set_layout_engine("none")  # it lies as it should: do not lay it out again
+                figure.set_layout_engine(
+                    "none"
+                )  # once is enough: laying it out again would move it
 
 
 def _figures(results: Results) -> Iterator[tuple[str, Figure]]:

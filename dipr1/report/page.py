@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from dipr1.evaluation.catalogue import LOOKING, METRICS, REWARD, Metric, by_group
 from dipr1.report.colours import DARK, LIGHT
-from dipr1.report.crops import Crop
+from dipr1.report.crops import KINDS, Crop
 from dipr1.report.curves import DASHES, panels, reliability_diagram
 from dipr1.report.describing import Description
 from dipr1.report.notation import interval, number, plural, short, show
@@ -131,6 +131,7 @@ def _viewer_data(viewer: Viewer, results: Results, head: Headline, nouns: dict[s
             "numColours": len(LIGHT),
             "pair": [results.arms.index(arm) for arm in head.pair],
             "nouns": nouns,
+            "kinds": {kind: title.lower() for kind, (title, _) in KINDS.items()},
             "images": viewer.images,
         }
     )

@@ -7,13 +7,8 @@
   const byId = (id) => document.getElementById(id);
   const root = byId("viewer");
   const data = JSON.parse(byId("viewer-data").textContent);
-  const { arms, images, nouns } = data;
+  const { arms, images, nouns, kinds } = data;
   const LAYERS = [...root.querySelectorAll("[data-layer]")].map((input) => input.dataset.layer);
-  const KINDS = {
-    missing_label: "a label may be missing",
-    unsupported_label: "the label may be wrong",
-    loose_label: "the borders may be off",
-  };
   const MOST_ZOOM = 16;
 
   const state = {
@@ -112,7 +107,7 @@
       add(layer, box, `${what}: overlap ${overlap.toFixed(2)}${sure}`);
     }
     for (const suspect of image.suspects) {
-      const words = `Suspicious label, ${KINDS[suspect.kind]} (score ${suspect.score.toFixed(2)})`;
+      const words = `Suspicious label, ${kinds[suspect.kind]} (score ${suspect.score.toFixed(2)})`;
       add("suspect", suspect.box, words);
       if (suspect.suggested) add("suspect", suspect.suggested, words + ": suggested box", "--suggested:1");
     }

@@ -1,8 +1,8 @@
 """What the page's viewer shows: a choice of images with their layers, as JSON.
 
-Chosen are, per evaluation set, the images the best arm did worst on, those the base policy was
-least sure of, those two arms differ most on, those with suspicious labels, and a random sample. An
-image says why it was chosen, so that the random ones can be seen alone: only those are fair.
+Of each evaluation set it shows the images on which the best arm did worst, on which the base policy
+was least sure and on which two arms differ most, those with suspicious labels, and a random sample.
+Each image says why it was chosen, so that the random ones can be seen alone: only they are typical.
 """
 
 from __future__ import annotations
@@ -114,8 +114,7 @@ class _Images:
             yield record, data_uri(open_picture(image["image"], LARGEST_SIDE))
 
     def _orders(self, pair: Sequence[str]) -> dict[str, list[int]]:
-        """Rows by criterion, the most telling first; images about which there is nothing to tell
-        are left out."""
+        """Rows by criterion, the most telling first, without those that tell nothing."""
         quality = {arm: np.array([f1(one.judged[0]) for one in self.answers[arm]]) for arm in pair}
         best = quality[pair[-1]]
         orders = {"worst": _largest_first(1 - best)}
