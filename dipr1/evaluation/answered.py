@@ -14,7 +14,7 @@ from dipr1.artifacts.annotations import objects_and_areas
 from dipr1.artifacts.columns import box_arrays, ragged, split_rows
 from dipr1.evaluation.answers import Judged, judge
 from dipr1.evaluation.looks import looked
-from dipr1.responses import Response
+from dipr1.responses import Response, parse_response
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,6 @@ def answered_images(
     predictions: pa.Table,
     scores: Sequence[np.ndarray],
     asked: Sequence[Sequence[str]],
-    responses: Sequence[Response],
 ) -> list[AnsweredImage]:
     """Put together what is about the same image.
 
@@ -85,38 +84,40 @@ def answered_images(
         annotations, predictions: rows of the artifacts, those of one image at the same place.
         scores: per image one per answered box.
         asked: per image the labels that are asked for.
-        responses: per image what `predictions` has as text.
     """
     _, offsets = ragged(annotations["ignore"])
-    there = zip(
-        *(annotations[name].to_pylist() for name in ("width", "height", "labels")),
-        box_arrays(annotations["boxes"]),
-        *(split_rows(those, offsets) for those in objects_and_areas(annotations)),
-        strict=True,
-    )
-    answers, looks = (box_arrays(predictions[name]) for name in ("boxes", "look_boxes"))
-    images = []
-    for image, answer, look, ranks, wanted, response in zip(
-        there, answers, looks, scores, asked, responses, strict=True
-    ):
-        width, height, labels, boxes, objects, areas = image
-        answer = np.empty((0, 4)) if answer is None else answer
-        is_asked = np.array([label in wanted for label in labels], bool)
-        is_object = is_asked & objects
-        images.append(
-            AnsweredImage(
-                detections=np.column_stack([answer, ranks]),
-                labels=_answered_labels(response, len(answer), wanted),
-                look_boxes=np.empty((0, 4)) if look is None else look,
-                objects=boxes[is_object],
-                object_labels=[labels[box] for box in np.flatnonzero(is_object)],
-                ignore=boxes[is_asked & areas],
-                size=(width, height),
-                asked=tuple(wanted),
-                response=response,
-            )
+    return [
+        _answered(*of_image)
+        for of_image in zip(
+            zip(*(annotations[name].to_pylist() for name in ("width", "height")), strict=True),
+            annotations["labels"].to_pylist(),
+            box_arrays(annotations["boxes"]),
+            *(split_rows(those, offsets) for those in objects_and_areas(annotations)),
+            asked,
+            predictions["text"].to_pylist(),
+            *(box_arrays(predictions[name]) for name in ("boxes", "look_boxes")),
+            scores,
+            strict=True,
         )
-    return images
+    ]
+
+
+def _answered(size, labels, boxes, objects, areas, asked, text, answer, look, scores):
+    """One image, of what each artifact says of it."""
+    response = parse_response(text, asked)
+    answer = np.empty((0, 4)) if answer is None else answer
+    is_asked = np.array([label in asked for label in labels], bool)
+    return AnsweredImage(
+        detections=np.column_stack([answer, scores]),
+        labels=_answered_labels(response, len(answer), asked),
+        look_boxes=np.empty((0, 4)) if look is None else look,
+        objects=boxes[is_asked & objects],
+        object_labels=[labels[box] for box in np.flatnonzero(is_asked & objects)],
+        ignore=boxes[is_asked & areas],
+        size=size,
+        asked=tuple(asked),
+        response=response,
+    )
 
 
 def _answered_labels(response: Response, num_boxes: int, asked: Sequence[str]) -> list[str | None]:

@@ -57,22 +57,16 @@ def per_image(
     """
     if not annotations.num_rows:
         return IMAGES.schema.empty_table()
-    asked, texts = prompts["labels"].to_pylist(), predictions["text"].to_pylist()
-    columns = reward_columns(prompts, variance)
+    asked, columns = prompts["labels"].to_pylist(), reward_columns(prompts, variance)
     scores = box_scores(score, predictions, samples)
     regions = None if variance is None else ImageRegions.of(annotations, variance)
     images: list[AnsweredImage] = []
     figures: list[dict[str, Any]] = []
-    for start in range(0, len(texts), BATCH):
+    for start in range(0, annotations.num_rows, BATCH):
         rows = slice(start, start + BATCH)
-        batch = answered_images(
-            annotations[rows],
-            predictions[rows],
-            scores[rows],
-            asked[rows],
-            [parse_response(*one) for one in zip(texts[rows], asked[rows], strict=True)],
-        )
-        rewards = _rewards(texts[rows], {name: column[rows] for name, column in columns.items()})
+        batch = answered_images(annotations[rows], predictions[rows], scores[rows], asked[rows])
+        texts = predictions["text"][rows].to_pylist()
+        rewards = _rewards(texts, {name: column[rows] for name, column in columns.items()})
         for index, (image, reward) in enumerate(zip(batch, rewards, strict=True), start):
             of_regions = {} if regions is None else regions.figures(index, image)
             figures.append(image.figures() | _own_figures(image) | reward | of_regions)
@@ -81,9 +75,9 @@ def per_image(
         "image_id": annotations["image_id"],
         "num_tokens": predictions["num_tokens"],
         "labels": prompts["labels"],
-        "score": pa.array([score] * len(images), pa.string()),
-    } | verdict_columns(images)
-    return _table(figures, given)
+        "score": [score] * len(images),
+    }
+    return _table(figures, given | verdict_columns(images))
 
 
 def _own_figures(image: AnsweredImage) -> dict[str, float | None]:
@@ -127,12 +121,7 @@ def _look_recalls(texts: Sequence[str], columns: dict[str, list]) -> list[float]
 
 def _table(figures: Sequence[dict[str, Any]], given: dict[str, Any]) -> pa.Table:
     """The images artifact: rows of `figures`, and the columns `given`."""
-    known = [field for field in IMAGES.schema if field.name not in given]
-    further = dict.fromkeys(name for row in figures for name in row)
-    further = [name for name in further if name not in IMAGES.schema.names]
-    table = pa.Table.from_pylist(
-        figures, pa.schema([*known, *(pa.field(name, pa.float64()) for name in further)])
-    )
-    for name, column in given.items():
-        table = table.append_column(name, column)
-    return table.select([*IMAGES.schema.names, *further])
+    schema = IMAGES.schema_with(dict.fromkeys(name for row in figures for name in row))
+    computed = pa.schema([field for field in schema if field.name not in given])
+    columns = dict(zip(computed.names, pa.Table.from_pylist(figures, computed), strict=True))
+    return pa.table({name: (given | columns)[name] for name in schema.names}).cast(schema)

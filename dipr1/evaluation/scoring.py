@@ -57,7 +57,8 @@ def box_scores(
         UserError: the column of the score does not have one value per box, or an image has no
             samples.
 
-    >>> rows = pa.table({"boxes": [[[0, 0, 2, 2], [5, 5, 6, 6]], None]})
+    >>> from dipr1.artifacts.columns import BOXES
+    >>> rows = pa.table({"boxes": pa.array([[[0, 0, 2, 2], [5, 5, 6, 6]], None], BOXES)})
     >>> [scores.tolist() for scores in box_scores("order", rows)]
     [[1.0, 0.5], []]
     """

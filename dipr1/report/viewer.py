@@ -23,7 +23,6 @@ from dipr1.evaluation.answers import Judged
 from dipr1.regions import look_targets
 from dipr1.report.crops import against_labels
 from dipr1.report.pictures import LARGEST_SIDE, data_uri, open_picture
-from dipr1.responses import parse_response
 
 MOST_IMAGES = 200  # of all sets together: 200 pictures of 60 kB are 16 MB as base64
 LONGEST_TEXT = 6000  # characters of a response
@@ -156,14 +155,13 @@ class _Images:
 
 def _answered(annotations: pa.Table, answers: pa.Table, asked: list[str]) -> list[AnsweredImage]:
     """Each image with an arm's answer; boxes without a confidence have NaN."""
-    texts, confidences = answers["text"].to_pylist(), answers["confidence"].to_pylist()
+    confidences = answers["confidence"].to_pylist()
     lengths = answers["boxes"].combine_chunks().value_lengths().fill_null(0).to_pylist()
     scores = [
         given if given and len(given) == length else np.full(length, np.nan)
         for given, length in zip(confidences, lengths, strict=True)
     ]
-    responses = [parse_response(text, asked) for text in texts]
-    return answered_images(annotations, answers, scores, [asked] * len(texts), responses)
+    return answered_images(annotations, answers, scores, [asked] * len(scores))
 
 
 def _answer(image: AnsweredImage, text: str) -> dict:
