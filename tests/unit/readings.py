@@ -1,4 +1,4 @@
-"""What a reader found, in a form that tests can compare."""
+"""What a reader has read, in a form that tests can compare."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dipr1.datasets.reading import Reading
 FIXTURES = Path(__file__).parent / "fixtures"
 
 
-class Found(NamedTuple):
+class ReadBox(NamedTuple):
     """One box as it was read."""
 
     image_id: str
@@ -24,11 +24,11 @@ class Found(NamedTuple):
     visibility: float | None
 
 
-def found(reading: Reading) -> list[Found]:
+def boxes_of(reading: Reading) -> list[ReadBox]:
     """The boxes in the order in which they were added."""
     columns = reading.boxes()
     return [
-        Found(
+        ReadBox(
             reading.images[image].image_id,
             tuple(box),
             reading.labels[label],

@@ -12,7 +12,7 @@ from scipy.io import savemat
 from dipr1.datasets.formats.caltech import read
 from dipr1.errors import UserError
 from tests.unit.datasets.formats.layouts import QUARTERS, Layout, Scene, cells, coco_document, lines
-from tests.unit.readings import FIXTURES, found, image_ids, rejects
+from tests.unit.readings import FIXTURES, boxes_of, image_ids, rejects
 
 JSON = str(FIXTURES / "caltech" / "test.json")
 FIELDS = ("id", "pos", "posv", "occl", "lock")
@@ -78,7 +78,7 @@ def test_the_data_set_is_the_frames_that_were_extracted(videos, frames):
     reading = read(str(videos / "annotations"), frames)
     assert image_ids(reading) == ["set06/V000/I00029", "set06/V000/I00059"]
     assert all(Path(image.image).is_file() for image in reading.images)
-    assert {row.image_id for row in found(reading)} == {"set06/V000/I00029"}
+    assert {row.image_id for row in boxes_of(reading)} == {"set06/V000/I00029"}
 
 
 def test_without_images_every_frame_is_named(videos):
@@ -88,7 +88,7 @@ def test_without_images_every_frame_is_named(videos):
 
 
 def test_boxes_count_from_1_and_visibility_is_as_the_devkit_reads_it(videos):
-    rows = found(read(str(videos / "annotations")))
+    rows = boxes_of(read(str(videos / "annotations")))
     assert rows[:3] == [
         ("set06/V000/I00029", (10, 20, 20, 40), "person", False, 1),
         ("set06/V000/I00029", (30.5, 20, 40.5, 40), "person", False, 0.25),
@@ -98,7 +98,7 @@ def test_boxes_count_from_1_and_visibility_is_as_the_devkit_reads_it(videos):
 
 
 def test_groups_and_doubts_are_ignored_persons_and_false_alarms_are_not(videos):
-    rows = found(read(str(videos / "annotations")))
+    rows = boxes_of(read(str(videos / "annotations")))
     assert [(row.label, row.ignore) for row in rows[3:6]] == [
         ("person", True),
         ("person", True),
@@ -135,7 +135,7 @@ def test_json_images_go_by_either_name():
 
 
 def test_json_visibility_is_the_share_of_the_visible_box_and_ignore_counts():
-    assert found(read(JSON))[:3] == [
+    assert boxes_of(read(JSON))[:3] == [
         ("1", (10, 20, 30, 60), "person", False, 0.25),
         ("1", (50, 20, 70, 60), "person", True, 1),
         ("1", (90, 20, 110, 60), "person", True, None),
@@ -188,7 +188,7 @@ def test_json_boxes_are_persons_whatever_the_categories_say(tmp_path):
         "categories": [{"id": 1, "name": "pedestrian"}],
     }
     (tmp_path / "a.json").write_text(json.dumps(document))
-    assert [row.label for row in found(read(str(tmp_path / "a.json")))] == ["person"]
+    assert [row.label for row in boxes_of(read(str(tmp_path / "a.json")))] == ["person"]
 
 
 # --- what test_roundtrip.py writes and reads back ---

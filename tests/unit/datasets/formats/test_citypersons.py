@@ -13,7 +13,7 @@ from dipr1.datasets.formats.citypersons import read
 from dipr1.datasets.reading import ANY_LABEL
 from dipr1.errors import UserError
 from tests.unit.datasets.formats.layouts import QUARTERS, Layout, Scene, cells
-from tests.unit.readings import Found, found, image_ids, rejects
+from tests.unit.readings import ReadBox, boxes_of, image_ids, rejects
 
 # class, x, y, w, h, id, visible x, y, w, h
 ROWS = [
@@ -91,10 +91,10 @@ def official(tmp_path: Path) -> str:
     return str(path)
 
 
-def expected(boxes: list[tuple]) -> list[Found]:
+def expected(boxes: list[tuple]) -> list[ReadBox]:
     visibility = [0.25, 1.0, 0.5, 1.0, None, None]
     return [
-        Found("aachen_000000_000019", box, label, label == ANY_LABEL, share)
+        ReadBox("aachen_000000_000019", box, label, label == ANY_LABEL, share)
         for box, label, share in zip(boxes, LABELS, visibility, strict=True)
     ]
 
@@ -102,7 +102,7 @@ def expected(boxes: list[tuple]) -> list[Found]:
 @pytest.mark.parametrize("layout", ["mat", "folder"])
 def test_classes_become_labels_and_ignore_regions(layout, request):
     reading = read(request.getfixturevalue(layout))
-    assert found(reading) == expected(FULL)
+    assert boxes_of(reading) == expected(FULL)
     assert reading.categories == ["pedestrian", "rider", "sitting person", "person (other)"]
     assert {image.size for image in reading.images} == {(2048, 1024)}
 
@@ -111,17 +111,17 @@ def test_classes_become_labels_and_ignore_regions(layout, request):
 def test_visible_boxes_but_for_regions_that_have_none(layout, request):
     boxes = [(row[6], row[7], row[6] + row[8], row[7] + row[9]) for row in ROWS[:4]]
     reading = read(request.getfixturevalue(layout), box="visible")
-    assert found(reading) == expected(boxes + FULL[4:])
+    assert boxes_of(reading) == expected(boxes + FULL[4:])
     assert rejects(reading, (2048, 1024)) == []
 
 
 def test_the_evaluations_file_has_one_category_and_two_flags(official):
-    rows = found(read(official))
+    rows = boxes_of(read(official))
     assert [row.box for row in rows] == FULL
     assert {row.label for row in rows} == {"pedestrian"}
     assert [row.ignore for row in rows] == [False, True, True, True, True, True]
     assert [row.visibility for row in rows] == [0.25, 1, 0.5, 1, 1, 0]
-    visible = found(read(official, box="visible"))
+    visible = boxes_of(read(official, box="visible"))
     assert [row.box for row in visible] == [(2000, 1000, 2100, 1050), *FULL[1:]]
     assert [image.size for image in read(official).images] == [(2048, 1024)] * 2
 
@@ -130,10 +130,10 @@ def test_the_evaluations_file_has_one_category_and_two_flags(official):
 def test_small_types_do_not_overflow(tmp_path, kind):
     rows = np.array([[1, 30000, 30000, 30000, 30000, 0, 0, 0, 1, 1]], kind)
     path = matlab(tmp_path / "a.mat", [cell(AACHEN, rows)])
-    assert found(read(path))[0].box == (30000, 30000, 60000, 60000)
+    assert boxes_of(read(path))[0].box == (30000, 30000, 60000, 60000)
     rows = np.array([[1, 200, 200, 100, 200, 0, 200, 200, 100, 200]], np.uint8)
     path = matlab(tmp_path / "a.mat", [cell(AACHEN, rows)])
-    assert found(read(path))[0] == ("aachen_000000_000019", (200, 200, 300, 400), *PERSON)
+    assert boxes_of(read(path))[0] == ("aachen_000000_000019", (200, 200, 300, 400), *PERSON)
 
 
 PERSON = ("pedestrian", False, 1.0)
@@ -166,7 +166,7 @@ def test_rows_of_unknown_classes_are_rejected_as_they_were(tmp_path):
         ("a.mat", "cell 0, row 0", "class is none of 0 to 5", str([6, *ROWS[0][1:]])),
         ("a.mat", "cell 0, row 2", "bbox has no area", "[1, 5, 5, 0, 9, 1, 5, 5, 0, 9]"),
     ]
-    assert len(found(reading)) == 2
+    assert len(boxes_of(reading)) == 2
 
 
 def test_rows_that_are_no_number_are_rejected(tmp_path):
@@ -177,7 +177,7 @@ def test_rows_that_are_no_number_are_rejected(tmp_path):
         ("cell 0, row 0", "class is none of 0 to 5"),
         ("cell 0, row 1", "bbox is not finite or absurdly large"),
     ]
-    assert found(reading)[1].visibility is None
+    assert boxes_of(reading)[1].visibility is None
 
 
 @pytest.mark.parametrize(
@@ -225,12 +225,12 @@ def test_a_bad_file_of_a_folder_is_rejected_and_the_others_are_read(folder, text
     path.write_bytes(text.encode("latin-1"))
     reading = read(folder)
     assert [row[0] for row in rejects(reading, (2048, 1024))] == [path.name]
-    assert len(found(reading)) == 6
+    assert len(boxes_of(reading)) == 6
 
 
 def test_one_file_of_the_folder_can_be_read_alone(folder):
     reading = read(str(next(Path(folder).rglob("aachen*.json"))))
-    assert found(reading) == expected(FULL)
+    assert boxes_of(reading) == expected(FULL)
 
 
 def test_what_is_none_of_the_layouts_is_refused(tmp_path, mat):

@@ -11,7 +11,7 @@ from dipr1.datasets.formats.coco import read
 from dipr1.datasets.reading import Reading
 from dipr1.errors import UserError
 from tests.unit.datasets.formats.layouts import QUARTERS, Layout, Scene, Thing, coco_document, lines
-from tests.unit.readings import found, rejects
+from tests.unit.readings import boxes_of, rejects
 
 # Written as text: NaN and Infinity are no JSON, but Python writes and reads them.
 TRAPS = """{
@@ -94,7 +94,7 @@ def test_without_a_folder_the_path_is_the_file_name(tmp_path):
 
 
 def test_good_boxes_are_read_as_they_are(traps):
-    assert found(traps)[:6] == [
+    assert boxes_of(traps)[:6] == [
         ("0", (1, 2, 4, 6), "person", False, None),
         ("0", (1.5, 2, 4.5, 6.5), "person", False, None),
         ("a,b", (0, 0, 5, 5), "rider", True, None),

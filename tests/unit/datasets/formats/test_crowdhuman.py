@@ -14,7 +14,7 @@ from dipr1.datasets.formats.crowdhuman import read
 from dipr1.datasets.reading import Reading
 from dipr1.errors import UserError
 from tests.unit.datasets.formats.layouts import QUARTERS, Layout, Scene, Thing, lines
-from tests.unit.readings import found, rejects
+from tests.unit.readings import boxes_of, rejects
 
 CLEAN = [
     # The order of the keys differs between records, and the ID has a comma in it.
@@ -78,7 +78,7 @@ def with_values(**values: object) -> str:
 
 
 def test_full_boxes_are_xywh_of_fbox_even_outside_the_image(write):
-    assert found(read(write(CLEAN))) == [
+    assert boxes_of(read(write(CLEAN))) == [
         ("273271,c9db000d5146c15", (72, 202, 232, 702), "person", False, 0.25),
         ("273271,c9db000d5146c15", (220, 352, 247, 372), "person", True, None),
         ("a,b", (-120, -40, 180, 860), "person", False, 0.4667),
@@ -87,7 +87,7 @@ def test_full_boxes_are_xywh_of_fbox_even_outside_the_image(write):
 
 
 def test_visible_boxes_are_vbox_with_the_same_flags(write):
-    rows = found(read(write(CLEAN), box="visible"))
+    rows = boxes_of(read(write(CLEAN), box="visible"))
     assert [row.box for row in rows] == [
         (72, 202, 152, 452),
         (220, 352, 247, 372),
@@ -98,7 +98,7 @@ def test_visible_boxes_are_vbox_with_the_same_flags(write):
 
 
 def test_heads_are_hbox_and_their_own_ignore_counts(write):
-    rows = found(read(write(CLEAN), box="head"))
+    rows = boxes_of(read(write(CLEAN), box="head"))
     assert [row.box for row in rows][2:] == [(0, 0, 20, 30), (5, 6, 12, 14)]
     assert [row.ignore for row in rows] == [False, True, True, True]
     assert {row.label for row in rows} == {"head"}
@@ -143,7 +143,7 @@ def test_blocks_that_end_in_the_middle_of_a_line_change_nothing(write, monkeypat
 
 def test_a_decimal_is_read_like_an_integer(write, monkeypatch):
     path = write([with_values(fbox=[1.5, 2, 30.25, 40]), with_values(ID=2)])
-    assert found(read(path))[0].box == (1.5, 2, 31.75, 42)
+    assert boxes_of(read(path))[0].box == (1.5, 2, 31.75, 42)
     assert same(read(path), carefully(path, monkeypatch))
 
 
@@ -205,7 +205,7 @@ def test_a_bad_box_is_rejected_as_it_was_and_the_others_are_kept(
 )
 def test_what_is_odd_but_no_fault(write, monkeypatch, values, ignore, visibility):
     path = write([with_values(**values)])
-    (row,) = found(read(path))
+    (row,) = boxes_of(read(path))
     assert (row.ignore, row.visibility) == (ignore, visibility)
     assert same(read(path), carefully(path, monkeypatch))
 
@@ -231,7 +231,7 @@ def test_a_bad_line_is_rejected_with_its_reason(write, monkeypatch, line, faults
     reading = read(path)
     assert [reason for _, _, reason, _ in rejects(reading)] == faults
     assert {record.split(",")[0] for _, record, _, _ in rejects(reading)} == {"line 2"}
-    assert len(found(reading)) == 2
+    assert len(boxes_of(reading)) == 2
     assert same(reading, carefully(path, monkeypatch))
 
 
@@ -249,14 +249,14 @@ def test_bytes_that_are_no_text_reject_their_line_alone(tmp_path):
     path.write_bytes(CLEAN[0].encode().replace(b"person", b"per\xffon") + b"\n" + CLEAN[1].encode())
     reading = read(str(path))
     assert [row[1:3] for row in rejects(reading)] == [("line 1", "not JSON")]
-    assert len(found(reading)) == 2
+    assert len(boxes_of(reading)) == 2
 
 
 def test_a_byte_order_mark_carriage_returns_and_no_last_newline(tmp_path, write):
     path = tmp_path / "b.odgt"
     path.write_bytes(b"\xef\xbb\xbf" + "\r\n".join(CLEAN).encode())
     reading = read(str(path))
-    assert found(reading) == found(read(write(CLEAN)))
+    assert boxes_of(reading) == boxes_of(read(write(CLEAN)))
     assert reading.images[2].record == "line 4"
 
 

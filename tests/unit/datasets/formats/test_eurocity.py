@@ -12,7 +12,7 @@ from dipr1.datasets.formats.eurocity import read
 from dipr1.datasets.reading import Reading
 from dipr1.errors import UserError
 from tests.unit.datasets.formats.layouts import HEIGHT, WIDTH, Layout, Scene, Thing, lines
-from tests.unit.readings import FIXTURES, found, image_ids, rejects
+from tests.unit.readings import FIXTURES, boxes_of, image_ids, rejects
 
 FOLDER = FIXTURES / "eurocity"
 
@@ -29,30 +29,30 @@ def test_frames_without_objects_are_kept_and_images_lie_by_city(reading):
 
 
 def test_children_of_children_are_objects_in_the_order_of_the_file(reading):
-    assert [row.label for row in found(reading)[3:6]] == ["rider", "bicycle", "co-rider"]
+    assert [row.label for row in boxes_of(reading)[3:6]] == ["rider", "bicycle", "co-rider"]
 
 
 def test_visibility_is_what_the_worst_tag_leaves(reading):
-    assert [row.visibility for row in found(reading)[:4]] == [1, 0.6, 0.9, 0.2]
+    assert [row.visibility for row in boxes_of(reading)[:4]] == [1, 0.6, 0.9, 0.2]
 
 
 def test_boxes_are_corners_as_they_stand(reading):
-    assert found(reading)[1].box == (40.5, 20, 60, 80)
+    assert boxes_of(reading)[1].box == (40.5, 20, 60, 80)
 
 
 def test_sitting_people_and_groups_are_ignored_for_what_they_are(reading):
-    ignored = [(row.box[0], row.label) for row in found(reading) if row.ignore]
+    ignored = [(row.box[0], row.label) for row in boxes_of(reading) if row.ignore]
     assert ignored == [
         (70, "pedestrian"),
         (200, "pedestrian"),
         (400, "rider"),
         (500, "bicycle"),
     ]
-    assert [row.visibility for row in found(reading) if row.ignore][1:] == [None] * 3
+    assert [row.visibility for row in boxes_of(reading) if row.ignore][1:] == [None] * 3
 
 
 def test_people_on_posters_are_neither_people_nor_ignored(reading):
-    assert found(reading)[9][1:4] == ((700, 20, 720, 60), "depiction", False)
+    assert boxes_of(reading)[9][1:4] == ((700, 20, 720, 60), "depiction", False)
 
 
 def test_other_records_are_rejected_with_place_reason_and_text(reading):

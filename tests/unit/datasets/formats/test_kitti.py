@@ -13,7 +13,7 @@ from dipr1.datasets.formats.kitti import read
 from dipr1.datasets.reading import ANY_LABEL, Reading
 from dipr1.errors import UserError
 from tests.unit.datasets.formats.layouts import Layout, Scene, Thing, joined, lines
-from tests.unit.readings import FIXTURES, found, image_ids, rejects
+from tests.unit.readings import FIXTURES, boxes_of, image_ids, rejects
 
 FOLDER = FIXTURES / "kitti"
 
@@ -26,24 +26,36 @@ def reading() -> Reading:
 def test_an_empty_label_file_is_an_image_without_objects(reading):
     assert image_ids(reading) == ["000007", "000008"]
     assert [image.image for image in reading.images] == ["image_2/000007.png", "image_2/000008.png"]
-    assert {row.image_id for row in found(reading)} == {"000007"}
+    assert {row.image_id for row in boxes_of(reading)} == {"000007"}
 
 
 def test_boxes_are_corners_counted_from_zero_and_keep_their_decimals(reading):
-    assert found(reading)[0] == ("000007", (10.4, 20.0, 30.73, 80.92), "Pedestrian", False, None)
-    assert found(reading)[1].label == "Person_sitting"
-    assert found(reading)[1].visibility is None  # neither truncation nor grades say how much
+    assert boxes_of(reading)[0] == (
+        "000007",
+        (10.4, 20.0, 30.73, 80.92),
+        "Pedestrian",
+        False,
+        None,
+    )
+    assert boxes_of(reading)[1].label == "Person_sitting"
+    assert boxes_of(reading)[1].visibility is None  # neither truncation nor grades say how much
 
 
 def test_dont_care_lines_have_a_valid_box_and_are_ignored_whatever_is_asked(reading):
-    assert found(reading)[2] == (
+    assert boxes_of(reading)[2] == (
         "000007", (100.89, 10.71, 190.61, 30.13), ANY_LABEL, True, None
     )  # fmt: skip
     assert ANY_LABEL not in reading.categories
 
 
 def test_result_files_have_a_score_besides(reading):
-    assert found(reading)[3] == ("000007", (200.6, 100.93, 260.98, 180.95), "Cyclist", False, None)
+    assert boxes_of(reading)[3] == (
+        "000007",
+        (200.6, 100.93, 260.98, 180.95),
+        "Cyclist",
+        False,
+        None,
+    )
 
 
 def test_a_class_may_have_two_words(tmp_path):
@@ -51,7 +63,7 @@ def test_a_class_may_have_two_words(tmp_path):
     rows = [f"Person sitting {numbers}", f"Person sitting {numbers} 0.9", f"0 {numbers}"]
     (tmp_path / "a.txt").write_text("\n".join(rows))
     reading = read(str(tmp_path))
-    assert found(reading) == [
+    assert boxes_of(reading) == [
         ("a", (20, 30, 40, 70), label, False, None) for label in (*["Person sitting"] * 2, "0")
     ]
 

@@ -20,13 +20,13 @@ from tests.unit.datasets.formats.layouts import (
     joined,
     lines,
 )
-from tests.unit.readings import FIXTURES, Found, found, image_ids, rejects
+from tests.unit.readings import FIXTURES, ReadBox, boxes_of, image_ids, rejects
 
 FOLDER = FIXTURES / "mot"
 
 
-def of_sequence(name: str) -> list[Found]:
-    return found(read(str(FOLDER / name)))
+def of_sequence(name: str) -> list[ReadBox]:
+    return boxes_of(read(str(FOLDER / name)))
 
 
 def test_seqinfo_names_every_frame_and_its_size():
@@ -91,14 +91,14 @@ def one_sequence(folder: Path, *rows: str, **files: str) -> Reading:
 def test_classes_are_lines_of_labels_txt_where_it_lies_beside(tmp_path):
     rows = [f"1,1,2,2,5,5,1,{number},1" for number in (1, 2, 3)]
     reading = one_sequence(tmp_path, *rows, labels="car\nperson\n")
-    assert [row.label for row in found(reading)] == ["car", "person"]
+    assert [row.label for row in boxes_of(reading)] == ["car", "person"]
     assert reading.categories == ["car", "person"]
     assert [row[1:3] for row in rejects(reading)] == [("line 3", "unknown class")]
 
 
 def test_whole_frames_may_be_written_as_decimals(tmp_path):
     reading = one_sequence(tmp_path, "2.0,1.0,2,2,5,5,1.0,1.0,0.5")
-    assert found(reading) == [("S1/000002", (1, 1, 6, 6), "pedestrian", False, 0.5)]
+    assert boxes_of(reading) == [("S1/000002", (1, 1, 6, 6), "pedestrian", False, 0.5)]
 
 
 @pytest.mark.parametrize(

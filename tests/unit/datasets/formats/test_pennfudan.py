@@ -10,7 +10,7 @@ from dipr1.datasets.formats.pennfudan import read
 from dipr1.datasets.reading import Reading
 from dipr1.errors import UserError
 from tests.unit.datasets.formats.layouts import HEIGHT, WIDTH, Layout, Scene, lines
-from tests.unit.readings import FIXTURES, found, image_ids, rejects
+from tests.unit.readings import FIXTURES, boxes_of, image_ids, rejects
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def test_the_image_is_found_by_its_name_not_by_the_path_in_the_file(reading):
 
 
 def test_boxes_count_from_1_with_both_ends_inside(reading):
-    assert found(reading)[:2] == [
+    assert boxes_of(reading)[:2] == [
         ("FudanPed00001", (0, 0, 302, 431), "person", False, None),
         ("FudanPed00001", (419, 170, 559, 536), "person", False, None),
     ]

@@ -12,7 +12,7 @@ import pytest
 from dipr1.datasets import formats
 from dipr1.errors import UserError
 from tests.unit.datasets.formats.layouts import HEIGHT, WIDTH, every_layout
-from tests.unit.readings import Found, found, rejects
+from tests.unit.readings import ReadBox, boxes_of, rejects
 
 SEEDS = range(5)
 LAYOUTS = every_layout()
@@ -28,11 +28,11 @@ def test_what_is_written_is_read_back(name, seed, tmp_path):
 
     assert {image.image_id for image in reading.images} == set(scene)
     expected = Counter(
-        Found(image_id, thing.xyxy, thing.label, thing.ignore, thing.visibility)
+        ReadBox(image_id, thing.xyxy, thing.label, thing.ignore, thing.visibility)
         for image_id, things in scene.items()
         for thing in things
     )
-    assert Counter(found(reading)) == expected
+    assert Counter(boxes_of(reading)) == expected
     assert rejects(reading, size=(WIDTH, HEIGHT)) == []
 
 

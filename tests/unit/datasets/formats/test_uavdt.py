@@ -11,7 +11,7 @@ from dipr1.datasets.formats.uavdt import read
 from dipr1.datasets.reading import ANY_LABEL
 from dipr1.errors import UserError
 from tests.unit.datasets.formats.layouts import Layout, Scene, joined, lines
-from tests.unit.readings import FIXTURES, found, image_ids, rejects
+from tests.unit.readings import FIXTURES, boxes_of, image_ids, rejects
 
 FOLDER = FIXTURES / "uavdt"
 
@@ -42,7 +42,7 @@ def test_without_images_the_frames_are_those_with_lines():
 
 
 def test_boxes_and_categories_are_those_of_gt_whole_alone():
-    boxes = [row for row in found(read(str(FOLDER))) if not row.ignore]
+    boxes = [row for row in boxes_of(read(str(FOLDER))) if not row.ignore]
     assert boxes == [
         ("M0101/img000002", (10, 20, 40, 60), "car", False, None),
         ("M0101/img000002", (50, 60, 120, 140), "truck", False, None),
@@ -52,13 +52,13 @@ def test_boxes_and_categories_are_those_of_gt_whole_alone():
 
 
 def test_the_ignore_file_holds_for_every_label_and_may_be_empty_or_missing(tmp_path):
-    ignored = [row for row in found(read(str(FOLDER))) if row.ignore]
+    ignored = [row for row in boxes_of(read(str(FOLDER))) if row.ignore]
     assert ignored == [
         ("M0101/img000002", (500, 40, 550, 269), ANY_LABEL, True, None),
         ("M0101/img000003", (501, 40, 551, 269), ANY_LABEL, True, None),
     ]
     (tmp_path / "M0301_gt_whole.txt").write_text("1,1,5,6,7,8,1,1,1\n")
-    assert [row.ignore for row in found(read(str(tmp_path)))] == [False]
+    assert [row.ignore for row in boxes_of(read(str(tmp_path)))] == [False]
 
 
 def test_other_lines_are_rejected_with_place_reason_and_text():
@@ -79,7 +79,7 @@ def test_a_box_that_is_rejected_later_is_found_again_in_its_own_file():
 
 def test_one_sequence_can_be_read_alone_with_its_ignore_file():
     reading = read(str(FOLDER / "M0101_gt_whole.txt"))
-    assert len(found(reading)) == 5
+    assert len(boxes_of(reading)) == 5
     assert {image.image_id.split("/")[0] for image in reading.images} == {"M0101"}
 
 

@@ -11,7 +11,7 @@ from dipr1.datasets.formats.visdrone import read
 from dipr1.datasets.reading import ANY_LABEL, Reading
 from dipr1.errors import UserError
 from tests.unit.datasets.formats.layouts import Layout, Scene, joined, lines
-from tests.unit.readings import FIXTURES, found, image_ids, rejects
+from tests.unit.readings import FIXTURES, boxes_of, image_ids, rejects
 
 NAME = "0000001_00000_d_0000001"
 
@@ -27,19 +27,19 @@ def test_an_empty_file_is_an_image_without_objects(reading):
 
 
 def test_boxes_are_turned_from_widths_to_corners(reading):
-    assert found(reading)[0] == (NAME, (10, 20, 40, 60), "pedestrian", False, None)
+    assert boxes_of(reading)[0] == (NAME, (10, 20, 40, 60), "pedestrian", False, None)
 
 
 def test_a_comma_at_the_end_is_allowed(reading):
-    assert found(reading)[1] == (NAME, (50, 60, 57, 68), "car", False, None)
+    assert boxes_of(reading)[1] == (NAME, (50, 60, 57, 68), "car", False, None)
 
 
 def test_category_0_is_ignored_whatever_is_asked(reading):
-    assert found(reading)[2] == (NAME, (0, 0, 300, 100), ANY_LABEL, True, None)
+    assert boxes_of(reading)[2] == (NAME, (0, 0, 300, 100), ANY_LABEL, True, None)
 
 
 def test_a_score_of_0_ignores_a_box_for_its_own_label(reading):
-    assert found(reading)[3:5] == [
+    assert boxes_of(reading)[3:5] == [
         (NAME, (70, 80, 79, 90), "others", True, None),
         (NAME, (90, 90, 95, 95), "people", True, None),
     ]

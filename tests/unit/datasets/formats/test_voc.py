@@ -11,7 +11,7 @@ from dipr1.datasets.formats.voc import read
 from dipr1.datasets.reading import Reading
 from dipr1.errors import UserError
 from tests.unit.datasets.formats.layouts import Layout, Scene, Thing, lines
-from tests.unit.readings import FIXTURES, found, image_ids, rejects
+from tests.unit.readings import FIXTURES, boxes_of, image_ids, rejects
 
 FOLDER = FIXTURES / "voc"
 
@@ -22,13 +22,13 @@ def reading() -> Reading:
 
 
 def test_boxes_count_from_1_with_both_ends_inside(reading):
-    assert found(reading)[0] == ("2007_000001", (0, 0, 349, 351), "person", False, None)
-    one_pixel = found(reading)[2]
+    assert boxes_of(reading)[0] == ("2007_000001", (0, 0, 349, 351), "person", False, None)
+    one_pixel = boxes_of(reading)[2]
     assert one_pixel.box == (4, 5, 5, 6)
 
 
 def test_sides_may_stand_in_any_order_and_have_decimals_and_difficult_is_ignored(reading):
-    assert found(reading)[1] == ("2007_000001", (99.5, 299, 200, 400.25), "chair", True, None)
+    assert boxes_of(reading)[1] == ("2007_000001", (99.5, 299, 200, 400.25), "chair", True, None)
 
 
 def test_parts_of_an_object_are_no_objects_and_lend_it_no_box(reading):

@@ -12,7 +12,7 @@ from dipr1.datasets.formats.wider import ignore_file, read
 from dipr1.datasets.reading import ANY_LABEL, Reading
 from dipr1.errors import UserError
 from tests.unit.datasets.formats.layouts import Layout, Scene, joined, lines
-from tests.unit.readings import FIXTURES, found, image_ids, rejects
+from tests.unit.readings import FIXTURES, boxes_of, image_ids, rejects
 
 FOLDER = FIXTURES / "wider"
 
@@ -25,18 +25,20 @@ def reading() -> Reading:
 def test_a_name_alone_is_an_image_without_people(reading):
     assert image_ids(reading) == ["img00001.jpg", "img00002.jpg", "img00003.jpg", "img00005.jpg"]
     assert reading.images[1].image == "train/img00002.jpg"
-    assert not [row for row in found(reading) if row.image_id == "img00002.jpg" and not row.ignore]
+    assert not [
+        row for row in boxes_of(reading) if row.image_id == "img00002.jpg" and not row.ignore
+    ]
 
 
 def test_boxes_come_with_their_class(reading):
-    assert found(reading)[:2] == [
+    assert boxes_of(reading)[:2] == [
         ("img00001.jpg", (10, 20, 40, 60), "pedestrian", False, None),
         ("img00001.jpg", (50, 60, 57, 68), "cyclist", False, None),
     ]
 
 
 def test_the_ignore_file_of_the_same_split_is_read(reading):
-    assert [row for row in found(reading) if row.ignore] == [
+    assert [row for row in boxes_of(reading) if row.ignore] == [
         ("img00001.jpg", (100, 200, 130, 240), ANY_LABEL, True, None),
         ("img00001.jpg", (500, 0, 550, 60), ANY_LABEL, True, None),
         ("img00002.jpg", (5, 6, 12, 14), ANY_LABEL, True, None),
@@ -60,7 +62,7 @@ def test_lines_and_boxes_of_no_use_are_rejected_with_place_reason_and_text(readi
 def test_a_folder_is_all_its_annotation_files_each_with_its_ignore_file():
     reading = read(str(FOLDER))
     assert image_ids(reading)[-1] == "img00006.jpg"
-    assert [row[1:4] for row in found(reading) if row.image_id == "img00006.jpg"] == [
+    assert [row[1:4] for row in boxes_of(reading) if row.image_id == "img00006.jpg"] == [
         ((1, 2, 4, 6), "cyclist", False),
         ((7, 8, 16, 18), ANY_LABEL, True),
     ]
@@ -77,14 +79,14 @@ def test_names_of_2019_and_images_in_several_folders(tmp_path: Path):
         str(tmp_path / "images/ad_train/ad_02/ad00001.jpg"),
         str(tmp_path / "images/sur_train/sur00001.jpg"),
     ]
-    assert [row.ignore for row in found(reading)] == [False, True]
+    assert [row.ignore for row in boxes_of(reading)] == [False, True]
 
 
 def test_the_lines_of_2019_have_no_class(tmp_path: Path):
     rows = ["a.jpg 1 2 3 4 5 6 7 8", "b.jpg", "c.jpg 1 1 2 3 4", "d.jpg 2 2 2 2"]
     (tmp_path / "val_bbox.txt").write_text("\n".join(rows))
     reading = read(str(tmp_path / "val_bbox.txt"))
-    assert [row[:3] for row in found(reading)] == [
+    assert [row[:3] for row in boxes_of(reading)] == [
         ("a.jpg", (1, 2, 4, 6), "pedestrian"),
         ("a.jpg", (5, 6, 12, 14), "pedestrian"),
         ("d.jpg", (2, 2, 4, 4), "pedestrian"),
