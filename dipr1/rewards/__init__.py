@@ -65,27 +65,27 @@ class Reward:
     Attributes:
         make: its class. The `__name__` of an instance is the name in `REWARDS` and ``_reward``, and
             its `needs` are the columns without which it cannot be computed.
-        weight: in the total, unless others are given.
         meaning: for readers of the report; {one} and {many} stand for what is looked for.
+        weight: in the total of :mod:`dipr1.rewards.scores`, unless others are given.
         options: those that an arm may have.
     """
 
     make: Callable[..., Callable[..., list[float | None]]]
-    weight: float
     meaning: str
+    weight: float = 0.0
     options: tuple[RewardOption, ...] = ()
 
 
 REWARDS = {
     "reasoning": Reward(
         make=ReasoningReward,
-        weight=1.0,
         meaning="1 for a response in the three-step form, else 0.",
+        weight=1.0,
     ),
     "looking": Reward(
         make=LookingReward,
-        weight=0.3,
         meaning="Do the look regions cover, and only cover, where the base policy's boxes vary?",
+        weight=0.3,
         options=(
             RewardOption(
                 "looking_source",
@@ -97,9 +97,9 @@ REWARDS = {
     ),
     "accuracy": Reward(
         make=AccuracyReward,
-        weight=3.0,
         meaning="Weighted precision and recall of the boxes; {many} the base policy is unsure of"
         " weigh more.",
+        weight=3.0,
         options=(
             RewardOption("quality", "quality", "Accuracy: c = IoU or c = 1."),
             RewardOption(

@@ -45,8 +45,8 @@ def score_response(
         ground_truth: `gt_boxes`, and what else is known of `GROUND_TRUTH`. Model frame.
 
     Returns:
-        The rewards by name and their `total`. One is left out where there is not what it needs,
-        such as `looking` without `region_boxes`.
+        The rewards by name and their `total`: those with a weight in either `weights` or `WEIGHTS`.
+        One is left out where there is not what it needs, such as `looking` without `region_boxes`.
 
     Raises:
         ValueError: `gt_boxes` is missing, or a name is unknown.
@@ -81,7 +81,11 @@ def score_responses(
         raise ValueError(f"weights: expected {', '.join(WEIGHTS)} but got {', '.join(unknown)}")
     records = [read_ground_truth(ground_truth) for ground_truth in ground_truths]
     columns = {name: [record.get(name) for record in records] for name in GROUND_TRUTH}
-    rewards = {name: reward.make()(texts, **columns) for name, reward in REWARDS.items()}
+    rewards = {
+        name: reward.make()(texts, **columns)
+        for name, reward in REWARDS.items()
+        if reward.weight or weights.get(name)
+    }
     scores = []
     for values in zip(*rewards.values(), strict=True):
         defined = {n: v for n, v in zip(rewards, values, strict=True) if v is not None}

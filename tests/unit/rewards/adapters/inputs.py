@@ -7,7 +7,11 @@ import json
 from dipr1.rewards import for_swift
 from tests.unit.rewards.responding import SCENE, TEXTS
 
-SWIFT = (for_swift.DipReasoning, for_swift.DipLooking, for_swift.DipAccuracy)
+SWIFT = {
+    "reasoning": for_swift.DipReasoning,
+    "looking": for_swift.DipLooking,
+    "accuracy": for_swift.DipAccuracy,
+}
 
 
 def easyr1_inputs() -> list[dict]:

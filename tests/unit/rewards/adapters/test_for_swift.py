@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from dipr1.rewards import for_swift
-from dipr1.rewards.scores import WEIGHTS
 from tests.unit.rewards.adapters.inputs import SWIFT
 from tests.unit.rewards.responding import EXPECTED, PEOPLE, SCENE, TEXTS
 
@@ -28,7 +27,7 @@ def swift_columns(as_json: bool = False) -> dict[str, list]:
 
 @pytest.mark.parametrize("as_json", [False, True])
 def test_swift_calls_with_columns(as_json):
-    for make, name in zip(SWIFT, WEIGHTS, strict=True):
+    for name, make in SWIFT.items():
         reward = make(args=object())
         assert not inspect.iscoroutinefunction(reward.__call__)
         found = reward(TEXTS, **swift_columns(as_json))
@@ -73,7 +72,7 @@ def test_swift_finds_the_rewards_by_name(tmp_path):
         env={"PYTHONPATH": f"{tmp_path}:{Path(for_swift.__file__).parents[2]}"},
     )
     assert result.returncode == 0, result.stderr
-    expected = [[rewards[name] for rewards in EXPECTED] for name in WEIGHTS]
+    expected = [[rewards[name] for rewards in EXPECTED] for name in SWIFT]
     assert json.loads(result.stdout) == expected
 
 
