@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import pickle
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from dipr1.rewards import (
+    REWARDS,
     AccuracyReward,
     LookingReward,
     ReasoningReward,
@@ -17,6 +19,7 @@ from dipr1.rewards import (
     looking_reward,
     reasoning_reward,
 )
+from dipr1.rewards.scores import GROUND_TRUTH
 from tests.unit.rewards.responding import (
     EMPTY_SCENE,
     HACKS,
@@ -147,6 +150,18 @@ def test_names_that_trainers_log():
         texts = [HONEST, *HACKS.values()]
         columns = trainer_columns(len(texts))
         assert plain(texts, **columns) == with_options()(texts, **columns)
+
+
+@pytest.mark.parametrize("name", REWARDS)
+def test_entries_say_what_the_other_rooms_rely_on(name):
+    entry = REWARDS[name]
+    reward = entry.make()
+    assert reward.__name__ == f"{name}_reward"
+    assert set(reward.needs) <= set(GROUND_TRUTH)
+    assert entry.meaning.format(one="person", many="people").endswith((".", "?"))
+    parameters = inspect.signature(entry.make).parameters
+    for option in entry.options:
+        assert parameters[option.parameter].default is not inspect.Parameter.empty
 
 
 def test_threads_agree():
