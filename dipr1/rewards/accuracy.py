@@ -98,12 +98,9 @@ class AccuracyReward:
             required=self.needs,
             optional=("gt_labels", "ignore_boxes", "gt_uncertainty", "labels"),
         ):
-            if boxes is None:
-                rewards.append(None)
-                continue
             answer = parse_response(completion_text(completion)).answer
-            if answer is None:
-                rewards.append(0.0)
+            if boxes is None or answer is None:
+                rewards.append(None if boxes is None else 0.0)
                 continue
             precision, recall, num_ignored = self._compare(answer, boxes, *others)
             rewards.append(self._combine(precision, recall))
@@ -116,30 +113,6 @@ class AccuracyReward:
         log_means(log_metric, metrics)
         return rewards
 
-    def precision_recall(
-        self,
-        answer: Answer,
-        gt_boxes: ArrayLike,
-        gt_labels: Sequence[str] | None = None,
-        ignore_boxes: ArrayLike | None = None,
-        gt_uncertainty: Sequence[float | None] | None = None,
-        labels: Sequence[str] | None = None,
-    ) -> tuple[float, float]:
-        """Precision and weighted recall of one answer.
-
-        They are (1, 1) where both the answer and the ground truth are empty, and (0, 0) where only
-        one of them is.
-
-        Args:
-            answer: N boxes, in the frame of `gt_boxes`.
-            gt_boxes: (G, 4) ground truth.
-            gt_labels: G labels; None leaves labels uncompared.
-            ignore_boxes: (I, 4).
-            gt_uncertainty: G values in [0, 1].
-            labels: the labels asked for.
-        """
-        return self._compare(answer, gt_boxes, gt_labels, ignore_boxes, gt_uncertainty, labels)[:2]
-
     def _compare(
         self,
         answer: Answer,
@@ -149,7 +122,11 @@ class AccuracyReward:
         gt_uncertainty: Sequence[float | None] | None,
         labels: Sequence[str] | None,
     ) -> tuple[float, float, int]:
-        """Precision, weighted recall, and how many boxes left the count in ignore regions."""
+        """Precision, weighted recall, and how many boxes left the count in ignore regions.
+
+        Both are 1 where neither the answer nor the ground truth has a box, and 0 where only one of
+        them has.
+        """
         gt_boxes = as_boxes(gt_boxes)
         asked = gt_labels if labels is None else labels
         predicted, true, quality = match_pairs(

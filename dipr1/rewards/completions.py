@@ -42,27 +42,14 @@ def rows(
     >>> list(rows(["yes"], {"gt_boxes": [[]]}, "mine", required=["gt_boxes"], optional=["labels"]))
     [('yes', [], None)]
     """
-    chosen = [required_column(columns, name, reward) for name in required]
-    chosen += [column(columns, name, len(completions)) for name in optional]
+    for name in required:
+        if columns.get(name) is None:
+            given = ", ".join(sorted(columns)) or "none"
+            raise ValueError(f"{reward} needs the column {name!r}; the columns given are: {given}")
+    absent = [None] * len(completions)
+    chosen = [columns.get(name) for name in (*required, *optional)]
+    chosen = [absent if column is None else column for column in chosen]
     return zip(completions, *chosen, strict=True)
-
-
-def column(columns: Mapping[str, Any], name: str, length: int) -> Sequence[Any]:
-    """One entry per completion; all None where the column is absent."""
-    values = columns.get(name)
-    return [None] * length if values is None else values
-
-
-def required_column(columns: Mapping[str, Any], name: str, reward: str) -> Sequence[Any]:
-    """One entry per completion.
-
-    Raises:
-        ValueError: the column is absent; the message names it.
-    """
-    if columns.get(name) is None:
-        given = ", ".join(sorted(columns)) or "none"
-        raise ValueError(f"{reward} needs the column {name!r}; the columns given are: {given}")
-    return columns[name]
 
 
 def uncertainties(values: Sequence[float | None] | None, length: int) -> np.ndarray:

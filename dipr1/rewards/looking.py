@@ -25,7 +25,6 @@ from dipr1.rewards.completions import (
     completion_text,
     f_beta,
     log_means,
-    required_column,
     rows,
     uncertainties,
 )
@@ -99,12 +98,9 @@ class LookingReward:
             rows(completions, columns, self.__name__, optional=FRAME),
             strict=True,
         ):
-            if hulls is None:
-                rewards.append(None)
-                continue
             look = parse_response(completion_text(completion)).look
-            if look is None:
-                rewards.append(0.0)
+            if hulls is None or look is None:
+                rewards.append(None if hulls is None else 0.0)
                 continue
             frame = None if width is None or height is None else (width, height)
             recall, precision = self.recall_precision(look.boxes, hulls, uncertainty, frame)
@@ -182,7 +178,7 @@ class LookingReward:
 
         None where there is no other one, or no ground truth is given.
         """
-        keys = _group_keys(columns, self.__name__)
+        keys = _group_keys(completions, columns, self.__name__)
         groups: dict[Hashable, list[int]] = {}
         for row, key in enumerate(keys):
             groups.setdefault(key, []).append(row)
@@ -215,14 +211,15 @@ class LookingReward:
         return iter(regions)
 
 
-def _group_keys(columns: dict[str, Any], reward: str) -> list[Hashable]:
+def _group_keys(
+    completions: Sequence[Any], columns: dict[str, Any], reward: str
+) -> Sequence[Hashable]:
     """What the responses to one prompt share, one per completion."""
     if columns.get("image_id") is not None:
         return columns["image_id"]
     # Many images are asked the same question; what is annotated tells them apart.
-    prompts = map(completion_text, required_column(columns, "prompts", reward))
-    annotated = map(repr, required_column(columns, "gt_boxes", reward))
-    return list(zip(prompts, annotated, strict=True))
+    given = rows(completions, columns, reward, required=("prompts", "gt_boxes"))
+    return [(completion_text(prompt), repr(boxes)) for _, prompt, boxes in given]
 
 
 def _answered_boxes(completion: Any) -> np.ndarray:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from dipr1.responses import PROBLEMS, SECTIONS, Response, parse_response
-from dipr1.rewards.completions import column, completion_text, log_means
+from dipr1.rewards.completions import completion_text, log_means, rows
 
 
 class ReasoningReward:
@@ -32,10 +32,11 @@ class ReasoningReward:
         >>> ReasoningReward()(["<think>empty</think> <look>[]</look> <answer>[]</answer>", "no"])
         [1.0, 0.0]
         """
-        asked = column(columns, "labels", len(completions))
         responses = [
             parse_response(completion_text(completion), labels)
-            for completion, labels in zip(completions, asked, strict=True)
+            for completion, labels in rows(
+                completions, columns, self.__name__, optional=("labels",)
+            )
         ]
         well_formed = [float(response.well_formed) for response in responses]
         if columns.get("log_metric") is not None:

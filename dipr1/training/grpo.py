@@ -22,7 +22,7 @@ import pyarrow as pa
 from dipr1.errors import UserError
 from dipr1.rewards import REWARDS
 from dipr1.training.arguments import shared_arguments, variety
-from dipr1.training.lessons import grpo_lessons
+from dipr1.training.lessons import asked, with_images
 from dipr1.training.options import GrpoArm
 
 if TYPE_CHECKING:
@@ -35,14 +35,14 @@ def lessons(arm: GrpoArm, prompts: pa.Table, variance: pa.Table | None, **asking
     Raises:
         UserError: a reward needs statistics and there are none.
     """
-    rows = grpo_lessons(prompts, variance, **variety(arm), **asking)
+    prompts, columns = asked(prompts, variance, **variety(arm), **asking)
     for reward in reward_functions(arm)[0]:
-        if absent := [name for name in reward.needs if name not in rows.column_names]:
+        if absent := [name for name in reward.needs if name not in columns]:
             raise UserError(
                 f"--rewards: {reward.__name__} needs {' and '.join(absent)}, so --variance FILE is"
                 " needed"
             )
-    return rows
+    return with_images(prompts, columns)
 
 
 def trainer(arm: GrpoArm, policy, lessons: Dataset, seed: int, folder: Path):

@@ -21,35 +21,12 @@ TEACHER_LOOKS = 4  # with all sixteen targets the teacher would write more looks
 IMAGE_COLUMNS = ("image", "frame", "frame_width", "frame_height")
 
 
-def grpo_lessons(prompts: pa.Table, variance: pa.Table | None, **variety: Any) -> Dataset:
-    """Rows with `prompt`, `image` and every column that the rewards use.
-
-    An image is decoded when a row is first read, and kept for the other responses to its prompt.
-    `variety` is how else the images are asked about (:func:`dipr1.training.questions.variations`).
-    """
-    prompts, columns = asked(prompts, variance, **variety)
-    return _with_images(prompts, {"prompt": prompts["prompt"].to_pylist(), **columns})
-
-
-def sft_lessons(
-    prompts: pa.Table, variance: pa.Table | None, think: str, why: str | None, **variety: Any
-) -> Dataset:
-    """Rows with `prompt`, `image` and the `completion` of a perfect teacher."""
-    prompts, columns = asked(prompts, variance, **variety)
-    completions = [
-        [{"role": "assistant", "content": teacher_response(columns, row, think, why)}]
-        for row in range(prompts.num_rows)
-    ]
-    return _with_images(
-        prompts, {"prompt": prompts["prompt"].to_pylist(), "completion": completions}
-    )
-
-
 def asked(
     prompts: pa.Table, variance: pa.Table | None, **variety: Any
 ) -> tuple[pa.Table, dict[str, list[Any]]]:
     """The prompts with all their variations end to end, and their reward columns.
 
+    `variety` is what :func:`dipr1.training.questions.variations` takes.
     The `image_id` of a variation ends in `#` and its number: responses are grouped by it, and
     answers to different questions are no group.
     """
@@ -93,7 +70,11 @@ def teacher_response(
     )
 
 
-def _with_images(prompts: pa.Table, columns: dict[str, list[Any]]) -> Dataset:
+def with_images(prompts: pa.Table, columns: dict[str, list[Any]]) -> Dataset:
+    """Rows with `prompt`, `image` and further columns.
+
+    An image is decoded when a row is first read, and kept for the other responses to its prompt.
+    """
     from datasets import Dataset
 
     sources = prompts.select(IMAGE_COLUMNS).to_pylist()
@@ -102,5 +83,6 @@ def _with_images(prompts: pa.Table, columns: dict[str, list[Any]]) -> Dataset:
         rows = batch.pop("row")
         return batch | {"image": [load_image(*sources[row].values()) for row in rows]}
 
-    lessons = Dataset.from_dict(columns | {"row": list(range(len(sources)))})
+    row = {"row": list(range(len(sources)))}
+    lessons = Dataset.from_dict({"prompt": prompts["prompt"].to_pylist()} | columns | row)
     return lessons.with_transform(open_images)

@@ -14,6 +14,9 @@ from pydantic import Field, create_model, model_validator
 from dipr1.options import Section
 from dipr1.rewards import REWARDS, Reward, RewardOption
 
+REWARD_OF = {option.key: name for name, reward in REWARDS.items() for option in reward.options}
+"""Options of an arm -> the reward that they belong to."""
+
 
 class TrainedOptions(Section):
     """What both methods use."""
@@ -130,13 +133,13 @@ class _RewardedArm(GrpoOptions):
 
     @model_validator(mode="after")
     def _options_have_their_reward(self) -> _RewardedArm:
-        for name, reward in REWARDS.items():
-            for option in reward.options if name not in self.rewards else ():
-                if getattr(self, option.key) != type(self).model_fields[option.key].default:
-                    raise ValueError(
-                        f"{option.key} is an option of the {name} reward, which this arm does not"
-                        " have; add it to `rewards` or take the option out"
-                    )
+        for key, name in REWARD_OF.items():
+            chosen = getattr(self, key) != type(self).model_fields[key].default
+            if chosen and name not in self.rewards:
+                raise ValueError(
+                    f"{key} is an option of the {name} reward, which this arm does not have; add it"
+                    " to `rewards` or take the option out"
+                )
         return self
 
 
@@ -184,12 +187,8 @@ def settled(arm: Any, training: Training) -> Any:
 
 def without_meaning(arm: Any) -> set[str]:
     """Options of rewards to which `arm` gives no weight: nothing depends on them."""
-    return {
-        option.key
-        for name, reward in REWARDS.items()
-        for option in reward.options
-        if arm.method == "grpo" and not arm.rewards.get(name)
-    }
+    unweighted = {name for name in REWARDS if arm.method == "grpo" and not arm.rewards.get(name)}
+    return {key for key, name in REWARD_OF.items() if name in unweighted}
 
 
 def code_of_training(arm: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from dipr1.training.arguments import shared_arguments, variety
-from dipr1.training.lessons import sft_lessons
+from dipr1.training.lessons import asked, teacher_response, with_images
 from dipr1.training.options import SftArm
 
 if TYPE_CHECKING:
@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 
 def lessons(arm: SftArm, prompts: pa.Table, variance: pa.Table | None, **asking: Any) -> Dataset:
     """What an arm is shown; `asking` is the `seed` and whether the policy's frame is `fixed`."""
-    return sft_lessons(prompts, variance, arm.sft_think, arm.sft_why, **variety(arm), **asking)
+    prompts, columns = asked(prompts, variance, **variety(arm), **asking)
+    responses = (
+        teacher_response(columns, row, arm.sft_think, arm.sft_why)
+        for row in range(prompts.num_rows)
+    )
+    completions = [[{"role": "assistant", "content": response}] for response in responses]
+    return with_images(prompts, {"completion": completions})
 
 
 def trainer(arm: SftArm, policy, lessons: Dataset, seed: int, folder: Path):

@@ -53,7 +53,7 @@ def compute_score(
     >>> compute_score("crowd", "nobody", '{"gt_boxes": []}')
     {'score': 0.0, 'reasoning': 0.0, 'accuracy': 0.0}
     """
-    return _scores([solution_str], [ground_truth], weights)[0]
+    return compute_score_batch([""], [solution_str], [ground_truth], weights=weights)[0]
 
 
 def compute_score_batch(
@@ -70,13 +70,5 @@ def compute_score_batch(
     >>> compute_score_batch(["crowd"], ["nobody"], [{"gt_boxes": []}])
     [{'score': 0.0, 'reasoning': 0.0, 'accuracy': 0.0}]
     """
-    return _scores(solution_strs, ground_truths, weights)
-
-
-def _scores(
-    texts: Sequence[str],
-    ground_truths: Sequence[Mapping[str, Any] | str],
-    weights: Mapping[str, float] | None,
-) -> list[dict[str, float]]:
-    scores = score_responses(texts, ground_truths, weights=weights)
+    scores = score_responses(solution_strs, ground_truths, weights=weights)
     return [{"score": score.pop("total"), **score} for score in scores]

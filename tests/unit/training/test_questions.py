@@ -19,7 +19,9 @@ from dipr1.policies.families import read_policy_frames
 from dipr1.prompts import REQUESTS, build_prompt
 from dipr1.responses import parse_response
 from dipr1.rewards import AccuracyReward, LookingReward, accuracy_reward, looking_reward
+from dipr1.training import grpo, sft
 from dipr1.training.lessons import asked, teacher_response
+from dipr1.training.options import GrpoArm, SftArm
 from dipr1.training.questions import variations
 
 LABELS = ["person", "rider", "car"]
@@ -238,17 +240,17 @@ def test_statistics_of_other_boxes(prompts, variance):
 
 def test_lessons_open_the_image_of_each_variation(prompts, variance, tmp_path, monkeypatch):
     pytest.importorskip("datasets")
-    from dipr1.training.lessons import grpo_lessons, sft_lessons
-
     monkeypatch.chdir(tmp_path)
     for index, name in enumerate(prompts["image"].to_pylist()):
         Image.new("RGB", (200, 100), (10 * index, 0, 0)).save(name)
-    variety = {"wordings": 2, "ask": "each", "seed": 0}
-    for lessons in (
-        grpo_lessons(prompts, variance, **variety),
-        sft_lessons(prompts, variance, "{count}", None, **variety),
+    variety = {"wordings": 2, "ask": "each"}
+    for rows in (
+        grpo.lessons(
+            GrpoArm(method="grpo", rewards={"looking": 1}, **variety), prompts, variance, seed=0
+        ),
+        sft.lessons(SftArm(method="sft", **variety), prompts, variance, seed=0),
     ):
-        assert len(lessons) == 6 * prompts.num_rows
+        assert len(rows) == 6 * prompts.num_rows
         for row in (0, 5, 14, 71):
-            colour = lessons[row]["image"].getpixel((0, 0))
+            colour = rows[row]["image"].getpixel((0, 0))
             assert colour == (10 * (row % prompts.num_rows), 0, 0)
