@@ -78,7 +78,8 @@ class Reading:
     Every record of the files is counted once, as an image, a box or a reject of either.
 
     Args:
-        source: the annotation file or folder; the default `source` of everything added.
+        source: the annotation file or folder. Readers of several files set the attribute to the one
+            that they are reading: everything is added with it.
         labels: every label that the format declares, in its order; others join as boxes come.
         box_record: where a box stands, as text with `{number}` and, if wanted, `{image}` (the
             `record` of its image).
@@ -99,20 +100,37 @@ class Reading:
         box_record: str = "line {number}",
         raws: Raws | None = None,
     ) -> None:
-        self.source = source
         self.labels: list[str] = list(dict.fromkeys(labels))
         self.box_record = box_record
         self.raws: Raws = raws or lines_of_source
         self.images: list[ImageRecord] = []
         self.index: dict[str, int] = {}  # image id -> its index in `images`
-        self.sources: list[str] = []
+        self.sources: list[str] = []  # of the boxes, in the order in which they were read
         self.rejected_images: list[Reject] = []
         self.rejected_boxes: list[Reject] = []
         self._label_codes = {label: code for code, label in enumerate(self.labels)}
         self._source_codes: dict[str, int] = {}
+        self.source = source
         self._xyxy, self._visibility = array("d"), array("f")
         self._image, self._source, self._label = array("i"), array("i"), array("i")
         self._ignore, self._number = array("b"), array("q")
+
+    @property
+    def source(self) -> str:
+        """The file that is being read."""
+        return self.sources[self._source_code]
+
+    @source.setter
+    def source(self, path: str) -> None:
+        self._source_code = self._source_codes.setdefault(path, len(self.sources))
+        if self._source_code == len(self.sources):
+            self.sources.append(path)
+
+    def files(self, suffix: str) -> Iterator[tuple[str, str]]:
+        """(name, path) of each file as in :func:`annotation_files`, which becomes the `source`."""
+        for name, path in annotation_files(self.source, suffix):
+            self.source = path
+            yield name, path
 
     def add_image(
         self,
@@ -123,7 +141,6 @@ class Reading:
         raw: str = "",
         size: tuple[Any, Any] | None = None,
         fault: str | None = None,
-        source: str | None = None,
     ) -> int:
         """Add an image, with or without boxes; returns its index.
 
@@ -137,28 +154,22 @@ class Reading:
             raw: the record as it was, without the boxes' own records.
             size: width and height that the file declares.
             fault: why the image cannot be used.
-            source: the file, where it is not the reading's own.
         """
         index = len(self.images)
         if self.index.setdefault(image_id, index) != index and fault is None:
             fault = "its id is listed twice"
         if not (_is_text(image_id) and _is_text(image)):
             fault = "its id or file name is no valid text"
-        source = self.source if source is None else source
-        self.images.append(ImageRecord(image_id, image, size, source, record, raw, fault))
+        self.images.append(ImageRecord(image_id, image, size, self.source, record, raw, fault))
         return index
 
-    def reject_image(
-        self, record: str, reason: str, raw: object = "", source: str | None = None
-    ) -> None:
+    def reject_image(self, record: str, reason: str, raw: object = "") -> None:
         """Reject a record that should name an image, or that could be anything."""
-        self.rejected_images.append(Reject(source or self.source, record, reason, _text(raw)))
+        self.rejected_images.append(Reject(self.source, record, reason, _text(raw)))
 
-    def reject_box(
-        self, record: str, reason: str, raw: object = "", source: str | None = None
-    ) -> None:
+    def reject_box(self, record: str, reason: str, raw: object = "") -> None:
         """Reject a record that should be a box."""
-        self.rejected_boxes.append(Reject(source or self.source, record, reason, _text(raw)))
+        self.rejected_boxes.append(Reject(self.source, record, reason, _text(raw)))
 
     def add_box(
         self,
@@ -169,7 +180,6 @@ class Reading:
         number: int,
         ignore: bool = False,
         visibility: float | None = None,
-        source: str | None = None,
     ) -> None:
         """Add one box; `box` is xyxy, any four numbers (`convert` looks at their values)."""
         self._xyxy.extend(box)
@@ -178,7 +188,7 @@ class Reading:
         self._ignore.append(ignore)
         self._visibility.append(np.nan if visibility is None else visibility)
         self._number.append(number)
-        self._source.append(self.source_code(source))
+        self._source.append(self._source_code)
 
     def add_boxes(
         self,
@@ -189,7 +199,6 @@ class Reading:
         number: np.ndarray,
         ignore: bool | np.ndarray = False,
         visibility: np.ndarray | None = None,
-        source: str | None = None,
     ) -> None:
         """Add N boxes of one source at once.
 
@@ -200,7 +209,6 @@ class Reading:
             number: (N,) numbers of their records.
             ignore: for all or (N,).
             visibility: (N,) in 0..1, NaN where unknown.
-            source: the file, where it is not the reading's own.
         """
         count = len(boxes)
         code = self.label_code(label) if isinstance(label, str) else label
@@ -211,7 +219,7 @@ class Reading:
             (self._ignore, ignore),
             (self._visibility, unknown),
             (self._number, number),
-            (self._source, self.source_code(source)),
+            (self._source, self._source_code),
         ):
             kind = np.dtype(column.typecode)
             flat = np.ascontiguousarray(np.broadcast_to(values, count), kind)
@@ -223,14 +231,6 @@ class Reading:
         code = self._label_codes.setdefault(label, len(self.labels))
         if code == len(self.labels):
             self.labels.append(label)
-        return code
-
-    def source_code(self, source: str | None) -> int:
-        """The file's index in `sources`; None is the reading's own."""
-        source = self.source if source is None else source
-        code = self._source_codes.setdefault(source, len(self.sources))
-        if code == len(self.sources):
-            self.sources.append(source)
         return code
 
     @property
@@ -312,8 +312,8 @@ def visible_share(full: Sequence[float], visible: Sequence[float]) -> float | No
 
 
 def read_lines(path: str, what: str = "annotation file") -> Iterator[tuple[int, str]]:
-    """(number from 1, line without its end) of a text file; bytes that are not UTF-8 become
-    escapes such as `\\xff`, so a bad line is rejected as itself and the others are read.
+    """(number from 1, line without its end) of each line of a text file that is not blank; bytes
+    that are not UTF-8 become escapes such as `\\xff`, so a bad line is rejected as itself.
 
     Args:
         path: the file.
@@ -326,7 +326,9 @@ def read_lines(path: str, what: str = "annotation file") -> Iterator[tuple[int, 
         # Not as utf-8-sig, whose decoder swallows a file that is only the beginning of a mark.
         with open(path, encoding="utf-8", errors="backslashreplace", newline="\n") as file:
             for number, line in enumerate(file, start=1):
-                yield number, (line.removeprefix("\ufeff") if number == 1 else line).rstrip("\r\n")
+                line = line.removeprefix("\ufeff") if number == 1 else line
+                if line.strip():
+                    yield number, line.rstrip("\r\n")
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; give the {what}") from None
     except OSError as error:

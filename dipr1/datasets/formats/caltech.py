@@ -28,7 +28,6 @@ from dipr1.datasets.formats import coco
 from dipr1.datasets.matlab import read_matlab
 from dipr1.datasets.reading import (
     Reading,
-    annotation_files,
     four_numbers,
     image_path,
     raw,
@@ -58,9 +57,8 @@ def read(annotations: str, images: str | None = None) -> Reading:
         document = coco.load(annotations, coco.LISTS[:2])
         return coco.read_document(document, annotations, partial(image_path, images), layout)
     reading = Reading(annotations, LABELS, box_record="{image}, object {number}", raws=_raws)
-    files = annotation_files(annotations, ".vbb")
     frames = None if images is None else _extracted_frames(images)
-    for _, path in files:
+    for _, path in reading.files(".vbb"):
         _read_video(reading, path, images, frames)
     return reading
 
@@ -113,16 +111,15 @@ def _read_video(
             "/".join((*video, f"I{frame:05d}")),
             image_path(images, file),
             record=f"frame {frame}",
-            source=path,
         )
         for frame, file in sorted(files.items())
     }
     for number, item in enumerate(objects, start=1):
         if item.frame in index:
-            _add_object(reading, index[item.frame], item, number, path)
+            _add_object(reading, index[item.frame], item, number)
 
 
-def _add_object(reading: Reading, image: int, item: _Object, number: int, path: str) -> None:
+def _add_object(reading: Reading, image: int, item: _Object, number: int) -> None:
     x, y, width, height = item.pos
     ignored = item.label in _IGNORED_PERSONS
     reading.add_box(
@@ -132,7 +129,6 @@ def _add_object(reading: Reading, image: int, item: _Object, number: int, path: 
         number=number,
         ignore=ignored,
         visibility=_visibility(item),
-        source=path,
     )
 
 

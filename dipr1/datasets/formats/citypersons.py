@@ -193,7 +193,6 @@ def _add(
     visible: Sequence[float],
     number: int,
     box: str,
-    source: str | None = None,
 ) -> None:
     reading.add_box(
         image,
@@ -202,7 +201,6 @@ def _add(
         number=number,
         ignore=ignore,
         visibility=None if ignore else visible_share(full, visible),
-        source=source,
     )
 
 
@@ -226,20 +224,20 @@ def _raw_objects(source: str, images: Sequence[int], numbers: Sequence[int]) -> 
 
 
 def _read_file(reading: Reading, file: Path, paths: _Paths, box: str) -> None:
-    source, image_id = str(file), file.name.removesuffix(_SUFFIX).removesuffix(".json")
+    reading.source, image_id = str(file), file.name.removesuffix(_SUFFIX).removesuffix(".json")
     try:
         text = file.read_bytes().decode("utf-8-sig", "backslashreplace")
     except OSError as error:
-        reading.reject_image(file.name, f"cannot be read ({error.strerror})", "", source)
+        reading.reject_image(file.name, f"cannot be read ({error.strerror})")
         return
     try:
         document = parse_json(text)
     except (ValueError, RecursionError):
-        reading.reject_image(file.name, "not JSON", text, source)
+        reading.reject_image(file.name, "not JSON", text)
         return
     objects = document.get("objects") if isinstance(document, dict) else None
     if not isinstance(objects, list):
-        reading.reject_image(file.name, "not an object with a list of objects", text, source)
+        reading.reject_image(file.name, "not an object with a list of objects", text)
         return
     image = reading.add_image(
         image_id,
@@ -247,15 +245,14 @@ def _read_file(reading: Reading, file: Path, paths: _Paths, box: str) -> None:
         record=file.name,
         raw=raw({key: value for key, value in document.items() if key != "objects"}),
         size=(document.get("imgWidth"), document.get("imgHeight")),
-        source=source,
     )
     for number, entry in enumerate(objects):
         try:
             label, ignore, full, visible = _object(entry)
         except BadRecord as fault:
-            reading.reject_box(f"objects[{number}]", str(fault), entry, source)
+            reading.reject_box(f"objects[{number}]", str(fault), entry)
         else:
-            _add(reading, image, label, ignore, full, visible, number, box, source)
+            _add(reading, image, label, ignore, full, visible, number, box)
 
 
 def _object(entry: Any) -> tuple[str, bool, list[float], list[float]]:

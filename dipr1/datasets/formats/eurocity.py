@@ -25,7 +25,6 @@ from typing import Any
 from dipr1.datasets.reading import (
     BadRecord,
     Reading,
-    annotation_files,
     four_numbers,
     image_path,
     raw,
@@ -62,23 +61,22 @@ def read(annotations: str, images: str | None = None) -> Reading:
         UserError: no such file, or no .json file in the folder; a single file that is not JSON.
     """
     reading = Reading(annotations, LABELS, box_record="object {number}", raws=_raws)
-    files = annotation_files(annotations, ".json")
-    for name, path in files:
+    for name, path in reading.files(".json"):
         try:
             document = read_json(path, "EuroCity Persons annotation file")
         except UserError as error:
-            if len(files) == 1:
+            if path == annotations:
                 raise
-            reading.reject_image(f"{name}.json", "its file is not JSON", str(error), source=path)
+            reading.reject_image(f"{name}.json", "its file is not JSON", str(error))
         else:
-            _read_frame(reading, name, document, image_path(images, f"{name}.png"), path)
+            _read_frame(reading, name, document, image_path(images, f"{name}.png"))
     return reading
 
 
-def _read_frame(reading: Reading, name: str, document: Any, image_file: str, path: str) -> None:
+def _read_frame(reading: Reading, name: str, document: Any, image_file: str) -> None:
     record = f"{name}.json"
     if not isinstance(document, dict) or not isinstance(document.get("children"), list):
-        reading.reject_image(record, "no frame with children", document, source=path)
+        reading.reject_image(record, "no frame with children", document)
         return
     size = document.get("imagewidth"), document.get("imageheight")
     image = reading.add_image(
@@ -87,13 +85,12 @@ def _read_frame(reading: Reading, name: str, document: Any, image_file: str, pat
         record=record,
         raw=raw({key: value for key, value in document.items() if key != "children"}),
         size=None if size == (None, None) else size,
-        source=path,
     )
     for number, child in enumerate(_objects(document), start=1):
         try:
             box, label, ignored, visibility = _object(child)
         except BadRecord as fault:
-            reading.reject_box(f"object {number}", str(fault), _alone(child), source=path)
+            reading.reject_box(f"object {number}", str(fault), _alone(child))
         else:
             reading.add_box(
                 image,
@@ -102,7 +99,6 @@ def _read_frame(reading: Reading, name: str, document: Any, image_file: str, pat
                 number=number,
                 ignore=ignored,
                 visibility=visibility,
-                source=path,
             )
 
 

@@ -13,7 +13,7 @@ Source: readme.txt of the object development kit, https://www.cvlibs.net/dataset
 
 from __future__ import annotations
 
-from dipr1.datasets.reading import ANY_LABEL, Reading, annotation_files, image_path, read_lines
+from dipr1.datasets.reading import ANY_LABEL, Reading, image_path, read_lines
 
 LABELS = ("Car", "Van", "Truck", "Pedestrian", "Person_sitting", "Cyclist", "Tram", "Misc")
 _NUM_NUMBERS = (14, 15)
@@ -26,30 +26,25 @@ def read(annotations: str, images: str | None = None) -> Reading:
         UserError: there is no such file, or no .txt file in the folder.
     """
     reading = Reading(annotations, LABELS)
-    for name, path in annotation_files(annotations, ".txt"):
+    for name, path in reading.files(".txt"):
         file_name = f"{name}.png"
-        image = reading.add_image(
-            name, image_path(images, file_name), record=file_name, source=path
-        )
+        image = reading.add_image(name, image_path(images, file_name), record=file_name)
         for number, line in read_lines(path):
-            words = line.split()
-            if words:
-                _read_object(reading, image, words, number, path)
+            _read_object(reading, image, line.split(), number)
     return reading
 
 
-def _read_object(reading: Reading, image: int, words: list[str], number: int, path: str) -> None:
+def _read_object(reading: Reading, image: int, words: list[str], number: int) -> None:
     # told from the end: a type of two words would pass for a type and the numbers of a result
     start = next((at for at in range(len(words), 1, -1) if not _is_number(words[at - 1])), 1)
     label, numbers = " ".join(words[:start]), words[start:]
     if len(numbers) not in _NUM_NUMBERS or any(map(_is_number, words[: start - 1])):
-        reason = "not a type and 14 numbers"
-        reading.reject_box(f"line {number}", reason, " ".join(words), source=path)
+        reading.reject_box(f"line {number}", "not a type and 14 numbers", " ".join(words))
         return
     ignored = label == "DontCare"
     box = [float(word) for word in numbers[3:7]]
     label = ANY_LABEL if ignored else label
-    reading.add_box(image, box, label, number=number, ignore=ignored, source=path)
+    reading.add_box(image, box, label, number=number, ignore=ignored)
 
 
 def _is_number(word: str) -> bool:

@@ -133,42 +133,36 @@ def _sequence(path: Path) -> _Sequence:
 
 
 def _read_sequence(reading: Reading, sequence: _Sequence, images: str | None) -> None:
-    source = str(sequence.path)
-    index: dict[int, int] = {}
-
-    def image(frame: int) -> int:
-        if frame not in index:
-            name = f"{sequence.name}/{frame:06d}"
-            path = image_path(images, sequence.file_name(frame))
-            index[frame] = reading.add_image(
-                name, path, record=f"frame {frame}", size=sequence.size, source=source
-            )
-        return index[frame]
-
+    reading.source = str(sequence.path)
     for frame in range(1, sequence.length + 1):
-        image(frame)
-    for number, line in read_lines(source):
-        if not line.strip():
-            continue
-        words = line.strip().split(",")
+        _image(reading, images, sequence, frame)
+    for number, line in read_lines(reading.source):
         try:
-            numbers = [float(word) for word in words]
+            numbers = [float(word) for word in line.strip().split(",")]
             frame, (left, top, width, height) = _frame(numbers[0]), numbers[2:6]
             label, ignored, visibility = _meaning(numbers, sequence.labels)
         except BadRecord as fault:
-            reading.reject_box(f"line {number}", str(fault), line, source=source)
+            reading.reject_box(f"line {number}", str(fault), line)
         except (ValueError, IndexError):
-            reading.reject_box(f"line {number}", "not nine or ten numbers", line, source=source)
+            reading.reject_box(f"line {number}", "not nine or ten numbers", line)
         else:
             reading.add_box(
-                image(frame),
+                _image(reading, images, sequence, frame),
                 xywh_to_xyxy([left - 1, top - 1, width, height]),
                 label,
                 number=number,
                 ignore=ignored,
                 visibility=visibility,
-                source=source,
             )
+
+
+def _image(reading: Reading, images: str | None, sequence: _Sequence, frame: int) -> int:
+    """The frame's index in the reading, which it joins where it is first met."""
+    name = f"{sequence.name}/{frame:06d}"
+    if name not in reading.index:
+        path = image_path(images, sequence.file_name(frame))
+        reading.add_image(name, path, record=f"frame {frame}", size=sequence.size)
+    return reading.index[name]
 
 
 def _frame(number: float) -> int:

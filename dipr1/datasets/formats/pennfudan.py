@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from pathlib import PurePosixPath
 
-from dipr1.datasets.reading import Reading, annotation_files, image_path, read_lines
+from dipr1.datasets.reading import Reading, image_path, read_lines
 
 LABELS = ("person",)
 _FILE_NAME = re.compile(r'Image filename : "(.+)"')
@@ -38,19 +38,18 @@ def read(annotations: str, images: str | None = None) -> Reading:
         UserError: there is no such file, or no .txt file in the folder.
     """
     reading = Reading(annotations, LABELS)
-    for name, path in annotation_files(annotations, ".txt"):
+    for name, path in reading.files(".txt"):
         lines = [(number, line.strip()) for number, line in read_lines(path)]
         boxes = [(number, line) for number, line in lines if line.startswith("Bounding box")]
-        image = _add_image(reading, name, path, [line for _, line in lines], len(boxes), images)
+        image = _add_image(reading, name, [line for _, line in lines], len(boxes), images)
         for number, line in boxes:
-            _add_box(reading, image, number, line, path)
+            _add_box(reading, image, number, line)
     return reading
 
 
 def _add_image(
     reading: Reading,
     name: str,
-    path: str,
     lines: list[str],
     num_boxes: int,
     images: str | None,
@@ -71,15 +70,14 @@ def _add_image(
         raw="\n".join(match[0] for match in (file_name, size, count) if match),
         size=(int(size[1]), int(size[2])) if size else None,
         fault=fault,
-        source=path,
     )
 
 
-def _add_box(reading: Reading, image: int, number: int, line: str, path: str) -> None:
+def _add_box(reading: Reading, image: int, number: int, line: str) -> None:
     match = _BOX.fullmatch(line)
     try:
         x1, y1, x2, y2 = map(float, match.groups() if match else ())
     except ValueError:
-        reading.reject_box(f"line {number}", "no (Xmin, Ymin) - (Xmax, Ymax)", line, source=path)
+        reading.reject_box(f"line {number}", "no (Xmin, Ymin) - (Xmax, Ymax)", line)
     else:
-        reading.add_box(image, (x1 - 1, y1 - 1, x2, y2), LABELS[0], number=number, source=path)
+        reading.add_box(image, (x1 - 1, y1 - 1, x2, y2), LABELS[0], number=number)

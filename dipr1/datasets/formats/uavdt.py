@@ -52,61 +52,50 @@ def read(annotations: str, images: str | None = None) -> Reading:
             f"{annotations}: expected files named M0101{_WHOLE}.txt; only those have the categories"
         )
     for name, path in sequences:
-        _Sequence(reading, name, images, path).read()
+        for frame in _frames_in_folder(images, name):
+            _image(reading, images, name, frame)
+        _read_file(reading, path, images, name, are_ignored=False)
+        ignore_path = path.removesuffix(f"{_WHOLE}.txt") + f"{_IGNORE}.txt"
+        if os.path.isfile(ignore_path):
+            _read_file(reading, ignore_path, images, name, are_ignored=True)
     return reading
 
 
-class _Sequence:
-    """The frames of one sequence, added to the reading as they are met."""
+def _frames_in_folder(images: str | None, sequence: str) -> list[int]:
+    folder = image_path(images, sequence)
+    if images is None or not os.path.isdir(folder):
+        return []
+    matches = map(_FRAME_FILE.fullmatch, os.listdir(folder))
+    return sorted(int(match[1]) for match in matches if match)
 
-    def __init__(self, reading: Reading, name: str, images: str | None, path: str) -> None:
-        self.reading, self.name, self.images, self.path = reading, name, images, path
-        self.index: dict[int, int] = {}  # frame -> its index in the reading
 
-    def read(self) -> None:
-        for frame in self._frames_in_folder():
-            self._image(frame)
-        self._read_file(self.path, are_ignored=False)
-        ignore_path = self.path.removesuffix(f"{_WHOLE}.txt") + f"{_IGNORE}.txt"
-        if os.path.isfile(ignore_path):
-            self._read_file(ignore_path, are_ignored=True)
+def _image(reading: Reading, images: str | None, sequence: str, frame: int) -> int:
+    """The frame's index in the reading, which it joins where it is first met."""
+    name = f"{sequence}/img{frame:06d}"
+    if name not in reading.index:
+        reading.add_image(name, image_path(images, f"{name}.jpg"), record=f"frame {frame}")
+    return reading.index[name]
 
-    def _frames_in_folder(self) -> list[int]:
-        folder = image_path(self.images, self.name)
-        if self.images is None or not os.path.isdir(folder):
-            return []
-        matches = map(_FRAME_FILE.fullmatch, os.listdir(folder))
-        return sorted(int(match[1]) for match in matches if match)
 
-    def _image(self, frame: int) -> int:
-        if frame not in self.index:
-            name = f"{self.name}/img{frame:06d}"
-            path = image_path(self.images, f"{name}.jpg")
-            self.index[frame] = self.reading.add_image(
-                name, path, record=f"frame {frame}", source=self.path
-            )
-        return self.index[frame]
-
-    def _read_file(self, path: str, *, are_ignored: bool) -> None:
-        for number, line in read_lines(path):
-            if not line.strip():
-                continue
-            record = f"line {number}"
-            words = line.strip().split(",")
-            try:
-                if len(words) != _NUM_WORDS:
-                    raise ValueError
-                frame, category = int(words[0]), int(words[-1])
-                box = xywh_to_xyxy([float(word) for word in words[2:6]])
-            except ValueError:
-                self.reading.reject_box(record, "not nine numbers", line, source=path)
-                continue
-            if frame < 1:
-                self.reading.reject_box(record, "frames count from 1", line, source=path)
-            elif not are_ignored and not 1 <= category <= len(LABELS):
-                self.reading.reject_box(record, "unknown category", line, source=path)
-            else:
-                label = ANY_LABEL if are_ignored else LABELS[category - 1]
-                self.reading.add_box(
-                    self._image(frame), box, label, number=number, ignore=are_ignored, source=path
-                )
+def _read_file(
+    reading: Reading, path: str, images: str | None, sequence: str, *, are_ignored: bool
+) -> None:
+    reading.source = path
+    for number, line in read_lines(path):
+        record, words = f"line {number}", line.strip().split(",")
+        try:
+            if len(words) != _NUM_WORDS:
+                raise ValueError
+            frame, category = int(words[0]), int(words[-1])
+            box = xywh_to_xyxy([float(word) for word in words[2:6]])
+        except ValueError:
+            reading.reject_box(record, "not nine numbers", line)
+            continue
+        if frame < 1:
+            reading.reject_box(record, "frames count from 1", line)
+        elif not are_ignored and not 1 <= category <= len(LABELS):
+            reading.reject_box(record, "unknown category", line)
+        else:
+            label = ANY_LABEL if are_ignored else LABELS[category - 1]
+            image = _image(reading, images, sequence, frame)
+            reading.add_box(image, box, label, number=number, ignore=are_ignored)

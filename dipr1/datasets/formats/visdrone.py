@@ -14,7 +14,6 @@ from __future__ import annotations
 from dipr1.datasets.reading import (
     ANY_LABEL,
     Reading,
-    annotation_files,
     image_path,
     read_lines,
     xywh_to_xyxy,
@@ -43,29 +42,26 @@ def read(annotations: str, images: str | None = None) -> Reading:
         UserError: there is no such file, or no .txt file in the folder.
     """
     reading = Reading(annotations, LABELS)
-    for name, path in annotation_files(annotations, ".txt"):
+    for name, path in reading.files(".txt"):
         file_name = f"{name}.jpg"
-        image = reading.add_image(
-            name, image_path(images, file_name), record=file_name, source=path
-        )
+        image = reading.add_image(name, image_path(images, file_name), record=file_name)
         for number, line in read_lines(path):
-            if line.strip():
-                _read_object(reading, image, line, number, path)
+            _read_object(reading, image, line, number)
     return reading
 
 
-def _read_object(reading: Reading, image: int, line: str, number: int, path: str) -> None:
+def _read_object(reading: Reading, image: int, line: str, number: int) -> None:
     words = line.strip().removesuffix(",").split(",")
     try:
         *box, score, category, _, _ = map(float, words)
         if len(box) != 4:
             raise ValueError
     except ValueError:
-        reading.reject_box(f"line {number}", "not eight numbers", line, source=path)
+        reading.reject_box(f"line {number}", "not eight numbers", line)
         return
     if category not in range(len(_NAMES)):
-        reading.reject_box(f"line {number}", "unknown category", line, source=path)
+        reading.reject_box(f"line {number}", "unknown category", line)
         return
     label = _NAMES[int(category)]
     ignored = score == 0 or label == ANY_LABEL
-    reading.add_box(image, xywh_to_xyxy(box), label, number=number, ignore=ignored, source=path)
+    reading.add_box(image, xywh_to_xyxy(box), label, number=number, ignore=ignored)

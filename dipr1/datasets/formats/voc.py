@@ -39,11 +39,12 @@ def read(annotations: str, images: str | None = None) -> Reading:
     """
     reading = Reading(annotations, box_record="object {number}", raws=_raws)
     for name, path in _files(annotations):
+        reading.source = path
         try:
             root = _parse(path)
             size = _size(root)
         except BadRecord as fault:
-            reading.reject_image(f"{name}.xml", str(fault), source=path)
+            reading.reject_image(f"{name}.xml", str(fault))
             continue
         # Only the name: some tools write whole paths, Windows ones included.
         file_name = PureWindowsPath(root.findtext("filename", "").strip()).name or f"{name}.jpg"
@@ -53,10 +54,9 @@ def read(annotations: str, images: str | None = None) -> Reading:
             record=f"{name}.xml",
             raw=file_name,
             size=size,
-            source=path,
         )
         for number, element in enumerate(root.findall("object"), start=1):
-            _read_object(reading, image, element, number, path)
+            _read_object(reading, image, element, number)
     return reading
 
 
@@ -70,13 +70,13 @@ def _files(annotations: str) -> list[tuple[str, str]]:
     return flat or files
 
 
-def _read_object(reading: Reading, image: int, element: Element, number: int, path: str) -> None:
+def _read_object(reading: Reading, image: int, element: Element, number: int) -> None:
     try:
         label, ignored, box = _label(element), _is_difficult(element), _box(element)
     except BadRecord as fault:
-        reading.reject_box(f"object {number}", str(fault), _text(element), source=path)
+        reading.reject_box(f"object {number}", str(fault), _text(element))
     else:
-        reading.add_box(image, box, label, number=number, ignore=ignored, source=path)
+        reading.add_box(image, box, label, number=number, ignore=ignored)
 
 
 def _label(element: Element) -> str:

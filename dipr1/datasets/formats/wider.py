@@ -111,50 +111,46 @@ def _places(folder: str | None) -> dict[str, str]:
 def _read_annotations(
     reading: Reading, path: str, images: str | None, places: dict[str, str]
 ) -> None:
-    lines = [(number, line, words) for number, line in read_lines(path) if (words := line.split())]
+    reading.source = path
+    lines = [(number, line, line.split()) for number, line in read_lines(path)]
     per_box = numbers_per_box([words[1:] for _, _, words in lines])
     for number, line, words in lines:
         record, name = f"line {number}", words[0]
         if len(words) % per_box != 1:
             reason = f"not a name and {_NUMBERS[per_box]} numbers per box"
-            reading.reject_image(record, reason, line, source=path)
+            reading.reject_image(record, reason, line)
             continue
         plain = image_path(images, name)
         place = plain if name not in places or os.path.exists(plain) else places[name]
-        image = reading.add_image(name, place, record=record, raw=name, source=path)
+        image = reading.add_image(name, place, record=record, raw=name)
         for box in _chunks(words[1:], per_box):
             kind = box[0] if per_box == 5 else "1"
             if kind in ("1", "2"):
-                _add_box(reading, image, box[-4:], LABELS[int(kind) - 1], number, path)
+                _add_box(reading, image, box[-4:], LABELS[int(kind) - 1], number)
             else:
-                reason = "class is neither 1 nor 2"
-                reading.reject_box(record, reason, " ".join(box), source=path)
+                reading.reject_box(record, "class is neither 1 nor 2", " ".join(box))
 
 
 def _read_ignored(reading: Reading, path: str) -> None:
+    reading.source = path
     for number, line in read_lines(path):
         words = line.split()
-        if not words:
-            continue
         image = reading.index.get(words[0])
         if image is None or len(words) % 4 != 1:
             reason = "not an image of the split" if image is None else "not four numbers per box"
-            reading.reject_box(f"line {number}", reason, line, source=path)
+            reading.reject_box(f"line {number}", reason, line)
             continue
         for box in _chunks(words[1:], 4):
-            _add_box(reading, image, box, ANY_LABEL, number, path)
+            _add_box(reading, image, box, ANY_LABEL, number)
 
 
-def _add_box(
-    reading: Reading, image: int, words: Sequence[str], label: str, number: int, path: str
-) -> None:
+def _add_box(reading: Reading, image: int, words: Sequence[str], label: str, number: int) -> None:
     try:
         box = xywh_to_xyxy([float(word) for word in words])
     except ValueError:
-        reading.reject_box(f"line {number}", "not four numbers", " ".join(words), source=path)
+        reading.reject_box(f"line {number}", "not four numbers", " ".join(words))
     else:
-        is_ignored = label == ANY_LABEL
-        reading.add_box(image, box, label, number=number, ignore=is_ignored, source=path)
+        reading.add_box(image, box, label, number=number, ignore=label == ANY_LABEL)
 
 
 def _chunks(words: Sequence[str], size: int) -> Iterator[Sequence[str]]:

@@ -99,8 +99,7 @@ def read_number_rows(path: str, width: int) -> np.ndarray:
 def _lines(path: str) -> Iterator[tuple[str, str]]:
     """Where each line that is not blank stands, and the line."""
     for number, line in read_lines(path, "benchmark's file"):
-        if line.strip():
-            yield f"{path}: line {number}", line
+        yield f"{path}: line {number}", line
 
 
 def _finite(words: Sequence[str]) -> list[float] | None:
