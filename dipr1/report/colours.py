@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-LIGHT = (
-    "#6b7280",
-    "#1d63d8",
-    "#c2630a",
-    "#0a8754",
-    "#8b3fc7",
-    "#c62a3f",
-    "#0b7f97",
-    "#c0308b",
-    "#7a5a1e",
-)
-# the same on a dark page
-DARK = (
-    "#a4abb6",
-    "#6ba6ff",
-    "#f6a04d",
-    "#3fd08f",
-    "#c792f5",
-    "#ff7d8c",
-    "#3fc6de",
-    "#f580c6",
-    "#d3ad62",
+# on a light page, and on a dark one
+LIGHT, DARK = zip(
+    ("#6b7280", "#a4abb6"),
+    ("#1d63d8", "#6ba6ff"),
+    ("#c2630a", "#f6a04d"),
+    ("#0a8754", "#3fd08f"),
+    ("#8b3fc7", "#c792f5"),
+    ("#c62a3f", "#ff7d8c"),
+    ("#0b7f97", "#3fc6de"),
+    ("#c0308b", "#f580c6"),
+    ("#7a5a1e", "#d3ad62"),
+    strict=True,
 )
 
 

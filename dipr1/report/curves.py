@@ -11,6 +11,7 @@ import polars as pl
 from markupsafe import Markup, escape
 
 from dipr1.evaluation.calibration import Reliability, reliability
+from dipr1.evaluation.catalogue import METRICS
 from dipr1.report.colours import colour_of
 from dipr1.report.results import Results, logged_as
 from dipr1.rewards import REWARDS
@@ -27,18 +28,17 @@ class Quantity:
     Attributes:
         name: in the training log.
         title, note: for readers; {one} and {many} stand for what is looked for.
-        main: shown at once, and in the figure for papers.
     """
 
     name: str
     title: str
     note: str
-    main: bool = True
 
 
-QUANTITIES = (
+# shown at once, and in the figure for papers
+MAIN = (
     *(
-        Quantity(logged_as(name), f"{name.capitalize()} reward", reward.meaning)
+        Quantity(logged_as(name), METRICS[f"reward_{name}"].title, reward.meaning)
         for name, reward in REWARDS.items()
     ),
     Quantity(
@@ -48,30 +48,24 @@ QUANTITIES = (
     ),
     Quantity("completions/mean_length", "Response length", "Tokens per response."),
     Quantity("loss", "Loss", "What the optimiser minimises. Around zero by construction for GRPO."),
-    Quantity("entropy", "Entropy", "How undecided the policy is, per token.", main=False),
-    Quantity("grad_norm", "Gradient norm", "Before clipping.", main=False),
-    Quantity("kl", "KL divergence", "Distance from the base policy.", main=False),
+)
+MORE = (
+    Quantity("entropy", "Entropy", "How undecided the policy is, per token."),
+    Quantity("grad_norm", "Gradient norm", "Before clipping."),
+    Quantity("kl", "KL divergence", "Distance from the base policy."),
     Quantity(
         "frac_reward_zero_std",
         "Groups without a signal",
         "Share of prompts whose responses all got the same reward.",
-        main=False,
     ),
     Quantity(
-        "completions/clipped_ratio",
-        "Cut-off responses",
-        "Share that reached the length limit.",
-        main=False,
+        "completions/clipped_ratio", "Cut-off responses", "Share that reached the length limit."
     ),
-    Quantity("answer/boxes", "Boxes per answer", "In the sampled responses.", main=False),
-    Quantity(
-        "answer/precision", "Precision of the answers", "In the sampled responses.", main=False
-    ),
-    Quantity(
-        "answer/recall", "Recall of the answers", "In the sampled responses, weighted.", main=False
-    ),
-    Quantity("look/area_share", "Area looked at", "Share of the image.", main=False),
-    Quantity("mean_token_accuracy", "Token accuracy", "Supervised fine-tuning only.", main=False),
+    Quantity("answer/boxes", "Boxes per answer", "In the sampled responses."),
+    Quantity("answer/precision", "Precision of the answers", "In the sampled responses."),
+    Quantity("answer/recall", "Recall of the answers", "In the sampled responses, weighted."),
+    Quantity("look/area_share", "Area looked at", "Share of the image."),
+    Quantity("mean_token_accuracy", "Token accuracy", "Supervised fine-tuning only."),
 )
 
 
@@ -90,9 +84,9 @@ class Panel:
     ends: list[tuple[str, float]]
 
 
-def panels(results: Results) -> list[Panel]:
+def panels(quantities: Sequence[Quantity], results: Results) -> list[Panel]:
     """A panel for each quantity that some arm has logged more than once."""
-    drawn = [_panel(quantity, results) for quantity in QUANTITIES]
+    drawn = [_panel(quantity, results) for quantity in quantities]
     return [panel for panel in drawn if panel is not None]
 
 

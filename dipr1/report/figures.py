@@ -16,7 +16,7 @@ from dipr1.evaluation.catalogue import METRICS
 from dipr1.evaluation.measuring import precision_curve
 from dipr1.evaluation.ranked import RECALL_THRESHOLDS
 from dipr1.report.colours import LIGHT, colour_of
-from dipr1.report.curves import QUANTITIES, logged, of_each_seed, smooth_mean
+from dipr1.report.curves import MAIN, logged, of_each_seed, smooth_mean
 from dipr1.report.results import Results
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def _figures(results: Results) -> Iterator[tuple[str, Figure]]:
     yield "comparison", comparison(results)
     if results.images:
         yield "precision_recall", precision_recall(results)
-    if any(logged(quantity, results) for quantity in QUANTITIES):
+    if any(logged(quantity, results) for quantity in MAIN):
         yield "training", training(results)
 
 
@@ -102,7 +102,7 @@ def _dots(axes: Axes, results: Results, dataset: str, name: str) -> None:
 
 def training(results: Results) -> Figure:
     """What the trainers logged: single steps thin, their moving average thick."""
-    drawn = [(quantity, logged(quantity, results)) for quantity in QUANTITIES if quantity.main]
+    drawn = [(quantity, logged(quantity, results)) for quantity in MAIN]
     drawn = [(quantity, runs) for quantity, runs in drawn if runs]
     columns = min(3, len(drawn))
     figure, grid = _axes(-(-len(drawn) // columns), columns, 2.6, 1.9)

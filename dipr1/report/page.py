@@ -16,7 +16,7 @@ from markupsafe import Markup
 from dipr1.evaluation.catalogue import LOOKING, METRICS, REWARD, Metric, by_group
 from dipr1.report.colours import DARK, LIGHT
 from dipr1.report.crops import KINDS, Crop
-from dipr1.report.curves import DASHES, panels, reliability_diagram
+from dipr1.report.curves import DASHES, MAIN, MORE, panels, reliability_diagram
 from dipr1.report.describing import Description
 from dipr1.report.notation import interval, number, plural, short, show
 from dipr1.report.results import Results
@@ -88,7 +88,8 @@ def render(
             }
             for index, arm in enumerate(results.arms)
         ],
-        panels=panels(results),
+        panels=panels(MAIN, results),
+        more_panels=panels(MORE, results),
         viewer=viewer,
         viewer_data=Markup(_viewer_data(viewer, results, head, nouns)),
         position={(i["set"], i["id"]): index for index, i in enumerate(viewer.images)},

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from dipr1.report.curves import QUANTITIES, logged, panels, smooth, ticks
+from dipr1.report.curves import MAIN, logged, panels, smooth, ticks
 from dipr1.report.results import LOGS
 from tests.unit.report.reporting import results_of
 
@@ -28,7 +28,7 @@ def test_smoothing_keeps_a_constant():
 
 
 def test_a_run_is_drawn_where_it_has_several_finite_values():
-    loss = next(quantity for quantity in QUANTITIES if quantity.name == "loss")
+    loss = next(quantity for quantity in MAIN if quantity.name == "loss")
     values = {"sft": [3.0, None, 1.0], "grpo": [0.5, float("nan"), None], "dipr1": [4.0, 2.0, 6.0]}
     rows = [
         (arm, 0, step, "loss", value)
@@ -42,5 +42,5 @@ def test_a_run_is_drawn_where_it_has_several_finite_values():
         "sft": [3.0, 1.0],
         "dipr1": [4.0, 2.0, 6.0],
     }
-    [panel] = panels(results)
+    [panel] = panels(MAIN, results)
     assert panel.ends == [("sft", 1.0), ("dipr1", 6.0)]
