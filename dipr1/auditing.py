@@ -1,20 +1,20 @@
 """Which labels of a set are likely wrong, told from the box-variance regions without training.
 
-What the samples of a policy agree on is held against the labels. Each region gets a score in
-[0, 1] and the kind of fault that it is the score of:
+The labels are held against what the samples of a policy agree on. Each region gets a score in
+[0, 1] and the kind of fault that the score is for:
 
-- `missing_label`: a place that is found but not labelled. score = p * a * (1 - o), with p its
-  support, a the share of the labelled among all places of this size that are found as often or
-  more, and o its largest IoU with a label (a second box on a labelled person is no missing one).
-- `unsupported_label`: a label that is not found. score = (1 - p) * f * t, with f the share of the
-  labels of this size that are found more often, and t the trust in the image: how often its other
-  labels are found, over how often labels of their sizes are found elsewhere, at most 1. So small
-  people whom the policy never sees, and images on which it sees nothing, come last.
-- `loose_label`: found again and again at borders that are not the label's. score = p *
+- `missing_label`: a place that is answered but not labelled. score = p * a * (1 - o), with p its
+  support, a the share of the labelled among all places of this size that are answered as often or
+  more, and o its largest IoU with a label (a second box on a labelled person misses no label).
+- `unsupported_label`: a label that is not answered. score = (1 - p) * f * t, with f the share of
+  the labels of this size that are answered more often, and t the trust in the image: how often its
+  other labels are answered, over how often labels of their sizes are elsewhere, at most 1. So small
+  people whom the policy never sees, and images in which it sees nothing, come last.
+- `loose_label`: answered again and again with borders that are not the label's. score = p *
   exp(-v / v0) * g, with v the box variance and g how much lower the IoU of the members' mean with
   the label is than usual at this size (the median): 0 there, 1 at `match_iou`.
-- `uncertain`: neither; score = u / 2, with u the region's uncertainty. At most 1/2, since it says
-  nothing against the label.
+- `uncertain`: none of these; score = u / 2, with u the region's uncertainty. At most 1/2, since it
+  says nothing against the label.
 
 A region has the kind of its highest score, and is a suspect where that is at least `MIN_SCORE`.
 "Of this size" compares shares of the image's area, in at most `MOST_SIZES` classes of equally many
@@ -29,13 +29,13 @@ import numpy as np
 
 from dipr1.boxes import area, stacked
 from dipr1.matching import overlapping_pairs
-from dipr1.regions import Block, RegionTable, measure
+from dipr1.regions import Block, RegionTable, measure_block
 
 KINDS = ("missing_label", "unsupported_label", "loose_label", "uncertain")
 MIN_SCORE = 0.3
 MOST_SIZES = 10
 LEAST_LABELS_OF_A_SIZE = 50
-# Less is taken as no overlap of a region with a label.
+# Regions that overlap a label less than this count as not overlapping it.
 LEAST_LABEL_IOU = 0.1
 
 
@@ -53,8 +53,8 @@ class AuditedRegions(RegionTable):
 
 
 def measure_against_labels(block: Block, match_iou: float, v0: float) -> AuditedRegions:
-    """:func:`dipr1.regions.measure`, and the regions' fit to the labels of the block."""
-    regions = measure(block, match_iou, v0)
+    """:func:`dipr1.regions.measure_block`, and the regions' fit to the labels of the block."""
+    regions = measure_block(block, match_iou, v0)
     label_iou = _label_ious(regions, block)
     return AuditedRegions(
         **{field.name: getattr(regions, field.name) for field in fields(regions)},
@@ -90,7 +90,7 @@ class Doubts:
 
 
 def doubt(regions: AuditedRegions, sizes: np.ndarray, *, match_iou: float, v0: float) -> Doubts:
-    """Score every region; the definitions are in the module's docstring.
+    """Score every region, as the head of this module defines it.
 
     Args:
         regions: of the whole set: shares and medians are taken over it.
@@ -112,8 +112,8 @@ def doubt(regions: AuditedRegions, sizes: np.ndarray, *, match_iou: float, v0: f
         labelled = len(labels) - np.searchsorted(of_labels, p[phantoms])
         unlabelled = len(phantoms) - np.searchsorted(of_phantoms, p[phantoms])
         missing[phantoms] = p[phantoms] * labelled / (labelled + unlabelled)
-        found_more = len(labels) - np.searchsorted(of_labels, p[labels], side="right")
-        unsupported[labels] = (1.0 - p[labels]) * found_more / len(labels)
+        more_often = len(labels) - np.searchsorted(of_labels, p[labels], side="right")
+        unsupported[labels] = (1.0 - p[labels]) * more_often / len(labels)
         met = labels[p[labels] > 0.0]
         usual = np.median(label_iou[met]) if len(met) else match_iou
         if usual > match_iou:
@@ -127,12 +127,12 @@ def doubt(regions: AuditedRegions, sizes: np.ndarray, *, match_iou: float, v0: f
 
 
 def _size_classes(share: np.ndarray, is_object: np.ndarray) -> np.ndarray:
-    """(R,) class of each region's size, so that each holds about equally many labels."""
+    """(R,) class of each region's size; each class holds about equally many labels."""
     labels = share[is_object]
     num = min(MOST_SIZES, max(1, len(labels) // LEAST_LABELS_OF_A_SIZE))
     if num == 1:
         return np.zeros(len(share), dtype=np.intp)
-    # Borders that are labels themselves, so that no class is without any.
+    # The borders are sizes of labels, so that no class is without a label.
     borders = np.unique(np.quantile(labels, np.arange(1, num) / num, method="lower"))
     return np.searchsorted(borders[borders > labels.min()], share, side="right")
 
@@ -140,9 +140,9 @@ def _size_classes(share: np.ndarray, is_object: np.ndarray) -> np.ndarray:
 def _trust(
     image: np.ndarray, support: np.ndarray, hit_rate: np.ndarray, is_object: np.ndarray
 ) -> np.ndarray:
-    """(R,) how often the other labels of the image are found, over how often is usual; at most 1.
+    """(R,) how often the image's other labels are answered, over how often is usual; at most 1.
 
-    Half a label counts as found as usual, so that a lone label has the trust 1.
+    Half a label more is added to both, so that a lone label has the trust 1.
     """
     met = np.bincount(image, weights=np.where(is_object, support, 0.0))[image] - support
     usual = np.bincount(image, weights=hit_rate)[image] - hit_rate

@@ -9,7 +9,7 @@ few whose boxes contend in a way that only a solver can settle.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,7 +47,7 @@ class Stack:
         return np.bincount(self.image, minlength=num_images)
 
     def sides(self) -> np.ndarray:
-        """The boxes as (4, N), each side side by side in memory: four times as fast to compare."""
+        """The boxes as (4, N), contiguous by side: to compare them is four times as fast."""
         return np.ascontiguousarray(self.boxes.T)
 
 
@@ -90,42 +90,42 @@ def _near(
     the left side of the second lies between x1 - (1 / t - 1) w and x1 + (1 - t) w, and so with the
     upper sides.
     """
-    # Boxes without area may hold NaN, of which no arithmetic is wanted.
+    # Boxes without area may hold NaN or infinity, which must not reach the arithmetic.
     some, usable = np.flatnonzero(boxes.area > 0.0), np.flatnonzero(targets.area > 0.0)
-    mine, image = a.take(some, axis=1), boxes.image[some]
-    corners, sizes = mine[:2], mine[2:] - mine[:2]
-    # A little more, for what rounding takes.
-    least = corners - (1.0 / threshold - 1.0 + 1e-6) * sizes
-    most = corners + (1.0 - threshold + 1e-6) * sizes
+    corners = a[:2].take(some, axis=1)
+    # A little more, to cover rounding. (2, 2, N): the least and the most x1 and y1.
+    reach = np.array([-(1.0 / threshold - 1.0 + 1e-6), 1.0 - threshold + 1e-6])[:, None, None]
+    bounds = corners + reach * (a[2:].take(some, axis=1) - corners)
     keys = _sort_key(targets.image[usable], b[0, usable])
     order = np.argsort(keys, kind="stable")
     keys, usable = keys[order], usable[order]
     uppers = b[1, usable]
-    begin = np.searchsorted(keys, _sort_key(image, least[0]), side="left")
-    end = np.searchsorted(keys, _sort_key(image, most[0]), side="right")
-    for rows, columns in _pairs_of_runs(begin, end - begin):
+    first, last = _sort_key(boxes.image[some], bounds[:, 0])
+    begin = np.searchsorted(keys, first, side="left")
+    for rows, columns in _pairs_of_runs(begin, np.searchsorted(keys, last, side="right") - begin):
         upper = uppers.take(columns)
-        near = (upper >= least[1].take(rows)) & (upper <= most[1].take(rows))
+        near = (upper >= bounds[0, 1].take(rows)) & (upper <= bounds[1, 1].take(rows))
         yield some[rows[near]], usable[columns[near]]
 
 
 def _sort_key(image: np.ndarray, x: np.ndarray) -> np.ndarray:
     """Whole numbers that sort by image, then by x; almost equal x of an image may share one.
 
-    The bits of a float, read as a whole number, grow with it, and of a negative one fall. So one
-    box that is far away costs the others no precision, as cells of equal width would. With 40 bits
-    for x there is room for 8 million images.
+    The bits of a positive float, read as a whole number, grow with it; those of a negative one
+    fall, and are flipped. So a single box far away leaves the others their precision, which it
+    would take from cells of equal width. 40 bits for x leave room for 8 million images.
     """
     bits = x.view(np.int64)
     bits = bits ^ ((bits >> 63) & _ALL_BUT_THE_SIGN)
-    return (image << 40) + (bits >> 24)
+    # The image may come as int32, which would lose what is shifted out without a word.
+    return (image.astype(np.int64, copy=False) << 40) + (bits >> 24)
 
 
 _ALL_BUT_THE_SIGN = (1 << 63) - 1
 
 
 def runs(begin: np.ndarray, num: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The runs begin, begin + 1, ... of `num` each, joined: the run of each item, and the item.
+    """The runs begin, begin + 1, ... of `num` items each, joined: each item's run, and the item.
 
     >>> runs(np.array([5, 0]), np.array([1, 2]))
     (array([0, 1, 1]), array([5, 0, 1]))
@@ -149,7 +149,7 @@ def _overlap_along(
     """(P,) width (axis 0) or height (axis 1) of what pairs of the sides (4, N), (4, M) share."""
     shared = np.minimum(a[axis + 2].take(rows), b[axis + 2].take(columns))
     shared -= np.maximum(a[axis].take(rows), b[axis].take(columns))
-    # Not `maximum`, which would keep a NaN.
+    # Not `maximum`, which would hand on a NaN.
     return np.fmax(shared, 0.0, out=shared)
 
 
@@ -263,7 +263,7 @@ def greedy(
 
     Args:
         rows: (P,) row of each allowed pair, not decreasing: the earlier rows choose first.
-        columns: (P,) column; the pairs of a row in the order in which the row likes them.
+        columns: (P,) column; the pairs of a row in its order of preference.
         num_rows: number of rows.
         num_columns: number of columns.
         reusable: (num_columns,) bool, columns that any number of rows may take.
@@ -279,8 +279,8 @@ def greedy(
     gone = np.zeros(num_columns, dtype=bool)
     earliest = np.empty(num_columns, dtype=np.intp)
     while len(rows):
-        # A row that comes first for the column it likes best has no rival left. (Of the rows that
-        # are written to one place the last one stays, so they are written last to first.)
+        # A row that is the first to ask for its favourite column has no rival left. Of several
+        # rows written to one place the last one stays, so they are written in reverse.
         earliest[columns[::-1]] = rows[::-1]
         favourite = np.ones(len(rows), dtype=bool)
         favourite[1:] = rows[1:] != rows[:-1]
@@ -324,8 +324,7 @@ def match_pairs(
         return rows, columns, ious
     chosen, contested = _uncontested(rows, columns)
     if len(contested):
-        best = _most(rows[contested], columns[contested], ious[contested])
-        chosen[contested[best]] = True
+        chosen[contested] = _most_pairs(rows[contested], columns[contested], ious[contested])
     return rows[chosen], columns[chosen], ious[chosen]
 
 
@@ -347,28 +346,22 @@ def match_pairs_of_images(
         best, whole = _each_its_best(index[left], other[left], ious[left], image[left])
         chosen[left[best & whole]] = True
         left = left[~whole]
-    bounds = np.flatnonzero(np.diff(image[left], prepend=-1, append=-1)).tolist()
-    for begin, end in itertools.pairwise(bounds):
-        pairs = left[begin:end]
-        # Numbered anew within the image, which keeps their order and makes them small.
-        row, column = (
-            rows[pairs] - rows[pairs[0]],
-            np.unique(columns[pairs], return_inverse=True)[1],
-        )
-        chosen[pairs[_most(row, column, ious[pairs])]] = True
+    chosen[left] = _part_by_part(_most_pairs, rows[left], columns[left], ious[left], image[left])
     return chosen
 
 
 def _each_its_best(
     index: np.ndarray, other: np.ndarray, ious: np.ndarray, image: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Of images where every box of one kind can have what it overlaps most: no matching is better.
+    """Where every box of one side can have the partner that it overlaps most.
+
+    No matching of such an image is better. The lead has to be larger than what rounding can take
+    from a solver's sums, so that a solver would find the same pairs.
 
     Returns:
-        (P,) bool, the pair is by far the best one of its `index`; and (P,) bool, all of the image
-        have such a pair, and no two of those share the other box.
+        (P,) bool, the pair is the best one of its `index`; and (P,) bool, in its image every
+        `index` has a best pair, and no two of these share the `other`.
     """
-    # By more than rounding can take from the sums that a solver compares.
     close = ious >= _largest(index, ious) - 1e-9
     best = close & (np.bincount(index[close])[index] == 1)
     wanted = np.bincount(other[best], minlength=other.max(initial=-1) + 1)[other]
@@ -387,8 +380,8 @@ def _uncontested(rows: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.
     return alone, np.flatnonzero(~alone)
 
 
-def _most(rows: np.ndarray, columns: np.ndarray, ious: np.ndarray) -> np.ndarray:
-    """:func:`match_pairs`, as positions."""
+def _most_pairs(rows: np.ndarray, columns: np.ndarray, ious: np.ndarray) -> np.ndarray:
+    """(P,) bool, the pair is one of those of :func:`match_pairs`."""
     rows, num_rows = _ranks(rows)
     columns, num_columns = _ranks(columns)
     # One more pair is worth more than any total IoU, which is at most the number of pairs.
@@ -398,7 +391,7 @@ def _most(rows: np.ndarray, columns: np.ndarray, ious: np.ndarray) -> np.ndarray
     if len(left):
         row, column = _ranks(rows[left])[0], _ranks(columns[left])[0]
         chosen[left[_solve(row, column, worth[left])]] = True
-    return np.flatnonzero(chosen)
+    return chosen
 
 
 _FEW_PAIRS = 100
@@ -424,12 +417,37 @@ def heaviest(rows: np.ndarray, columns: np.ndarray, weights: np.ndarray) -> np.n
     part = parts(rows[left], columns[left])
     by_part = np.argsort(part, kind="stable")
     left, part = left[by_part], part[by_part]
-    row, column = _number_within(part, rows[left]), _number_within(part, columns[left])
+    chosen[left] = _part_by_part(_solve, rows[left], columns[left], weights[left], part)
+    return chosen
+
+
+def _part_by_part(
+    solve: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray],
+    rows: np.ndarray,
+    columns: np.ndarray,
+    weights: np.ndarray,
+    part: np.ndarray,
+) -> np.ndarray:
+    """(P,) bool, the pairs that `solve` chooses in each part; the parts lie one after the other."""
+    rows, columns = _number_within(part, rows), _number_within(part, columns)
+    chosen = np.zeros(len(part), dtype=bool)
     bounds = np.flatnonzero(np.diff(part, prepend=-1, append=-1)).tolist()
     for begin, end in itertools.pairwise(bounds):
         here = slice(begin, end)
-        chosen[left[here][_solve(row[here], column[here], weights[left[here]])]] = True
+        chosen[here] = solve(rows[here], columns[here], weights[here])
     return chosen
+
+
+def _number_within(part: np.ndarray, ids: np.ndarray) -> np.ndarray:
+    """(P,) number of each id, 0, 1, ... in increasing order, among those of its part.
+
+    >>> _number_within(np.array([0, 0, 1, 1]), np.array([7, 5, 9, 9]))
+    array([1, 0, 0, 0])
+    """
+    number = np.unique(part * (ids.max(initial=0) + 1) + ids, return_inverse=True)[1]
+    least = np.full(part.max(initial=0) + 1, len(ids))
+    np.minimum.at(least, part, number)
+    return number - least[part]
 
 
 def _in_rounds(
@@ -481,7 +499,7 @@ def _largest(index: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def _solve(rows: np.ndarray, columns: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """(P,) bool, the pair is in a heaviest matching; the rows are 0, 1, ..., so the columns."""
+    """(P,) bool, the pair is in a heaviest matching; rows and columns are numbered without gaps."""
     # Half a second to import, and many images have no contested pair.
     from scipy.optimize import linear_sum_assignment
 
@@ -516,13 +534,3 @@ def _ranks(values: np.ndarray) -> tuple[np.ndarray, int]:
     """
     rank = np.cumsum(np.bincount(values) > 0) - 1
     return rank[values], int(rank[-1]) + 1
-
-
-def _number_within(part: np.ndarray, ids: np.ndarray) -> np.ndarray:
-    """Numbers 0, 1 ... for the different `ids` of each part; an id is in one part only."""
-    first, index = np.unique(ids, return_index=True, return_inverse=True)[1:]
-    order = np.argsort(part[first], kind="stable")
-    position = np.empty(len(order), dtype=np.intp)
-    position[order] = np.arange(len(order))
-    begins = np.searchsorted(part[first][order], part)
-    return position[index] - begins

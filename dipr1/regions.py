@@ -1,11 +1,10 @@
 """Box-variance statistics: where the base policy's boxes come and go, or move.
 
-Published is that looking is guided by the variance of the boxes. The equation and the number of
-samples are not, so what is here is our definition (docs: the method, section 4). N responses are
-sampled per image. Their boxes are gathered into regions: one per ground truth box, and one for each
-further place at which boxes are found (a phantom). A region's uncertainty u is low where its box is
-found in every sample at the same place, and high where it is found in about half of the samples, or
-with borders that differ.
+The paper guides looking by the variance of the boxes. We have read its abstract only, so these
+definitions are ours (docs: the method, section 4). N responses are sampled per image. Their boxes
+are gathered into regions: one for each ground truth box, and one for each further place that is
+answered (a phantom). A region's uncertainty u is low where every sample has its box at the same
+place, and high where about half of the samples have it, or where its borders differ between them.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from dipr1.matching import (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Region:
-    """One place of an image at which boxes are, or should be, found.
+    """One place of an image that holds an object, or that samples take for one.
 
     Attributes:
         kind: "object" (a ground truth box) or "phantom" (sampled boxes only).
@@ -90,7 +89,7 @@ def box_variance(
         ignore=stacked(ignore_boxes),
         num_samples=np.array([len(answers)]),
     )
-    regions = measure(block, match_iou, v0)
+    regions = measure_block(block, match_iou, v0)
     return [
         Region(
             kind="object" if gt_index >= 0 else "phantom",
@@ -190,7 +189,7 @@ class RegionTable:
     uncertainty: np.ndarray
 
 
-def measure(block: Block, match_iou: float, v0: float) -> RegionTable:
+def measure_block(block: Block, match_iou: float, v0: float) -> RegionTable:
     """The regions of all images of a block: those that `box_variance` gives for each by itself.
 
     Args:
@@ -199,18 +198,18 @@ def measure(block: Block, match_iou: float, v0: float) -> RegionTable:
     Returns:
         Sorted by image and region; `image` is the index in the block.
     """
-    members, member_image, member_region, num_regions = _assign(block, match_iou)
+    members, region_of_member, num_regions = _gather(block, match_iou)
     num_images = len(block.num_samples)
     image = np.repeat(np.arange(num_images), num_regions)
     first = np.cumsum(num_regions) - num_regions
     index = np.arange(len(image)) - first[image]
     is_object = index < block.truth.count(num_images)[image]
-    owner = first[member_image] + member_region
+    owner = first[members.image] + region_of_member
     count = np.bincount(owner, minlength=len(image))
-    mean = _sums(members, owner, len(image)) / np.maximum(count, 1)[:, None]
-    variance = _relative_variance(members, owner, mean, count)
-    # 4 q (1 - q) in whole numbers: found m times and missed m times give the same, to the last bit,
-    # so that ties between regions are ties.
+    mean = _sums(members.boxes, owner, len(image)) / np.maximum(count, 1)[:, None]
+    variance = _relative_variance(members.boxes, owner, mean, count)
+    # 4 q (1 - q) in whole numbers: m members of N and N - m members give the same to the last bit,
+    # so that equally uncertain regions tie.
     total = block.num_samples[image]
     existence = (2 * count + 1) * (2 * (total - count) + 1) / (total + 1) ** 2
     # u = 1 - (1 - e) exp(-v / v0), written so that it is e itself where v is 0 or null.
@@ -218,8 +217,9 @@ def measure(block: Block, match_iou: float, v0: float) -> RegionTable:
     box = mean.copy()
     box[is_object] = block.truth.boxes
     hull = box.copy()
+    # Side by side: numpy has a fast way for arrays of one dimension only.
     for side in range(4):
-        (np.minimum if side < 2 else np.maximum).at(hull[:, side], owner, members[:, side])
+        (np.minimum if side < 2 else np.maximum).at(hull[:, side], owner, members.boxes[:, side])
     mean[count == 0] = np.nan
     return RegionTable(
         image=image,
@@ -236,14 +236,12 @@ def measure(block: Block, match_iou: float, v0: float) -> RegionTable:
     )
 
 
-def _assign(
-    block: Block, match_iou: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _gather(block: Block, match_iou: float) -> tuple[Stack, np.ndarray, np.ndarray]:
     """The boxes that join a region.
 
     Returns:
-        The boxes (M, 4) in order of the samples, the image (M,) and the region in the image (M,)
-        of each, and the number of regions of each image (I,).
+        The M boxes in order of the samples, the region in its image that each joins (M,), and the
+        number of regions of each image (I,).
     """
     usable = block.boxes.area > 0.0
     boxes, turn = block.boxes.take(usable), block.turn[usable]
@@ -255,7 +253,7 @@ def _assign(
         now = slice(begin, end)
         region[now] = anchors.join(boxes.take(now), ignored[now], match_iou)
     kept = region >= 0
-    return boxes.boxes[kept], boxes.image[kept], region[kept], anchors.num_regions
+    return boxes.take(kept), region[kept], anchors.num_regions
 
 
 class _Anchors:
@@ -315,7 +313,7 @@ class _Anchors:
         return rows[chosen], columns[chosen]
 
     def _start(self, boxes: np.ndarray, image: np.ndarray) -> np.ndarray:
-        """Begin phantoms, given by image; returns the region that each is in its image."""
+        """Begin phantoms, given by image; returns the region in its image that each becomes."""
         num_new = np.bincount(image, minlength=len(self.num_regions))
         before = np.cumsum(num_new) - num_new
         region = self.num_regions[image] + np.arange(len(image)) - before[image]

@@ -43,13 +43,13 @@ class BoxesByImage:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SampledSplit:
-    """A split's annotations, and whose sample each row of its shards is.
+    """A split's annotations, and the image that each row of its shards is a sample of.
 
     Attributes:
         ids, paths: (I,) image_id and path of each image.
         sizes: (I, 2) width and height.
         truth, ignore: the boxes that are not ignored, and those that are. Image frame.
-        shards: the files of samples; their rows are numbered through, one file after the other.
+        shards: the files of samples, whose S rows are counted through from the first file on.
         image: (S,) the image that each row is a sample of.
         turn: (S,) which of its image's samples a row is: 0, 1, ...
     """
@@ -140,38 +140,33 @@ def _index(paths: Sequence[str], ids: pa.Array, annotations: str) -> tuple[np.nd
     return image, turn
 
 
-def measure_split(
-    split: SampledSplit, measure: Callable[[Block], Table], desc: str
-) -> tuple[Table, int]:
+def measure_split(split: SampledSplit, measure: Callable[[Block], Table]) -> tuple[Table, int]:
     """Measure every image of a split, a block of images at a time.
 
     Args:
         measure: gives the regions of a block, `image` being the index in the block.
-        desc: what is being done, for the progress.
 
     Returns:
         All regions by image_id, `image` being the index in the split, and the number of samples
-        without readable boxes.
+        whose boxes cannot be read.
     """
     columns: dict[str, list[np.ndarray]] = {}
-    num_malformed, kind = 0, None
-    # Nearly always the pieces are as many as this, since shards are written in such row groups.
+    num_malformed = 0
+    # As many pieces as there are row groups of this size, and what is left at the end.
     total = -(-len(split.image) // ROWS_AT_ONCE) + 1
-    for images, block, malformed in progress(_blocks(split), total, desc):
+    for images, block, malformed in progress(_blocks(split), total, "pieces measured"):
         regions = measure(block)
-        kind, num_malformed = type(regions), num_malformed + malformed
         regions.image = images[regions.image]
+        num_malformed += malformed
         for field in fields(regions):
             values = getattr(regions, field.name)
             stored = values.astype(_STORED.get(field.name, values.dtype))
             columns.setdefault(field.name, []).append(stored)
-    rank = np.empty(len(split.ids), dtype=np.intp)
-    rank[split.by_id()] = np.arange(len(rank))
+    rank = np.argsort(split.by_id())
     order = np.argsort(rank[np.concatenate(columns["image"])], kind="stable")
     # Popped, so that of all columns only one is held twice.
-    return kind(
-        **{name: np.concatenate(columns.pop(name))[order] for name in list(columns)}
-    ), num_malformed
+    joined = {name: np.concatenate(columns.pop(name))[order] for name in list(columns)}
+    return type(regions)(**joined), num_malformed
 
 
 # As the artifacts keep them; a large split has millions of regions.
@@ -181,7 +176,7 @@ _STORED = {name: np.int32 for name in ("image", "region", "gt_index", "num_sampl
 
 
 def _blocks(split: SampledSplit) -> Iterator[tuple[np.ndarray, Block, int]]:
-    """The images of each block, what is known of them, and how many samples are malformed."""
+    """The images of each block, their boxes, and how many of their samples are malformed."""
     for rows, boxes in _complete_images(split):
         images, image = np.unique(split.image[rows], return_inverse=True)
         order = np.lexsort((image, split.turn[rows]))

@@ -58,8 +58,8 @@ def run(args: argparse.Namespace) -> None:
     made = made_by(
         "audit", variance.model_dump() | audit.model_dump(), [*args.samples, args.annotations]
     )
-    measure_block = partial(measure_against_labels, match_iou=match_iou, v0=v0)
-    regions, _ = measure_split(split, measure_block, "pieces measured")
+    measure = partial(measure_against_labels, match_iou=match_iou, v0=v0)
+    regions, _ = measure_split(split, measure)
     doubts = doubt(regions, split.sizes, match_iou=match_iou, v0=v0)
     rows = likely_faults(doubts, audit.rows)
     AUDIT.write(_suspects(regions, doubts, rows, split), args.output, made)

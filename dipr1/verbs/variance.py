@@ -16,7 +16,7 @@ from dipr1.artifacts.writing import output_file
 from dipr1.config import Variance
 from dipr1.options import add_options, options
 from dipr1.progress import say
-from dipr1.regions import RegionTable, measure
+from dipr1.regions import RegionTable, measure_block
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,8 +51,8 @@ def run(args: argparse.Namespace) -> None:
     chosen = options(args, Variance)
     split = read_sampled_split(args.samples, args.annotations, args.allow_missing)
     made = made_by("variance", chosen.model_dump(), [*args.samples, args.annotations])
-    measure_block = partial(measure, match_iou=chosen.match_iou, v0=chosen.v0)
-    regions, num_malformed = measure_split(split, measure_block, "pieces measured")
+    measure = partial(measure_block, match_iou=chosen.match_iou, v0=chosen.v0)
+    regions, num_malformed = measure_split(split, measure)
     VARIANCE.write(_table(regions, split.ids), args.output, made)
     num_phantoms = np.count_nonzero(regions.gt_index < 0)
     say(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
@@ -25,7 +26,6 @@ from dipr1.matching import (
     summed_ioa,
 )
 from dipr1.regions import box_variance
-from dipr1.responses import Answer
 from dipr1.rewards import AccuracyReward
 from tests.unit.evaluation.crowds import NONE, random_set
 
@@ -140,14 +140,15 @@ def test_the_images_together_have_the_pairs_of_each_by_itself(seed):
 def test_variance_metrics_and_rewards_find_the_same_people(seed):
     recall = AccuracyReward(quality="hard", aggregate="recall", lam=0.0)
     for answer, people in zip(*awkward_set(seed), strict=True):
-        by_metrics = judge(answer, people, []).found
+        by_metrics = judge(answer, people, [])[0].found
         regions = box_variance([answer], people)[: len(people)]
         assert by_metrics.tolist() == [region.support == 1.0 for region in regions]
         # Of copies the reward pairs none with a neighbour, which is its own rule.
-        boxes = np.unique(answer, axis=0)
-        _, share = recall.precision_recall(Answer(boxes, (None,) * len(boxes)), people)
+        boxes = np.unique(answer[np.isfinite(answer).all(axis=1)], axis=0)
+        items = [{"bbox_2d": box, "label": "person"} for box in boxes.tolist()]
+        [share] = recall([f"<answer>{json.dumps(items)}</answer>"], gt_boxes=[people.tolist()])
         if len(people):
-            assert share == pytest.approx(judge(boxes, people, []).found.mean(), abs=1e-15)
+            assert share == pytest.approx(judge(boxes, people, [])[0].found.mean(), abs=1e-15)
 
 
 @given(PAIRS, PAIRS, st.integers(0, 2**32 - 1), st.booleans())

@@ -7,7 +7,7 @@ import pytest
 
 from dipr1.artifacts.sampled_boxes import measure_split, read_sampled_split
 from dipr1.errors import UserError
-from dipr1.regions import RegionTable, measure
+from dipr1.regions import RegionTable, measure_block
 from tests.unit.sampled_splits import noisy_samples, write_annotations, write_samples
 
 BOX = [10.0, 20.0, 30.0, 60.0]
@@ -21,7 +21,7 @@ def split_of(folder, images: dict, samples: list, **options):
 
 
 def measured(split) -> tuple[RegionTable, int]:
-    return measure_split(split, partial(measure, match_iou=0.5, v0=0.01), "pieces")
+    return measure_split(split, partial(measure_block, match_iou=0.5, v0=0.01))
 
 
 def test_whose_sample_a_row_is(tmp_path):
