@@ -11,6 +11,7 @@ import ast
 import hashlib
 import itertools
 import json
+import sys
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
@@ -115,9 +116,11 @@ def _chosen_code(chosen: Mapping[str, str | tuple[str, ...]]) -> list[ast.AST]:
         statements = _statements(module)
         written = statements[name].value
         items = dict(zip(map(ast.literal_eval, written.keys), written.values, strict=True))
-        if unknown := set(chosen[kind]) - set(items):
+        # what a running program has added to the dictionary is no code of ours
+        added = getattr(sys.modules.get(module), name, {})
+        if unknown := set(chosen[kind]) - set(items) - set(added):
             raise ValueError(f"{module}.{name}: no {min(unknown)!r} in it")
-        code += _used([items[key] for key in chosen[kind]], statements)
+        code += _used([items[key] for key in chosen[kind] if key in items], statements)
     return code
 
 
