@@ -176,8 +176,8 @@ def _rankings(
     num_objects = boxes.take(~ignored).count(objects.num_images)
     rows, columns, overlaps = pairs
     # each detection's best first, but all that count before all that do not
-    liking = np.lexsort((-columns, -overlaps, ignored[columns], rows))
-    rows, columns, overlaps = rows[liking], columns[liking], overlaps[liking]
+    preferred = np.lexsort((-columns, -overlaps, ignored[columns], rows))
+    rows, columns, overlaps = rows[preferred], columns[preferred], overlaps[preferred]
     order = np.argsort(-scored.score, kind="stable")
     image, score = scored.image[order], scored.score[order]
     rankings = []

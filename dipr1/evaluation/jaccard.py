@@ -53,7 +53,7 @@ def jaccard_index(
         ground_truth: per image (M, 4) xyxy, the same frame.
         ignore: per image (K, 4) xyxy.
         sizes: (images, 2) width and height, to which all boxes are clipped first
-            (:func:`dipr1.matching.clip_to_image`).
+            (:func:`dipr1.evaluation.stacks.clip_to_image`).
         threshold: IoU that a pair, and share that an ignored box, must be strictly above.
 
     Returns:

@@ -41,7 +41,7 @@ def average_precision(
         ground_truth: per image (M, 4) xyxy, the same frame.
         ignore: per image (K, 4) xyxy, areas where detections do not count.
         sizes: (images, 2) width and height, to which all boxes are clipped first, as the official
-            code does (:func:`dipr1.matching.clip_to_image`); left out, boxes are taken as
+            code does (:func:`dipr1.evaluation.stacks.clip_to_image`); left out, boxes are taken as
             they are.
         threshold: a pair matches where its IoU is strictly above this.
 

@@ -35,18 +35,8 @@ def crowdhuman(ground_truth: str, detections: str) -> dict[str, float]:
             f"{detections}: {len(truth) - len(answers)} of {len(truth)} images have no record;"
             " nothing was found in them"
         )
-    # as in the program of the authors: the ground truth's sizes count where it has both
-    stated = [{"width", "height"} <= truth[row].keys() for row in image]
-    sides = columns(
-        [
-            truth[row] if known else answer
-            for row, known, answer in zip(image, stated, answers, strict=True)
-        ],
-        {"width": 1, "height": 1},
-        lambda at: truth_line(image[at]) if stated[at] else answer_line(at),
-    )
     sizes = np.full((len(index), 2), np.inf)
-    sizes[image] = np.hstack([sides["width"], sides["height"]])
+    sizes[image] = _sizes([truth[row] for row in image], answers, image, truth_line, answer_line)
     boxes = _answered(answers, image, len(index), answer_line), *_annotated(truth, truth_line)
     ranked = crowdhuman_ranked(*boxes, sizes)
     return {
@@ -54,6 +44,27 @@ def crowdhuman(ground_truth: str, detections: str) -> dict[str, float]:
         "MR": log_average_miss_rate_of(ranked),
         "JI": jaccard_index(*boxes, sizes),
     }
+
+
+def _sizes(
+    truths: Sequence[dict],
+    answers: Sequence[dict],
+    image: np.ndarray,
+    truth_line: Where,
+    answer_line: Where,
+) -> np.ndarray:
+    """(N, 2) width and height of each answered image.
+
+    As in the program of the authors, those of the ground truth count where it has both.
+    """
+    stated = [{"width", "height"} <= truth.keys() for truth in truths]
+    records = np.where(stated, truths, answers).tolist()
+    sides = columns(
+        records,
+        {"width": 1, "height": 1},
+        lambda at: truth_line(image[at]) if stated[at] else answer_line(at),
+    )
+    return np.hstack([sides["width"], sides["height"]])
 
 
 def _answered(
