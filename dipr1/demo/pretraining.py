@@ -19,7 +19,6 @@ from pathlib import Path
 
 import numpy as np
 
-from dipr1.artifacts.writing import whole
 from dipr1.demo import tiny
 from dipr1.demo.scenes import scene
 from dipr1.demo.teacher import teach
@@ -129,8 +128,10 @@ def _save(file: Path, step: int, model, head, optimizer) -> None:
         "optimizer": optimizer.state_dict() if optimizer else None,
         "step": step,
     }
-    with whole(file) as part:
-        torch.save(state, part)
+    # not by `whole`, which would not replace it: there is no place for dipr1's mark in it
+    part = file.with_suffix(".part")
+    torch.save(state, part)
+    os.replace(part, file)
 
 
 def _restored(file: Path, steps: int, model, head, optimizer) -> int:
