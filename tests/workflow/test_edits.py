@@ -70,7 +70,7 @@ EDITS = {
     "a format that is not used": (added("dipr1/datasets/formats/kitti.py"), set()),
     "how archives are unpacked": (added("dipr1/datasets/archives.py"), set()),
     "a colour of the scenes": (
-        changed("dipr1/demo/drawing.py", r" = \(\(\d+, \d+, \d+\)", " = ((1, 2, 3)"),
+        changed("dipr1/demo/drawing.py", r"near\(\(\d+, \d+, \d+\)", "near((1, 2, 3)"),
         EVERYTHING,
     ),
     "the format that is used": (added("dipr1/datasets/formats/coco.py"), EVERYTHING - {"download"}),
