@@ -32,7 +32,7 @@ _LARGEST_COORDINATE = 2**24
 # Boxes looked at together: bounds the memory of the comparisons, not their result.
 _SLICE = 2**18
 
-EVERYTHING = Conversion()
+EVERYTHING = Conversion()  # the boxes of all labels
 
 _KEPT, _OTHER_LABEL = 0, 1
 # A box's first fault, in this order, is its reason.

@@ -59,7 +59,7 @@ def read_policy_frames(folder_or_name: str) -> PolicyFrames:
     (128, 128)
     """
     folder = policy_folder(folder_or_name)
-    config = _read_json(folder / "config.json") or {}
+    config = _settings_in(folder / "config.json") or {}
     if declared := config.get("dipr1_frame"):
         return PolicyFrames("absolute", fixed=(int(declared["width"]), int(declared["height"])))
     family = str(config.get("model_type"))
@@ -74,9 +74,9 @@ def read_policy_frames(folder_or_name: str) -> PolicyFrames:
 
 def _read_resize(folder: Path) -> PolicyFrames:
     """The resize of a Qwen2-VL processor; some checkpoints keep it in processor_config.json."""
-    settings = _read_json(folder / "preprocessor_config.json")
+    settings = _settings_in(folder / "preprocessor_config.json")
     if settings is None:
-        settings = (_read_json(folder / "processor_config.json") or {}).get("image_processor", {})
+        settings = (_settings_in(folder / "processor_config.json") or {}).get("image_processor", {})
     size = settings.get("size") or {}
     # min_pixels wins over size where both are given, as in transformers.
     least = settings.get("min_pixels") or size.get("shortest_edge") or size.get("min_pixels")
@@ -89,7 +89,7 @@ def _read_resize(folder: Path) -> PolicyFrames:
     )
 
 
-def _read_json(path: Path) -> dict[str, Any] | None:
+def _settings_in(path: Path) -> dict[str, Any] | None:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
