@@ -14,7 +14,7 @@ import math
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,8 @@ from dipr1.demo import tiny
 from dipr1.demo.scenes import scene
 from dipr1.demo.teacher import teach
 from dipr1.progress import say
+from dipr1.provenance import options_digest
+from dipr1.resuming import claim
 
 SIZES = ((192, 144), (160, 128), (144, 144), (128, 160))
 SIZE_SHARES = (0.7, 0.1, 0.1, 0.1)
@@ -63,17 +65,21 @@ def pretrain(
     """Build the tiny policy and run the stages, or what is left of them.
 
     Args:
-        checkpoints: folder with the state of each stage, from which it goes on.
+        checkpoints: folder with the state of each stage, from which the same work goes on.
         stages: `tower` and `language`.
         seed: of the weights and of the scenes.
         save_every: steps between two states.
 
     Returns:
         The model in bfloat16 and its processor.
+
+    Raises:
+        UserError: `checkpoints` holds other files.
     """
     import torch
 
-    checkpoints.mkdir(parents=True, exist_ok=True)
+    steps = {name: asdict(stage) for name, stage in stages.items()}
+    claim(checkpoints, options_digest({"seed": seed, "stages": steps}))
     processor = tiny.build_processor()
     model = tiny.build_model(processor.tokenizer, seed)
     say(f"{sum(p.numel() for p in model.parameters()):,} parameters")

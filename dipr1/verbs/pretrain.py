@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 from pathlib import Path
 
 from dipr1.artifacts.writing import output_folder, whole
@@ -37,3 +38,4 @@ def run(args: argparse.Namespace) -> None:
     model, processor = pretrain(args.checkpoints, stages, seed=args.seed)
     with whole(args.output) as part:
         save(model, processor, part)
+    shutil.rmtree(args.checkpoints)

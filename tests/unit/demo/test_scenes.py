@@ -152,7 +152,7 @@ def test_written_scenes_are_coco_and_the_same_each_time(tmp_path: Path):
         write_scenes(tmp_path / name, num_images=12, seed=2, on_progress=done.append)
     assert done == [*range(1, 13)] * 2
     files = sorted(path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*.*"))
-    assert len(files) == 13
+    assert [file.suffix for file in files] == ["", ".json", *[".jpg"] * 12]
     for file in files:
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
 
