@@ -101,11 +101,8 @@ def metrics_table(values: dict[str, float], score: str) -> pa.Table:
     return pa.table(
         {
             "name": list(values),
-            "value": pa.array([none_if_nan(value) for value in values.values()], pa.float64()),
-            "score": pa.array(
-                [score if isinstance(METRICS[name], Ranking) else None for name in values],
-                pa.string(),
-            ),
+            "value": [none_if_nan(value) for value in values.values()],
+            "score": [score if isinstance(METRICS[name], Ranking) else None for name in values],
         }
     )
 

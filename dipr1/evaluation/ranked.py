@@ -129,15 +129,23 @@ def log_average_miss_rate_of(ranked: Ranked, weights: np.ndarray | None = None) 
         the nine `FPPI_REFERENCES` (false positives per image), or at the last detection; 1 without
         detections, 0 as soon as one of the rates is 0, NaN where nothing is to be found.
     """
-    hits, num_objects = ranked.hits(weights), ranked.num_objects(weights)
-    if num_objects == 0:
+    if ranked.num_objects(weights) == 0:
         return float("nan")
-    if len(hits) == 0:
+    false_per_image, recall = fppi_and_recall(ranked, weights)
+    if len(recall) == 0:
         return 1.0
-    num_true = np.cumsum(hits)
-    false_per_image = (np.arange(1, len(hits) + 1) - num_true) / ranked.num_images(weights)
     read_at = np.searchsorted(false_per_image, FPPI_REFERENCES, side="left")
-    return log_average(1.0 - num_true[np.minimum(read_at, len(hits) - 1)] / num_objects)
+    return log_average(1.0 - recall[np.minimum(read_at, len(recall) - 1)])
+
+
+def fppi_and_recall(
+    ranked: Ranked, weights: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """False positives per image, and the share of the objects found, after each detection."""
+    hits = ranked.hits(weights)
+    num_true = np.cumsum(hits)
+    num_false = np.arange(1, len(hits) + 1) - num_true
+    return num_false / ranked.num_images(weights), num_true / ranked.num_objects(weights)
 
 
 def log_average(rates: np.ndarray) -> float:

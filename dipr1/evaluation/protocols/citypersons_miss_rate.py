@@ -26,6 +26,7 @@ from dipr1.evaluation.ranked import (
     FPPI_REFERENCES,
     TRUE,
     Ranked,
+    fppi_and_recall,
     log_average,
     rank,
 )
@@ -145,15 +146,12 @@ def citypersons_ranked(
     return rank(scored.image, scored.score, verdict, wanted.count(people.num_images))
 
 
-def citypersons_miss_rate(
-    ranked: Ranked, wrap_fault: bool = False, weights: np.ndarray | None = None
-) -> float:
+def citypersons_miss_rate(ranked: Ranked, wrap_fault: bool = False) -> float:
     """Log-average miss rate by CityPersons' rule.
 
     Args:
         ranked: the detections of one subset.
         wrap_fault: reproduce the official fault (see the module's head).
-        weights: (I,) int, how often each image is there; left out, once.
 
     Returns:
         In [0, 1]: 1 without detections, 0 as soon as one of the nine rates is 0, NaN where nobody
@@ -163,18 +161,14 @@ def citypersons_miss_rate(
     >>> round(citypersons_miss_rate(one), 3), round(citypersons_miss_rate(one, wrap_fault=True), 3)
     (0.926, 0.5)
     """
-    hits, num_objects = ranked.hits(weights), ranked.num_objects(weights)
-    if num_objects == 0:
+    if ranked.num_objects() == 0:
         return float("nan")
-    if len(hits) == 0:
+    false_per_image, recall = fppi_and_recall(ranked)
+    if len(recall) == 0:
         return 1.0
-    num_true = np.cumsum(hits)
-    false_per_image = (np.arange(1, len(hits) + 1) - num_true) / ranked.num_images(weights)
     read_at = np.searchsorted(false_per_image, FPPI_REFERENCES, side="right") - 1
-    recall = num_true[read_at] / num_objects
-    if not wrap_fault:
-        recall[read_at < 0] = 0.0
-    return log_average(1.0 - recall)
+    before_any = 0.0 if not wrap_fault else recall[-1]
+    return log_average(1.0 - np.where(read_at < 0, before_any, recall[read_at]))
 
 
 def _outside(values: np.ndarray, bounds: tuple[float, float]) -> np.ndarray:
