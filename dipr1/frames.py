@@ -3,7 +3,7 @@
 - The *image frame* counts pixels of the original image. Annotations, statistics, predictions and
   metrics live in it.
 - The *model frame* is what the MLLM reads and writes: `absolute` pixels after the processor's
-  resize (Qwen2-VL, Qwen2.5-VL), or `thousandths` of the width and height (Qwen3-VL, InternVL).
+  resize (Qwen2.5-VL), or `thousandths` of the width and height (Qwen2-VL, Qwen3-VL, InternVL).
 
 A resize maps the borders of the image onto the borders of the resized image, so both conversions
 scale each axis about 0 and nothing else: no half-pixel shift, no rounding.
@@ -18,7 +18,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-_LARGEST_ASPECT_RATIO = 200  # of Qwen2-VL's processor
+LARGEST_ASPECT_RATIO = 200  # of Qwen2-VL's processor
 
 
 @dataclass(frozen=True)
@@ -121,11 +121,7 @@ def smart_resize(
     >>> smart_resize(480, 640, factor=28, min_pixels=56 * 56, max_pixels=28 * 28 * 1280)
     (476, 644)
     """
-    if max(height, width) / min(height, width) > _LARGEST_ASPECT_RATIO:
-        raise ValueError(
-            f"expected sides that differ by at most {_LARGEST_ASPECT_RATIO} times"
-            f" but got {width} x {height}"
-        )
+    _check_shape(width, height, LARGEST_ASPECT_RATIO)
     # Python's round() goes to the even neighbour, as it does in the processor.
     resized_height = round(height / factor) * factor
     resized_width = round(width / factor) * factor
@@ -138,6 +134,13 @@ def smart_resize(
         resized_height = math.ceil(height * grow / factor) * factor
         resized_width = math.ceil(width * grow / factor) * factor
     return resized_height, resized_width
+
+
+def _check_shape(width: int, height: int, most: float) -> None:
+    if max(height, width) > most * min(height, width):
+        raise ValueError(
+            f"expected sides that differ by at most {most} times but got {width} x {height}"
+        )
 
 
 PATCH_SIZE, MERGE_SIZE = 14, 2  # of Qwen2-VL's processor where the checkpoint does not say
@@ -153,6 +156,7 @@ class PolicyFrames:
         fixed: (width, height) of the model frame where it is the same for every image.
         factor: sides are multiples of this many pixels (`absolute` without `fixed`).
         min_pixels, max_pixels: bounds of the resized area (`absolute` without `fixed`).
+        largest_ratio: its processor refuses images whose sides differ by more (`thousandths`).
     """
 
     kind: Literal["absolute", "thousandths"]
@@ -160,6 +164,7 @@ class PolicyFrames:
     factor: int = PATCH_SIZE * MERGE_SIZE
     min_pixels: int = MIN_PIXELS
     max_pixels: int = MAX_PIXELS
+    largest_ratio: float = math.inf
 
 
 def policy_frame(policy: PolicyFrames, width: int, height: int) -> Frame:
@@ -172,6 +177,7 @@ def policy_frame(policy: PolicyFrames, width: int, height: int) -> Frame:
     644
     """
     if policy.kind == "thousandths":
+        _check_shape(width, height, policy.largest_ratio)
         return Frame.thousandths(width, height)
     if policy.fixed is not None:
         return Frame.absolute(width, height, *policy.fixed, fixed=True)

@@ -14,7 +14,7 @@ from dipr1.config import check, train_flags
 from dipr1.datasets.options import code_of_download, Conversion, Draw, Files, Look
 from dipr1.errors import UserError
 from dipr1.provenance import code_digest, policy_digest
-from dipr1.policies.options import Generation
+from dipr1.policies.options import Checkpoint, Generation
 from dipr1.training.options import code_of_training
 
 
@@ -136,4 +136,4 @@ def policy_flags(wildcards, input):
     policy = experiment.policy
     if experiment.arms[wildcards.arm].method != "none":
         policy = policy.model_copy(update={"model": str(input.policy)})
-    return flags(policy)
+    return flags(policy, Checkpoint)

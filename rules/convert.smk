@@ -18,7 +18,7 @@ rule convert:
         runtime=60,
     params:
         options=convert_flags,
-        model=shlex.quote(experiment.policy.model),
+        policy=flags(experiment.policy.model_copy(update={"dtype": None})),
         weights=policy_digest(experiment.policy.model),
         code=lambda wildcards: code_digest("convert", format=annotation_format(wildcards)),
     message:
@@ -27,7 +27,7 @@ rule convert:
         "dipr1 convert"
         " --source {input.source}"
         " {params.options}"
-        " --policy {params.model}"
+        " {params.policy}"
         " --output {output.annotations}"
         " --rejects {output.rejects}"
         " --prompts {output.prompts}"

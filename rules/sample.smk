@@ -19,7 +19,7 @@ rule sample:
     params:
         num_shards=experiment.num_shards,
         seed=experiment.seeds[0],
-        policy=flags(experiment.policy),
+        policy=flags(experiment.policy, Checkpoint),
         options=flags(experiment.sample),
         # finished parts of an interrupted job, outside the outputs that Snakemake deletes
         parts="results/checkpoints/samples/{dataset}/{split}/{shard}",

@@ -18,6 +18,7 @@ import numpy as np
 
 from dipr1.datasets.reading import ImageRecord, Reading, read_json, visible_files
 from dipr1.errors import UserError
+from dipr1.frames import PolicyFrames, policy_frame
 from dipr1.progress import progress
 
 # Reading headers waits for the disk or the network, so more threads than cores pay.
@@ -28,6 +29,27 @@ _MOST_NAMES = 20_000  # that a missing one is compared with
 
 # How a whole file ends. A file that ends otherwise was cut short, or has something appended.
 _ENDINGS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}
+
+
+def unseen(
+    policy: PolicyFrames, sizes: np.ndarray, faults: Sequence[str | None]
+) -> list[str | None]:
+    """`faults` with those of the images that a policy's processor refuses.
+
+    Args:
+        policy: how it sees images.
+        sizes: (I, 2) widths and heights.
+        faults: why each image cannot be used, None where it can.
+    """
+    reasons: dict[tuple[int, int], str | None] = {}
+    for size in {tuple(size) for size, why in zip(sizes.tolist(), faults, strict=True) if not why}:
+        try:
+            policy_frame(policy, *size)
+        except ValueError as error:
+            reasons[size] = f"the policy cannot see an image of this size: {error}"
+    return [
+        why or reasons.get(tuple(size)) for size, why in zip(sizes.tolist(), faults, strict=True)
+    ]
 
 
 def sizes_and_faults(

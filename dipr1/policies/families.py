@@ -6,17 +6,26 @@ To add a family, name it in `FAMILIES`.
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any, Literal
 
 from dipr1.artifacts.made import Input, content_digest
 from dipr1.errors import UserError
-from dipr1.frames import MAX_PIXELS, MERGE_SIZE, MIN_PIXELS, PATCH_SIZE, PolicyFrames
+from dipr1.frames import (
+    LARGEST_ASPECT_RATIO,
+    MAX_PIXELS,
+    MERGE_SIZE,
+    MIN_PIXELS,
+    PATCH_SIZE,
+    PolicyFrames,
+)
 from dipr1.provenance import CHECKPOINT
 
 # By the beginning of `model_type` in config.json: the coordinates that the family was trained with.
+# Qwen2-VL resizes as Qwen2.5-VL does, but answers in thousandths.
 FAMILIES: dict[str, Literal["absolute", "thousandths"]] = {
-    "qwen2_vl": "absolute",
+    "qwen2_vl": "thousandths",
     "qwen2_5_vl": "absolute",
     "qwen3_vl": "thousandths",
     "internvl": "thousandths",
@@ -46,30 +55,49 @@ def policy_input(folder_or_name: str) -> Input:
     return Input(folder_or_name, content_digest(policy_folder(folder_or_name)), "policy")
 
 
-def read_policy_frames(folder_or_name: str) -> PolicyFrames:
+def read_policy_frames(
+    folder_or_name: str, kind: Literal["absolute", "thousandths"] | None = None
+) -> PolicyFrames:
     """Read from a checkpoint's JSON files in which frame it answers.
 
     Args:
         folder_or_name: a Hugging Face checkpoint folder, or `tiny`.
+        kind: what a fine-tune answers in, where that is not its family's.
 
     Raises:
-        UserError: there is no checkpoint in it, its files are not JSON, or its family is not known.
+        UserError: there is no checkpoint in it, its files are not JSON, or its family or the
+            resize of its processor is not known.
 
     >>> read_policy_frames("tiny").fixed
     (128, 128)
     """
     folder = policy_folder(folder_or_name)
     config = _settings_in(folder / "config.json") or {}
-    if declared := config.get("dipr1_frame"):
+    declared = config.get("dipr1_frame")
+    if declared and kind != "thousandths":
         return PolicyFrames("absolute", fixed=(int(declared["width"]), int(declared["height"])))
     family = str(config.get("model_type"))
-    kind = next((kind for name, kind in FAMILIES.items() if family.startswith(name)), None)
-    if kind is None:
+    kind = kind or _family_frame(folder, family)
+    is_qwen = family.startswith("qwen")
+    if kind == "thousandths":
+        ratio = LARGEST_ASPECT_RATIO if is_qwen else math.inf
+        return PolicyFrames("thousandths", largest_ratio=ratio)
+    if not is_qwen:
         raise UserError(
-            f"{folder / 'config.json'}: no known frame for model_type {family!r};"
-            f" known families: {', '.join(FAMILIES)}"
+            f"{folder / 'config.json'}: how model_type {family!r} resizes images is not known, so"
+            " --frame can only be thousandths"
         )
-    return PolicyFrames("thousandths") if kind == "thousandths" else _read_resize(folder)
+    return _read_resize(folder)
+
+
+def _family_frame(folder: Path, family: str) -> Literal["absolute", "thousandths"]:
+    for name, kind in FAMILIES.items():
+        if family.startswith(name):
+            return kind
+    raise UserError(
+        f"{folder / 'config.json'}: no known frame for model_type {family!r}; known families:"
+        f" {', '.join(FAMILIES)}; name the frame of any other (--frame, policy.frame)"
+    )
 
 
 def _read_resize(folder: Path) -> PolicyFrames:

@@ -9,13 +9,23 @@ from pydantic import Field
 from dipr1.options import Section
 
 
-class Policy(Section):
-    """The base MLLM."""
+class Checkpoint(Section):
+    """Which MLLM answers, whatever it is asked."""
 
     flag_names: ClassVar[dict[str, str]] = {"model": "policy"}
 
     model: str = Field("tiny", description="`tiny` (shipped), or a Hugging Face checkpoint folder.")
     dtype: Literal["float32", "bfloat16"] = Field("float32", description="Type of the weights.")
+
+
+class Policy(Checkpoint):
+    """The base MLLM."""
+
+    frame: Literal["absolute", "thousandths"] | None = Field(
+        None,
+        description="Coordinates that it answers in, where a fine-tune has others than its family:"
+        " pixels after the resize (`absolute`), or `thousandths`.",
+    )
 
 
 class Generation(Section):

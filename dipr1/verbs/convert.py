@@ -17,12 +17,13 @@ from dipr1.datasets.converting import annotation_rows, check_labels, counts_text
 from dipr1.datasets.handover import read_note
 from dipr1.datasets.options import Conversion
 from dipr1.datasets.reading import collector_off
-from dipr1.datasets.sizes import MISSING, an_example, read_size_table, sizes_and_faults
+from dipr1.datasets.sizes import MISSING, an_example, read_size_table, sizes_and_faults, unseen
 from dipr1.errors import UserError
 from dipr1.options import add_options, options
 from dipr1.policies.families import policy_input, read_policy_frames
 from dipr1.policies.options import Policy
 from dipr1.progress import say
+from dipr1.provenance import options_digest
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="rejects artifact to write (default OUTPUT with .rejects.parquet)",
     )
     parser.add_argument("--prompts", type=output_file, help="prompts artifact to write")
-    add_options(parser, Policy, ["model"])
+    add_options(parser, Policy, ["model", "frame"])
     parser.add_argument("--dataset", help="name of the data set (default: what --source says)")
     parser.add_argument("--split", help="name of the split (default: what --source says)")
     parser.add_argument("--json", action="store_true", help="print the counts as JSON")
@@ -64,14 +65,16 @@ def run(args: argparse.Namespace) -> None:
             rejects under ``--strict`` (the rejects artifact is written first).
     """
     rules = options(args, Conversion)
-    policy = options(args, Policy).model
-    frames = read_policy_frames(policy) if args.prompts else None
+    policy = options(args, Policy)
+    frames = read_policy_frames(policy.model, policy.frame) if args.prompts else None
     source = _source(args)
     table = read_size_table(args.sizes) if args.sizes else {}
     with collector_off():
         reading = formats.read(source["format"], source["annotations"], source["images"], rules.box)
         check_labels(rules, reading)
         sizes, faults = sizes_and_faults(reading, table, has_files=source["images"] is not None)
+        if frames is not None:
+            faults = unseen(frames, sizes, faults)
         annotations, rejects, counts = annotation_rows(reading, sizes, faults, rules)
     missing = [one.image for one, why in zip(reading.images, faults, strict=True) if why == MISSING]
     example = an_example(missing, source["images"])
@@ -94,8 +97,9 @@ def run(args: argparse.Namespace) -> None:
         labels = rules.labels or reading.categories
         if not labels:
             raise UserError("--labels: needed for --prompts, since the annotations name none")
-        made = replace(made, inputs=(*made.inputs, policy_input(policy)))
-        PROMPTS.write(prompt_rows(annotations, labels, frames), args.prompts, made)
+        PROMPTS.write(
+            prompt_rows(annotations, labels, frames), args.prompts, _made_for(made, policy)
+        )
 
 
 def _source(args: argparse.Namespace) -> dict[str, Any]:
@@ -121,4 +125,15 @@ def _made(args: argparse.Namespace, rules: Conversion, format_name: str) -> Made
         code={"format": format_name},
         dataset=args.dataset,
         split=args.split,
+    )
+
+
+def _made_for(made: Made, policy: Policy) -> Made:
+    """`made` of an artifact that depends on the policy too."""
+    settings = made.options | policy.model_dump(include={"frame"}, exclude_none=True)
+    return replace(
+        made,
+        options=settings,
+        configuration=options_digest(settings),
+        inputs=(*made.inputs, policy_input(policy.model)),
     )

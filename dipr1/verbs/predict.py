@@ -7,7 +7,7 @@ import argparse
 from dipr1.artifacts.made import read_made
 from dipr1.options import add_options, options
 from dipr1.policies.families import policy_folder
-from dipr1.policies.options import Generation, Policy, Sample
+from dipr1.policies.options import Checkpoint, Generation, Sample
 from dipr1.verbs.sample import add_file_arguments, write_samples
 
 
@@ -25,7 +25,7 @@ def run(args: argparse.Namespace) -> None:
     """Predict: one sample per image at temperature 0."""
     generation = options(args, Generation).model_dump()
     greedy = Sample(num_samples=1, temperature=0, **generation)
-    policy = read_made(policy_folder(options(args, Policy).model))
+    policy = read_made(policy_folder(options(args, Checkpoint).model))
     about = {
         "arm": args.arm or policy.arm,
         "seed": policy.seed if args.seed is None else args.seed,

@@ -15,7 +15,7 @@ from dipr1.artifacts.writing import output_file
 from dipr1.options import add_options, options
 from dipr1.policies.families import policy_input
 from dipr1.policies.load import load_policy
-from dipr1.policies.options import Policy, Sample
+from dipr1.policies.options import Checkpoint, Sample
 from dipr1.policies.sampling import parse_shard, sample
 from dipr1.progress import say
 from dipr1.resuming import claim
@@ -41,7 +41,7 @@ def add_file_arguments(parser: argparse.ArgumentParser) -> None:
         "--parts", type=Path, help="folder of finished batches (default OUTPUT with .parts)"
     )
     parser.add_argument("--threads", metavar="N", type=int, help="CPU threads (default all)")
-    add_options(parser, Policy)
+    add_options(parser, Checkpoint)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -67,7 +67,7 @@ def write_samples(
 
     `about` is the arm and seed that the artifact says it is of.
     """
-    policy = options(args, Policy)
+    policy = options(args, Checkpoint)
     settings = sampling.model_dump() | policy.model_dump(exclude={"model"})
     settings |= {"shard": shard, "seed": seed}
     prompts = PROMPTS.read(args.prompts)

@@ -57,13 +57,15 @@ def run(args: argparse.Namespace) -> None:
         arm,
         PROMPTS.read(args.prompts),
         VARIANCE.read(args.variance) if args.variance else None,
-        fixed=read_policy_frames(base.model).fixed is not None,
+        fixed=read_policy_frames(base.model, base.frame).fixed is not None,
         seed=args.seed,
     )
     folder = args.checkpoints or args.output.with_suffix(".parts")
     made = made_by(
         "train",
-        arm.model_dump() | base.model_dump(exclude={"model"}) | {"seed": args.seed},
+        arm.model_dump()
+        | base.model_dump(exclude={"model"}, exclude_none=True)
+        | {"seed": args.seed},
         [args.prompts, args.variance, policy_input(base.model)],
         code=code_of_training(arm),
         arm=args.arm,

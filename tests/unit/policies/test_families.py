@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from dipr1.errors import UserError
-from dipr1.frames import Frame, PolicyFrames, policy_frame, smart_resize
+from dipr1.frames import MIN_PIXELS, Frame, PolicyFrames, policy_frame, smart_resize
 from dipr1.policies.families import FAMILIES, read_policy_frames
 from dipr1.policies.load import load_image
 
@@ -52,11 +52,50 @@ def test_a_declared_frame_wins_over_the_family(tmp_path):
     assert policy == PolicyFrames("absolute", fixed=(96, 64))
 
 
-@pytest.mark.parametrize("model_type", ["qwen3_vl", "qwen3_vl_moe", "internvl", "internvl_chat"])
+@pytest.mark.parametrize("model_type", ["qwen2_vl", "qwen3_vl", "qwen3_vl_moe", "internvl"])
 def test_thousandths_families(tmp_path, model_type):
     policy = read_policy_frames(written(tmp_path, {"model_type": model_type}))
     frame = policy_frame(policy, 640, 480)
     assert (frame.kind, frame.model_width, frame.model_height) == ("thousandths", 1000, 1000)
+
+
+@pytest.mark.parametrize(
+    ("model_type", "frame", "kind"),
+    [
+        ("qwen2_vl", "absolute", "absolute"),
+        ("qwen2_5_vl", "thousandths", "thousandths"),
+        ("llava", "thousandths", "thousandths"),
+        ("qwen2_5_vl", None, "absolute"),
+    ],
+)
+def test_a_fine_tune_s_frame_wins_over_its_family_s(tmp_path, model_type, frame, kind):
+    folder = written(tmp_path, {"model_type": model_type}, preprocessor_config=PIXELS)
+    policy = read_policy_frames(folder, frame)
+    assert policy.kind == kind
+    assert policy.min_pixels == (256 * 28 * 28 if kind == "absolute" else MIN_PIXELS)
+
+
+def test_a_fine_tune_s_frame_wins_over_a_declared_one():
+    assert read_policy_frames("tiny", "absolute").fixed == (128, 128)
+    assert read_policy_frames("tiny", "thousandths").kind == "thousandths"
+
+
+def test_pixels_of_an_unknown_resize_are_refused(tmp_path):
+    folder = written(tmp_path, {"model_type": "internvl"})
+    with pytest.raises(UserError, match="'internvl' resizes .* --frame can only be thousandths"):
+        read_policy_frames(folder, "absolute")
+
+
+@pytest.mark.parametrize("model_type", ["qwen2_vl", "qwen2_5_vl", "qwen3_vl", "internvl"])
+def test_the_processor_of_qwen_refuses_long_images(tmp_path, model_type):
+    """In thousandths too, although no resize is computed; GOT-OCR's, of InternVL, does not."""
+    policy = read_policy_frames(written(tmp_path, {"model_type": model_type}))
+    assert policy_frame(policy, 2000, 10).width == 2000
+    if model_type == "internvl":
+        assert policy_frame(policy, 2010, 10).width == 2010
+    else:
+        with pytest.raises(ValueError, match="at most 200 times but got 2010 x 10"):
+            policy_frame(policy, 2010, 10)
 
 
 PIXELS = {"min_pixels": 256 * 28 * 28, "max_pixels": 512 * 28 * 28}
@@ -64,17 +103,16 @@ EDGES = {"size": {"shortest_edge": 256 * 28 * 28, "longest_edge": 512 * 28 * 28}
 BOTH = {"size": {"shortest_edge": 1, "longest_edge": 2}} | PIXELS
 
 
-@pytest.mark.parametrize("model_type", ["qwen2_vl", "qwen2_5_vl"])
 @pytest.mark.parametrize("settings", [PIXELS, EDGES, BOTH])
 @pytest.mark.parametrize("nested", [False, True])
-def test_both_spellings_of_the_pixel_bounds(tmp_path, model_type, settings, nested):
+def test_both_spellings_of_the_pixel_bounds(tmp_path, settings, nested):
     settings = settings | {"patch_size": 14, "merge_size": 2}
     files = (
         {"processor_config": {"image_processor": settings}}
         if nested
         else {"preprocessor_config": settings}
     )
-    policy = read_policy_frames(written(tmp_path, {"model_type": model_type}, **files))
+    policy = read_policy_frames(written(tmp_path, {"model_type": "qwen2_5_vl"}, **files))
     assert policy == PolicyFrames("absolute", None, 28, 256 * 28 * 28, 512 * 28 * 28)
     frame = policy_frame(policy, 1920, 1080)
     assert (frame.model_width, frame.model_height) == (840, 448)
@@ -93,7 +131,7 @@ def test_a_processor_saved_by_transformers_is_read(tmp_path):
 
 def test_defaults_are_those_of_the_processor_class(tmp_path):
     processor = transformers.Qwen2VLImageProcessor()
-    policy = read_policy_frames(written(tmp_path, {"model_type": "qwen2_vl"}))
+    policy = read_policy_frames(written(tmp_path, {"model_type": "qwen2_5_vl"}))
     assert policy.factor == processor.patch_size * processor.merge_size
     assert policy.min_pixels == processor.size["shortest_edge"]
     assert policy.max_pixels == processor.size["longest_edge"]
@@ -131,10 +169,10 @@ def random_sizes(count: int, largest_area: int, seed: int = 0) -> list[tuple[int
     return sizes
 
 
-def checkpoint(folder: Path, model_type: str, processor) -> PolicyFrames:
+def checkpoint(folder: Path, model_type: str, processor, kind=None) -> PolicyFrames:
     processor.save_pretrained(folder)
     (folder / "config.json").write_text(json.dumps({"model_type": model_type}))
-    return read_policy_frames(str(folder))
+    return read_policy_frames(str(folder), kind)
 
 
 def processed(processor, image: Image.Image) -> tuple[torch.Tensor, tuple[int, int]]:
@@ -145,15 +183,15 @@ def processed(processor, image: Image.Image) -> tuple[torch.Tensor, tuple[int, i
     return inputs["pixel_values"], (across * patch, down * patch)
 
 
-@pytest.mark.parametrize("model_type", ["qwen2_vl", "qwen2_5_vl"])
+@pytest.mark.parametrize("kind", [None, "absolute"])  # of Qwen2.5-VL; of a fine-tune of Qwen2-VL
 @pytest.mark.parametrize("bounds", BOUNDS)
-def test_the_frame_is_the_size_that_the_processor_makes(tmp_path, model_type, bounds):
+def test_the_frame_is_the_size_that_the_processor_makes(tmp_path, kind, bounds):
     least, most = bounds
     processor = transformers.Qwen2VLImageProcessor(
         size={"shortest_edge": least, "longest_edge": most}
     )
-    policy = checkpoint(tmp_path, model_type, processor)
-    count = 200 if model_type == "qwen2_5_vl" and bounds == BOUNDS[2] else 30
+    policy = checkpoint(tmp_path, "qwen2_vl" if kind else "qwen2_5_vl", processor, kind)
+    count = 200 if kind is None and bounds == BOUNDS[2] else 30
     for width, height in random_sizes(count, largest_area=60_000):
         frame = policy_frame(policy, width, height)
         size = (frame.model_width, frame.model_height)

@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from dipr1.artifacts.annotations import ANNOTATIONS
+from dipr1.artifacts.made import read_made
 from dipr1.artifacts.prompts import PROMPTS
 from dipr1.artifacts.rejects import REJECTS
 from dipr1.cli import main
@@ -150,3 +152,37 @@ def test_ignore_labels_need_labels(source, capsys):
     command = "convert --format coco --annotations coco.json --output a --ignore-labels car"
     assert main(command.split()) == 1
     assert "--ignore-labels: needs labels" in capsys.readouterr().err
+
+
+def checkpoint(model_type: str) -> str:
+    Path("checkpoint").mkdir()
+    Path("checkpoint/config.json").write_text(json.dumps({"model_type": model_type}))
+    return "checkpoint"
+
+
+def test_a_frame_that_is_given_wins_over_the_family_s(source):
+    policy = ["--prompts", "out/p.parquet", "--policy", checkpoint("qwen2_5_vl")]
+    assert convert(source, *policy) == 0
+    plain = PROMPTS.read("out/p.parquet")
+    assert set(plain["frame"].to_pylist()) == {"absolute"}
+    assert convert(source, *policy, "--frame", "thousandths") == 0
+    given = PROMPTS.read("out/p.parquet")
+    assert set(given["frame"].to_pylist()) == {"thousandths"}
+    assert given["gt_boxes"][0].as_py() == [[750, pytest.approx(2000 / 3), 1000, 1000]]
+    assert read_made("out/p.parquet").options["frame"] == "thousandths"
+
+
+@pytest.mark.parametrize("model_type", ["qwen2_vl", "qwen2_5_vl", "qwen3_vl"])
+def test_an_image_that_the_policy_refuses_is_a_reject(source, model_type):
+    Image.new("L", (804, 4)).save("images/two.png")
+    policy = ["--prompts", "out/p.parquet", "--policy", checkpoint(model_type)]
+    assert convert(source) == 0
+    assert ANNOTATIONS.read("out/a.parquet").num_rows == 3
+    assert convert(source, *policy) == 0
+    reason = (
+        "the policy cannot see an image of this size: expected sides that differ by at most 200"
+        " times but got 804 x 4"
+    )
+    assert rejects() == [("images[1]", reason)]
+    for table in (ANNOTATIONS.read("out/a.parquet"), PROMPTS.read("out/p.parquet")):
+        assert table["image_id"].to_pylist() == ["1", "10"]
