@@ -24,6 +24,7 @@ from dipr1.artifacts.columns import listed
 from dipr1.artifacts.rejects import REJECTS
 from dipr1.datasets.options import Conversion
 from dipr1.datasets.reading import ANY_LABEL, Reading, Reject
+from dipr1.datasets.sizes import MISSING
 from dipr1.errors import UserError
 
 # Beyond 2^24 float32 no longer holds every integer, and no image is that wide.
@@ -35,13 +36,17 @@ _SLICE = 2**18
 EVERYTHING = Conversion()  # the boxes of all labels
 
 _KEPT, _OTHER_LABEL = 0, 1
+_OF_ITS_IMAGE, _TOO_LITTLE_INSIDE = (
+    "its image is rejected",
+    "too little of bbox lies inside its image",
+)
 # A box's first fault, in this order, is its reason.
 _REASONS = {
-    2: "its image is rejected",
+    2: _OF_ITS_IMAGE,
     3: "bbox is not finite or absurdly large",
     4: "bbox has no area",
     5: "bbox lies outside its image",
-    6: "too little of bbox lies inside its image",
+    6: _TOO_LITTLE_INSIDE,
 }
 
 
@@ -257,10 +262,59 @@ def _strings(texts: Sequence[str]) -> pa.Array:
         )
 
 
+def lost_files(
+    reading: Reading, faults: Sequence[str | None], rejected_boxes: pa.Table
+) -> tuple[list[str], int]:
+    """The annotation files of which every box or every image is rejected, and how many files have
+    records: where most are lost, they are not of the format or the images are not theirs.
+
+    Left out is what was understood: images whose file is missing, with their boxes, and boxes with
+    less inside their image than was asked for.
+
+    Args:
+        reading: what a reader returned.
+        faults: why each image cannot be used, None where it can.
+        rejected_boxes: the boxes in the rejects artifact.
+    """
+    images = [
+        (image.source, fault is not None)
+        for image, fault in zip(reading.images, faults, strict=True)
+        if fault != MISSING
+    ]
+    images += [(reject.source, True) for reject in reading.rejected_images]
+    read = Counter(("image", source) for source, _ in images)
+    lost = Counter(("image", source) for source, is_rejected in images if is_rejected)
+    per_source = np.bincount(reading.boxes().source, minlength=len(reading.sources))
+    read += Counter(
+        {
+            ("box", name): count
+            for name, count in zip(reading.sources, per_source.tolist(), strict=True)
+        }
+    )
+    read += Counter(("box", reject.source) for reject in reading.rejected_boxes)
+    columns = rejected_boxes["source"].to_pylist(), rejected_boxes["reason"].to_pylist()
+    for source, reason in zip(*columns, strict=True):
+        if reason in (_OF_ITS_IMAGE, _TOO_LITTLE_INSIDE):
+            read["box", source] -= 1
+        else:
+            lost["box", source] += 1
+    those = {source for (kind, source), count in lost.items() if count == read[kind, source]}
+    return sorted(those), len({source for (_, source), count in read.items() if count > 0})
+
+
 def first_reject(rejects: pa.Table) -> str:
     """Where the first of the rejects stands, and why it is one."""
     row = rejects.slice(0, 1).to_pylist()[0]
     return f"{row['source']}: {row['record']}: {row['reason']}"
+
+
+def examples(rejects: pa.Table, source: str, number: int = 3, longest: int = 80) -> str:
+    """Where the first rejects of a file stand, why they are rejected, and what they look like."""
+    rows = rejects.filter(pc.equal(rejects["source"], source)).slice(0, number).to_pylist()
+    return "; ".join(
+        f"{row['record']}: {row['reason']}: {' '.join(row['raw'].split())[:longest]!r}"
+        for row in rows
+    )
 
 
 def counts_text(counts: Mapping[str, Count], rejects: pa.Table, *, as_json: bool) -> str:

@@ -13,7 +13,14 @@ from dipr1.artifacts.prompts import PROMPTS, prompt_rows
 from dipr1.artifacts.rejects import REJECTS
 from dipr1.artifacts.writing import output_file
 from dipr1.datasets import formats
-from dipr1.datasets.converting import annotation_rows, check_labels, counts_text, first_reject
+from dipr1.datasets.converting import (
+    annotation_rows,
+    check_labels,
+    counts_text,
+    examples,
+    first_reject,
+    lost_files,
+)
 from dipr1.datasets.handover import read_note
 from dipr1.datasets.options import Conversion
 from dipr1.datasets.reading import collector_off
@@ -61,8 +68,9 @@ def run(args: argparse.Namespace) -> None:
     """Read, check, write.
 
     Raises:
-        UserError: wrong flags, a file of another format, an unknown label, no usable image, or
-            rejects under ``--strict`` (the rejects artifact is written first).
+        UserError: wrong flags, a file of another format, an unknown label, no usable image, files
+            of which everything is rejected, or rejects under ``--strict`` (the rejects artifact is
+            written first).
     """
     rules = options(args, Conversion)
     policy = options(args, Policy)
@@ -90,6 +98,16 @@ def run(args: argparse.Namespace) -> None:
     if not annotations.num_rows:
         reason = f"; first reason: {rejects['reason'][0].as_py()}" if rejects.num_rows else ""
         raise UserError(f"no image is left of {counts['images'].read}{reason}{example}")
+    lost, num_files = lost_files(reading, faults, rejects.slice(counts["images"].rejected))
+    if lost:
+        files = lost[0] if num_files == 1 else f"{len(lost)} of {num_files} files"
+        fault = (
+            f"{files}: every box or every image is rejected, in {lost[0]} for example"
+            f" {examples(rejects, lost[0])}"
+        )
+        if 2 * len(lost) > num_files:
+            raise UserError(f"{fault}; are they of this format? See {rejects_path}")
+        say(fault)
     if missing:
         say(f"{len(missing)} image files are missing{example}")
     ANNOTATIONS.write(annotations, args.output, made)

@@ -26,7 +26,7 @@ def converted(shared_data: Path, tmp_path: Path, monkeypatch, capsys) -> Callabl
         code = main(["convert", *shlex.split(flags), "--output", output, "--json"])
         printed = capsys.readouterr()
         rows = None if code else ANNOTATIONS.read(output).to_pylist()
-        return rows, json.loads(printed.out), printed.err
+        return rows, json.loads(printed.out or "{}"), printed.err
 
     return run
 
@@ -93,3 +93,10 @@ def test_a_missing_image_is_named_beside_what_is_there(converted, name, flags, e
     rows, _, error = converted(name, flags)
     assert rows is None
     assert error.endswith(f"image file is missing, {example}\n")
+
+
+def test_a_file_without_one_readable_line_stops_the_conversion(converted):
+    rows, counts, error = converted("mot_seven_columns", "--format mot --annotations . --images .")
+    assert rows is None
+    assert counts["boxes"] == {"read": 2, "kept": 0, "rejected": 2, "other_labels": 0}
+    assert "line 1: not nine or ten numbers: '2,-1,10,27,17,29,0.9'" in error

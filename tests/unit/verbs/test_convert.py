@@ -46,6 +46,40 @@ def test_no_image_left_is_an_error_with_the_first_reason(source, capsys):
     assert not Path("out/a.parquet").exists()
 
 
+def test_boxes_that_are_all_rejected_stop_it(source, capsys):
+    for annotation in source["annotations"]:
+        annotation["bbox"] = [1, 2, 3]
+    assert convert(source) == 1
+    error = capsys.readouterr().err
+    assert "coco.json: every box or every image is rejected" in error
+    assert "for example annotations[0]: bbox is not four numbers [x, y, width, height]:" in error
+    assert '\'{"image_id": 1, "category_id": 1, "bbox": [1, 2, 3]' in error
+    assert len(rejects()) == 4
+    assert not Path("out/a.parquet").exists()
+
+
+@pytest.mark.parametrize(("good", "code"), [(1, 1), (2, 0)])
+def test_files_that_are_all_rejected_stop_it_where_they_are_most(tmp_path, good, code, capsys):
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "images").mkdir()
+    for number in range(4):
+        line = "Pedestrian 0 0 0 1 2 9 9 1 1 1 1 1 1 0" if number < good else "0 0.5 0.5 0.1 0.1"
+        (tmp_path / f"labels/{number}.txt").write_text(line + "\n")
+        Image.new("RGB", (40, 30)).save(tmp_path / f"images/{number}.png")
+    paths = f"--annotations {tmp_path}/labels --images {tmp_path}/images"
+    flags = f"convert --format kitti {paths} --output {tmp_path}/a.parquet"
+    assert main(flags.split()) == code
+    error = capsys.readouterr().err
+    assert f"{4 - good} of 4 files: every box or every image is rejected" in error
+    assert "'0 0.5 0.5 0.1 0.1'" in error
+
+
+def test_boxes_of_missing_images_do_not_count_as_rejected(source):
+    source["images"][2]["file_name"] = "images/elsewhere.png"
+    source["annotations"] = source["annotations"][:1]
+    assert convert(source) == 0
+
+
 def test_missing_images_are_shown_by_an_example(source, capsys):
     source["images"][0]["file_name"] = "images/ten.png"
     assert convert(source) == 0
