@@ -24,12 +24,20 @@ outside_text            (whole)   text outside the sections
 think_empty             think     nothing but white space
 *_not_json              lists     no list can be made out: the section is None
 *_code_fence            lists     the list is inside a code fence
+*_several_fences        lists     more than one code fence: the last complete one is read
+*_full_width            lists     full-width digits or punctuation
 *_single_quotes         lists     strings in single quotes
 *_trailing_comma        lists     a comma before a closing bracket
-*_box_tokens            lists     special box tokens in place of JSON
+*_missing_comma         lists     two items without a comma between them
+*_unquoted              lists     a key or text without quotes
+*_python_values         lists     tuples, None, True or False
+*_several_lists         lists     more than one list: their items are joined
+*_nested_list           lists     the list is inside another one
+*_box_tokens            lists     a family's box tokens, or what is left of them, in place of JSON
 *_broken_list           lists     not JSON as a whole; its complete objects with a number are read
 *_not_a_list            lists     one object in place of a list
 *_bare_box              lists     four numbers in place of an object
+*_text_numbers          lists     coordinates in quotes
 *_box_key               lists     the box is under ``box_2d``, ``bbox`` or ``box``
 *_bad_box               lists     an item without a box of four numbers: a row of NaN
 *_non_finite_box        lists     a coordinate that is not finite: a row of NaN
@@ -45,7 +53,6 @@ so that it counts as a false detection.
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Collection
@@ -56,6 +63,8 @@ from typing import Any
 
 import numpy as np
 
+from dipr1 import almost_json
+
 SECTIONS = ("think", "look", "answer")
 BOX_KEY = "bbox_2d"
 OTHER_BOX_KEYS = ("box_2d", "bbox", "box")
@@ -64,12 +73,14 @@ _SECTION_PROBLEMS = ("missing", "repeated", "unclosed")
 _LIST_PROBLEMS = (
     "not_json",
     "code_fence",
-    "single_quotes",
-    "trailing_comma",
+    "several_fences",
+    *almost_json.NOTES,
+    "nested_list",
     "box_tokens",
     "broken_list",
     "not_a_list",
     "bare_box",
+    "text_numbers",
     "box_key",
     "bad_box",
     "non_finite_box",
@@ -172,7 +183,7 @@ _LONGEST_REMEMBERED = 2**16
 
 
 def _parse(text: str) -> Response:
-    sections, problems = _split(text)
+    sections, problems = _split(_without_end_tokens(text))
     look_items = _items(sections["look"], "look", problems)
     answer_items = _items(sections["answer"], "answer", problems)
     look = answer = None
@@ -196,6 +207,22 @@ _remembered = lru_cache(maxsize=1024)(_parse)
 
 _TAG = re.compile("</?(?:think|look|answer)>")
 _ALL_TAGS = [f"<{slash}{name}>" for name in SECTIONS for slash in ("", "/")]
+
+
+# Some trainers hand over the completion with the tokens that end it.
+_END_TOKENS = ("<|im_end|>", "<|endoftext|>", "<|end|>", "<|eot_id|>", "</s>", "<eos>")
+
+
+def _without_end_tokens(text: str) -> str:
+    """The text without the end tokens behind it."""
+    end = kept = len(text)
+    while True:
+        while end and text[end - 1].isspace():
+            end -= 1
+        token = next((t for t in _END_TOKENS if text.endswith(t, 0, end)), None)
+        if token is None:
+            return text[:kept]
+        end = kept = end - len(token)
 
 
 def _split(text: str) -> tuple[dict[str, str | None], set[str]]:
@@ -281,33 +308,23 @@ def _items(text: str | None, section: str, problems: set[str]) -> list | None:
     """The items of a list section, recovered if need be; None where there is no list."""
     if text is None:
         return None
-    value = _json(text)
-    if type(value) is list and not _is_box(value):
-        return value
-    items, notes = _recover(text) if value is None else (value, [])
-    if _is_box(items) or (type(items) is dict and _box_of(items)[0] is not None):
-        items, notes = [items], [*notes, "not_a_list"]
-    if type(items) is not list:
-        items, notes = None, ["not_json"]
+    value = almost_json.read_json(text)
+    notes: list[str] = []
+    if value is None:
+        value, notes = _recover(text)
+    while type(value) is list and len(value) == 1 and type(value[0]) is list and value[0]:
+        if type(value[0][0]) not in (dict, list):
+            break
+        value, notes = value[0], [*notes, "nested_list"]
+    if _is_box(value) or (type(value) is dict and _box_of(value)[0] is not None):
+        value, notes = [value], [*notes, "not_a_list"]
+    if type(value) is not list:
+        value, notes = None, ["not_json"]
     problems.update(f"{section}_{note}" for note in notes)
-    return items
-
-
-def _json(text: str) -> Any:
-    """The value of a JSON text, None where it is not JSON."""
-    for parse_int in (None, float):
-        try:
-            return json.loads(text, parse_int=parse_int)
-        except (json.JSONDecodeError, RecursionError):
-            return None
-        except ValueError:
-            # Python refuses to read integers of thousands of digits; as floats they are infinite.
-            continue
-    return None
+    return value
 
 
 _FENCE = re.compile(r"```[a-zA-Z]*")
-_TRAILING_COMMA = re.compile(r",(?=\s*[\]}])")
 # An object without a number holds no box, whatever it was meant to be.
 _OBJECT = re.compile(r"\{[^{}0-9]*[0-9][^{}]*\}")
 
@@ -316,19 +333,34 @@ def _recover(text: str) -> tuple[Any, list[str]]:
     """The value of a list that is not JSON, and notes on what had to be mended."""
     if "<|box_start|>" in text or "<box>" in text:
         return _box_token_items(text), ["box_tokens"]
-    notes = []
-    fences = [fence.span() for fence in islice(_FENCE.finditer(text), 2)]
-    if fences:
-        notes.append("code_fence")
-        text = text[fences[0][1] : fences[1][0] if len(fences) > 1 else len(text)]
-    mended, more = _mend(text)
+    text, notes = almost_json.as_ascii(text)
+    text, more = _inside_fence(text)
+    notes += more
+    mended, more = almost_json.mend(text)
     if mended is not None:
         return mended, notes + more
     objects = _OBJECT.findall(text)
-    if not objects:
-        return None, notes
-    items, more = _mend_each(objects)
-    return items, [*notes, *more, "broken_list"]
+    if objects:
+        items, more = _mend_each(objects)
+        return items, [*notes, *more, "broken_list"]
+    # what is left of a single object that was cut off is no item, as with several
+    items, more = _loose_items(text) if "{" not in text else ([], [])
+    return items or None, notes + more
+
+
+def _inside_fence(text: str) -> tuple[str, list[str]]:
+    """What the last complete code fence holds, and the notes; all of it where there is none."""
+    fences = [fence.span() for fence in _FENCE.finditer(text)]
+    if not fences:
+        return text, []
+    if len(fences) == 1:
+        begin, end = fences[0]
+        inside = text[end:]
+        # a fence that only closes what was never opened
+        return (inside if "[" in inside or "{" in inside else text[:begin]), ["code_fence"]
+    last = len(fences) // 2 * 2 - 2
+    notes = ["code_fence", "several_fences"] if len(fences) > 2 else ["code_fence"]
+    return text[fences[last][1] : fences[last + 1][0]], notes
 
 
 # No policy writes more unreadable objects than this; a list that has more is not read to its end.
@@ -345,34 +377,19 @@ def _mend_each(chunks: list[str]) -> tuple[list, list[str]]:
     num_unreadable, step = 0, 16
     while len(items) < len(chunks) and num_unreadable < _MOST_UNREADABLE:
         together = chunks[len(items) : len(items) + step]
-        mended, more = _mend(f"[{','.join(together)}]")
+        mended, more = almost_json.mend_quickly(f"[{','.join(together)}]")
         if type(mended) is list and len(mended) == len(together):
             items += mended
             notes += more
             step *= 2
         elif len(together) == 1:
-            items.append(None)
-            num_unreadable += 1
+            item, more = almost_json.mend(together[0])
+            items.append(item)
+            notes += more
+            num_unreadable += item is None
         else:
             step = len(together) // 2
     return items + [None] * (len(chunks) - len(items)), notes
-
-
-def _mend(text: str) -> tuple[Any, list[str]]:
-    """The value of an almost-JSON text, and the notes on what kept it from being JSON."""
-    value, notes = _json(text), []
-    for note, repair in (
-        ("trailing_comma", lambda t: _TRAILING_COMMA.sub("", t)),
-        ("single_quotes", lambda t: t.replace("'", '"')),
-    ):
-        if value is not None:
-            break
-        repaired = repair(text)
-        if repaired != text:
-            text = repaired
-            notes.append(note)
-            value = _json(text)
-    return value, notes if value is not None else []
 
 
 _REF_TOKENS = {"<ref>": "<|object_ref_start|>", "</ref>": "<|object_ref_end|>"}
@@ -403,6 +420,39 @@ def _box_token_items(text: str) -> list[dict]:
                 for start in range(0, max(len(numbers), 1), 4)
             ]
     return items
+
+
+_FLOAT = r"[-+]?[0-9]+(?:\.[0-9]+)?"
+_BETWEEN = r"\s{0,9},\s{0,9}"
+_POINT = rf"\(\s{{0,9}}{_FLOAT}{_BETWEEN}{_FLOAT}\s{{0,9}}\)"
+_LOOSE = re.compile(
+    rf"(?P<points>{_POINT}{_BETWEEN}{_POINT})"
+    rf"|(?P<row>[\[(]\s{{0,9}}{_FLOAT}(?:{_BETWEEN}{_FLOAT}){{3}}\s{{0,9}}[\])])"
+    r"|(?P<label>[^\W\d_][\w '-]{0,63})"
+)
+
+
+def _loose_items(text: str) -> tuple[list, list[str]]:
+    """Boxes in a text that is no list: rows, and a family's tokens with the tokens gone.
+
+    These are ``person(1,2),(3,4)`` of Qwen2-VL and ``person[[1, 2, 3, 4]]`` of InternVL, where a
+    label holds until the next one, and rows of four numbers whose list was cut off.
+    """
+    items: list = []
+    label, label_end, tokens = None, -1, False
+    for piece in _LOOSE.finditer(text):
+        if piece.lastgroup == "label":
+            label, label_end = piece.group().strip(), piece.end()
+            continue
+        numbers = [float(number) for number in _NUMBER.findall(piece.group())]
+        named = label is not None and (
+            items or not text[label_end : piece.start()].strip("[( \t\n:")
+        )
+        tokens = tokens or bool(named) or piece.lastgroup == "points"
+        items.append({BOX_KEY: numbers, "label": label, "why": label} if named else numbers)
+        if len(items) == _MOST_NUMBERS:
+            break
+    return items, ["box_tokens" if tokens else "broken_list"] if items else []
 
 
 def _numbers(text: str) -> list[float]:
@@ -478,6 +528,9 @@ def _read_boxes(items: list, section: str, problems: set[str]) -> np.ndarray:
     for position in _containers(items):
         item = items[position]
         box, other_key = (item, False) if type(item) is list else _box_of(item)
+        if box is not None and (numbers := _numbers_in_quotes(box)) is not None:
+            box = numbers
+            problems.add(f"{section}_text_numbers")
         if type(box) is list and len(box) == 4 and _NUMBER_TYPES.issuperset(map(type, box)):
             rows.append(box)
             where.append(position)
@@ -496,6 +549,23 @@ def _read_boxes(items: list, section: str, problems: set[str]) -> np.ndarray:
             readable[~finite] = np.nan
         boxes[where] = readable
     return boxes
+
+
+_ONE_NUMBER = re.compile(rf"\s{{0,9}}({_FLOAT})\s{{0,9}}")
+
+
+def _numbers_in_quotes(box: Any) -> list[float] | None:
+    """``["1", "2", "3", "4"]`` and ``"1, 2, 3, 4"`` as numbers; None where it is neither."""
+    parts = box.split(",", 4) if type(box) is str else box
+    if type(parts) is not list or len(parts) != 4 or str not in set(map(type, parts)):
+        return None
+    numbers = []
+    for part in parts:
+        number = _ONE_NUMBER.fullmatch(part) if type(part) is str else None
+        if number is None and type(part) not in _NUMBER_TYPES:
+            return None
+        numbers.append(float(number[1]) if number else part)
+    return numbers
 
 
 def _containers(items: list) -> list[int]:

@@ -81,7 +81,7 @@ def test_the_arrays_cannot_be_changed():
         (GOOD.replace("a street", " \n"), "think_empty", []),
         ("Sure! " + GOOD, "outside_text", []),
         (THINK + "so" + LOOK + ANSWER, "outside_text", []),
-        (GOOD + "<|im_end|>", "outside_text", []),
+        (GOOD + "<|vision_end|>", "outside_text", []),
         (GOOD.replace("<answer>", "<Answer>"), "answer_missing", ["answer"]),
     ],
 )
@@ -150,7 +150,49 @@ NONE = [[math.nan] * 4]
         ('[{"bbox_2d": null, "label": "person"}]', ["bad_box"], NONE),
         ('[{"bbox_2d": [1, 2, 3], "label": "person"}]', ["bad_box"], NONE),
         ('[{"bbox_2d": [1, 2, 3, 4, 5], "label": "person"}]', ["bad_box"], NONE),
-        ('[{"bbox_2d": [1, 2, 3, "4"], "label": "person"}]', ["bad_box"], NONE),
+        ('[{"bbox_2d": [1, 2, 3, "4"], "label": "person"}]', ["text_numbers"], BOX),
+        ('[{"bbox_2d": ["1", "2", "3", "4"], "label": "person"}]', ["text_numbers"], BOX),
+        ('[{"bbox_2d": "1, 2, 3, 4", "label": "person"}]', ["text_numbers"], BOX),
+        ('[{"bbox_2d": [1, 2, 3, "four"], "label": "person"}]', ["bad_box"], NONE),
+        # logs of many models: what kept their answers from being read
+        ('[{"bbox_2d": [1, 2, 3, 4], "label": "person"}]\n```', ["code_fence"], BOX),
+        ("[]\n[]", ["several_lists"], []),
+        ('[{"bbox_2d": [1, 2, 3, 4], "label": "person"}]\n[]', ["several_lists"], BOX),
+        ("[1, 2, 3, 4]\n[5, 6, 7, 8]", ["several_lists", "bare_box", "missing_label"],
+         [*BOX, [5, 6, 7, 8]]),
+        ("[1, 2, 3, 4]\n[5, 6, 7, 8]\n[9, 10,", ["broken_list", "bare_box", "missing_label"],
+         [*BOX, [5, 6, 7, 8]]),
+        ("[[1, 2, 3, 4], [5, 6, 7, 8], [9, 10", ["broken_list", "bare_box", "missing_label"],
+         [*BOX, [5, 6, 7, 8]]),
+        ('[[{"bbox_2d": [1, 2, 3, 4], "label": "person"}]]', ["nested_list"], BOX),
+        ('[[{"bbox_2d": [1, 2, 3, 4], "label": "person"}, {"bbox_2d": [5, 6, 7, 8], '
+         '"label": "person"}]]', ["nested_list"], [*BOX, [5, 6, 7, 8]]),
+        ('[{"bbox_2d": (1, 2, 3, 4), "label": "person"}]', ["python_values"], BOX),
+        ("[(1, 2, 3, 4), (5, 6, 7, 8)]", ["python_values", "bare_box", "missing_label"],
+         [*BOX, [5, 6, 7, 8]]),
+        ('［{"bbox_2d"：［１，２，３，４］，"label"："person"}］', ["full_width"], BOX),
+        ("[{“bbox_2d”: [1, 2, 3, 4], “label”: “person”}]", ["full_width"], BOX),
+        ('[{"bbox_2d": [1, 2, 3, 4] "label": "person"} {"bbox_2d": [5, 6, 7, 8], '
+         '"label": "person"}]', ["missing_comma"], [*BOX, [5, 6, 7, 8]]),
+        ('[{"bbox_2d": [1 2 3 4], "label": "person"}]', ["missing_comma"], BOX),
+        ('[{bbox_2d: [1, 2, 3, 4], label: "person"}]', ["unquoted"], BOX),
+        ("[{bbox_2d: [1, 2, 3, 4], label: person}]", ["unquoted"], BOX),
+        ("[{'bbox_2d': [1, 2, 3, 4], 'label': 'person', 'id': None}]",
+         ["single_quotes", "python_values"], BOX),
+        ("[{'bbox_2d': [1, 2, 3, 4], 'why': 'a man's back', 'label': 'person'}]",
+         ["single_quotes"], BOX),
+        ('```json\n[{"bbox_2d": [9, 9, 10, 10], "label": "person"}]\n```\nNo:\n```json\n'
+         '[{"bbox_2d": [1, 2, 3, 4], "label": "person"}]\n```', ["code_fence", "several_fences"],
+         BOX),
+        ('```json\n[{"bbox_2d": [1, 2, 3, 4], "label": "person"}]\n```\nNo:\n```json\n'
+         '[{"bbox_2d": [9, 9,', ["code_fence", "several_fences"], BOX),
+        # native answers with their tokens lost in decoding
+        ("person(1,2),(3,4)", ["box_tokens"], BOX),
+        ("person(1,2),(3,4)person(5,6),(7,8)", ["box_tokens"], [*BOX, [5, 6, 7, 8]]),
+        ("person[[1, 2, 3, 4], [5, 6, 7, 8]]", ["box_tokens"], [*BOX, [5, 6, 7, 8]]),
+        ("[no people]", ["not_json"], None),
+        ("[{]}", ["not_json"], None),
+        ("[1, 2, 3, 4", ["not_json"], None),
         ('[{"bbox_2d": [1, 2, 3, true], "label": "person"}]', ["bad_box"], NONE),
         ('[{"bbox_2d": [[1, 2, 3, 4]], "label": "person"}]', ["bad_box"], NONE),
         ('[{"bbox_2d": "1234", "label": "person"}]', ["bad_box"], NONE),
@@ -199,6 +241,11 @@ def test_a_wrong_box_is_kept_and_the_form_is_right(box):
     assert response.problems == ("answer_degenerate_box",)
     assert response.well_formed
     assert response.answer.boxes.tolist() == [box]
+
+
+@pytest.mark.parametrize("end", ["<|im_end|>", "</s>", "<|im_end|>\n<|endoftext|><|endoftext|>\n"])
+def test_end_tokens_behind_a_response_are_no_part_of_it(end):
+    assert parse_response(GOOD + end).well_formed
 
 
 def test_labels_are_those_asked_for():

@@ -199,13 +199,37 @@ REAL = {
         f"{GOOD}<|im_end|>",
         [BOX],
         PERSON,
-        "outside_text",
+        "",
     ),
     "corners the wrong way round": (
         f'{THINK}{LOOK}<answer>[{{"bbox_2d": [3, 4, 1, 2], "label": "person"}}]</answer>',
         [[3, 4, 1, 2]],
         PERSON,
         "answer_degenerate_box",
+    ),
+    "looks in two fences": (
+        f"{THINK}<look>```json\n[]\n```\n```json\n[{ITEM}]\n```</look><answer>[{ITEM}]</answer>",
+        [BOX],
+        PERSON,
+        "look_code_fence look_several_fences",
+    ),
+    "a Qwen, a fence that only closes": (
+        f"{THINK}{LOOK}<answer>[{ITEM}]\n```</answer>",
+        [BOX],
+        PERSON,
+        "answer_code_fence",
+    ),
+    "Qwen2-VL, its tokens lost in decoding": (
+        "person(1,2),(3,4)person(5,6),(7,8)",
+        [BOX, [5, 6, 7, 8]],
+        PERSON * 2,
+        "no_tags answer_box_tokens",
+    ),
+    "InternVL, its tokens lost in decoding": (
+        "person[[1, 2, 3, 4], [5, 6, 7, 8]]",
+        [BOX, [5, 6, 7, 8]],
+        PERSON * 2,
+        "no_tags answer_box_tokens",
     ),
     "nobody": (f"{THINK}<look>[]</look><answer>[]</answer>", [], (), ""),
     "repeating itself": (
