@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,20 +22,26 @@ from dipr1.errors import UserError
 
 
 def coco_document(
-    annotations: pa.Table, images: str | None = None, *, number_ids: bool = False
+    annotations: pa.Table,
+    images: str | None = None,
+    *,
+    number_ids: bool = False,
+    labels: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """A COCO detection document of an annotations artifact.
 
     Ids of images are numbers where every `image_id` is one (in the way Python writes it), else
-    text. Categories are the labels by name, counted from 1.
+    text. Categories are the labels, counted from 1.
 
     Args:
         annotations: the artifact.
         images: folder that file names are made relative to.
         number_ids: number the images from 1 instead.
+        labels: of the data set, in the order of their numbers; those that occur, by name, where
+            they are not known.
 
     Raises:
-        UserError: an image lies outside `images`.
+        UserError: an image lies outside `images`, or a label that occurs is not among `labels`.
 
     >>> from dipr1.artifacts.annotations import ANNOTATIONS
     >>> row = {"image_id": "7", "image": "a.jpg", "width": 9, "height": 9, "boxes": [[1, 2, 3, 5]]}
@@ -45,19 +52,24 @@ def coco_document(
     """
     names = annotations["image_id"].to_pylist()
     ids = list(range(1, len(names) + 1)) if number_ids else image_ids(names)
-    labels = pc.list_flatten(annotations["labels"].combine_chunks())
-    categories = {
-        name: number for number, name in enumerate(sorted(pc.unique(labels).to_pylist()), 1)
-    }
+    label_of_box = pc.list_flatten(annotations["labels"].combine_chunks())
+    categories = _categories(sorted(pc.unique(label_of_box).to_pylist()), labels)
     return {
         "info": {"description": "annotations, made by dipr1"},
         "licenses": [],
         "images": _images(annotations, ids, images, keep_ids=number_ids),
         "annotations": _annotations(
-            annotations, ids, [categories[name] for name in labels.to_pylist()]
+            annotations, ids, [categories[name] for name in label_of_box.to_pylist()]
         ),
         "categories": [{"id": number, "name": name} for name, number in categories.items()],
     }
+
+
+def _categories(occurring: list[str], labels: Sequence[str] | None) -> dict[str, int]:
+    """Label -> number, from 1."""
+    if labels is not None and (others := set(occurring).difference(labels)):
+        raise UserError(f"--labels: {min(others)!r} occurs in the annotations; add it")
+    return {name: number for number, name in enumerate(dict.fromkeys(labels or occurring), 1)}
 
 
 def image_ids(names: list[str]) -> list[int] | list[str]:

@@ -86,7 +86,8 @@ def run(args: argparse.Namespace) -> None:
         annotations, rejects, counts = annotation_rows(reading, sizes, faults, rules)
     missing = [one.image for one, why in zip(reading.images, faults, strict=True) if why == MISSING]
     example = an_example(missing, source["images"])
-    made = _made(args, rules, source["format"])
+    labels = rules.labels or reading.categories
+    made = _made(args, rules, source["format"], labels)
     rejects_path = args.rejects or str(Path(args.output).with_suffix(".rejects.parquet"))
     REJECTS.write(rejects, rejects_path, made)
     print(counts_text(counts, rejects, as_json=args.json), flush=True)
@@ -112,7 +113,6 @@ def run(args: argparse.Namespace) -> None:
         say(f"{len(missing)} image files are missing{example}")
     ANNOTATIONS.write(annotations, args.output, made)
     if frames is not None:
-        labels = rules.labels or reading.categories
         if not labels:
             raise UserError("--labels: needed for --prompts, since the annotations name none")
         PROMPTS.write(
@@ -134,11 +134,11 @@ def _source(args: argparse.Namespace) -> dict[str, Any]:
     return given
 
 
-def _made(args: argparse.Namespace, rules: Conversion, format_name: str) -> Made:
-    """What the artifacts say of themselves."""
+def _made(args: argparse.Namespace, rules: Conversion, format_name: str, labels: list[str]) -> Made:
+    """What the artifacts say of themselves; with the labels of the data set, used or not."""
     return made_by(
         "convert",
-        {"format": format_name} | rules.model_dump(exclude={"strict"}),
+        {"format": format_name} | rules.model_dump(exclude={"strict"}) | {"labels": labels},
         [args.source or args.annotations, args.sizes],
         code={"format": format_name},
         dataset=args.dataset,

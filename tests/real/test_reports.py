@@ -100,3 +100,24 @@ def test_a_file_without_one_readable_line_stops_the_conversion(converted):
     assert rows is None
     assert counts["boxes"] == {"read": 2, "kept": 0, "rejected": 2, "other_labels": 0}
     assert "line 1: not nine or ten numbers: '2,-1,10,27,17,29,0.9'" in error
+
+
+@pytest.mark.parametrize(
+    ("flags", "numbers"),
+    [
+        ("", {"cyclist": 1, "pedestrian": 2}),
+        ("--labels pedestrian cyclist", {"pedestrian": 1, "cyclist": 2}),
+    ],
+)
+@pytest.mark.parametrize("split", ["train", "val", "empty"])
+def test_categories_have_the_same_numbers_in_every_split(
+    converted, tmp_path, split, flags, numbers
+):
+    converted("coco_categories_by_split", f"--format coco --annotations {split}.json")
+    exported = tmp_path / "e.json"
+    command = f"export {tmp_path}/a.parquet --output {exported} {flags}"
+    assert main(shlex.split(command)) == 0
+    categories = json.loads(exported.read_text())["categories"]
+    assert {category["name"]: category["id"] for category in categories} == numbers
+    again = ["convert", "--format", "coco", "--annotations", str(exported)]
+    assert main([*again, "--output", str(tmp_path / "b.parquet")]) == 0

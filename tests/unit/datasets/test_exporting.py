@@ -123,6 +123,18 @@ def test_the_document_is_what_coco_tools_expect():
     assert (first["iscrowd"], first["ignore"]) == (0, 0)
 
 
+def test_the_labels_of_the_data_set_are_numbered():
+    document = coco_document(one(), labels=["rider", "car", "person"])
+    assert document["categories"] == [
+        {"id": 1, "name": "rider"},
+        {"id": 2, "name": "car"},
+        {"id": 3, "name": "person"},
+    ]
+    assert [annotation["category_id"] for annotation in document["annotations"]] == [1, 3]
+    with pytest.raises(UserError, match="--labels: 'person' occurs in the annotations; add it"):
+        coco_document(one(), labels=["rider"])
+
+
 def test_pycocotools_reads_it(tmp_path, capsys):
     coco = pytest.importorskip("pycocotools.coco")
     with TemporaryDirectory() as folder:
