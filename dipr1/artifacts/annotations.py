@@ -11,6 +11,10 @@ import pyarrow.compute as pc
 from dipr1.artifacts import Artifact
 from dipr1.artifacts.columns import BOXES, STRINGS, ragged
 
+ANY_LABEL = ""
+"""The label of a region that is to be ignored whatever is asked for (KITTI's `DontCare`). Empty,
+because no format has an empty label."""
+
 ANNOTATIONS = Artifact(
     "annotations",
     pa.schema(
@@ -38,7 +42,8 @@ def objects_and_areas(
 
     Args:
         annotations: the annotations artifact.
-        labels: what is asked for: other boxes are neither. All by default.
+        labels: what is asked for: other boxes are neither, but for areas of `ANY_LABEL`. All by
+            default.
 
     >>> row = {"boxes": [[0, 0, 1, 1]] * 3, "ignore": [True, False, False], "labels": list("aab")}
     >>> [those.tolist() for those in objects_and_areas(pa.Table.from_pylist([row]), ["a"])]
@@ -48,5 +53,5 @@ def objects_and_areas(
     asked = np.ones_like(ignored)
     if labels is not None:
         names = pc.list_flatten(annotations["labels"].combine_chunks())
-        asked = pc.is_in(names, pa.array(list(labels), pa.string())).to_numpy(False)
+        asked = pc.is_in(names, pa.array([*labels, ANY_LABEL], pa.string())).to_numpy(False)
     return asked & ~ignored, asked & ignored

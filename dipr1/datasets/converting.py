@@ -202,10 +202,10 @@ def _annotation_table(
     counts = np.bincount(row_of_box, minlength=len(rows))
     offsets = np.concatenate([[0], np.cumsum(counts)])
     asked = rules.labels or reading.categories
-    names = [
-        asked[0] if label == ANY_LABEL or label in rules.ignore_labels else label
-        for label in reading.labels
-    ]
+    renamed = dict.fromkeys(rules.ignore_labels, asked[0])
+    if len(asked) == 1:
+        renamed[ANY_LABEL] = asked[0]
+    names = [renamed.get(label, label) for label in reading.labels]
     visibility = boxes.visibility[order]
     return pa.table(
         {

@@ -2,8 +2,9 @@
 
 ``dipr1 convert --format coco`` reads the file back as the same artifact, bit for bit: corners are
 float32, and a width in float64 plus the corner it starts from rounds to the corner it ends at. What
-is ignored is written as both `iscrowd` (which pycocotools matches by IoA, as we do) and `ignore`;
-a known visible share is under `visibility`.
+is ignored is written as both `iscrowd` (which pycocotools matches by IoA, as we do) and `ignore`,
+once per category where it is ignored whatever is asked for; a known visible share is under
+`visibility`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dipr1.artifacts.annotations import ANY_LABEL
 from dipr1.artifacts.columns import ragged
 from dipr1.errors import UserError
 
@@ -53,13 +55,16 @@ def coco_document(
     names = annotations["image_id"].to_pylist()
     ids = list(range(1, len(names) + 1)) if number_ids else image_ids(names)
     label_of_box = pc.list_flatten(annotations["labels"].combine_chunks())
-    categories = _categories(sorted(pc.unique(label_of_box).to_pylist()), labels)
+    occurring = sorted({*pc.unique(label_of_box).to_pylist()} - {ANY_LABEL})
+    categories = _categories(occurring, labels)
+    numbers = {name: [number] for name, number in categories.items()}
+    numbers[ANY_LABEL] = [*categories.values()]
     return {
         "info": {"description": "annotations, made by dipr1"},
         "licenses": [],
         "images": _images(annotations, ids, images, keep_ids=number_ids),
         "annotations": _annotations(
-            annotations, ids, [categories[name] for name in label_of_box.to_pylist()]
+            annotations, ids, [numbers[name] for name in label_of_box.to_pylist()]
         ),
         "categories": [{"id": number, "name": name} for name, number in categories.items()],
     }
@@ -104,8 +109,9 @@ def _file_name(path: str, folder: str | None) -> str:
 
 
 def _annotations(
-    annotations: pa.Table, ids: list[int] | list[str], categories: list[int]
+    annotations: pa.Table, ids: list[int] | list[str], categories: list[list[int]]
 ) -> list[dict[str, Any]]:
+    """One entry per box and category of it."""
     boxes, offsets = ragged(annotations["boxes"])
     boxes = boxes.reshape(-1, 4).astype(np.float64)
     boxes[:, 2:] -= boxes[:, :2]
@@ -119,7 +125,8 @@ def _annotations(
         image_of_box, categories, boxes.tolist(), areas.tolist(), ignored, visibility, strict=True
     )
     entries = []
-    for number, (image, category, bbox, area, ignore, visible) in enumerate(columns, start=1):
+    each = ((category, row) for row in columns for category in row[1])
+    for number, (category, (image, _, bbox, area, ignore, visible)) in enumerate(each, start=1):
         entry = {
             "id": number,
             "image_id": image,

@@ -20,15 +20,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dipr1.artifacts.annotations import ANY_LABEL
 from dipr1.errors import UserError
 
 _NUMBERS = {int, float}
 
 _encode = json.JSONEncoder(ensure_ascii=False).encode
-
-ANY_LABEL = ""
-"""The label of a region that is to be ignored whatever is asked for (KITTI's `DontCare`): `convert`
-keeps it and gives it the first label asked for. Empty, because no format has an empty label."""
 
 Raws = Callable[[str, Sequence[int], Sequence[int]], Iterable[str]]
 """(source, images, numbers) -> the text of the boxes with these numbers, in that order. Called

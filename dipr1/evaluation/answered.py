@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from dipr1.artifacts.annotations import objects_and_areas
+from dipr1.artifacts.annotations import ANY_LABEL, objects_and_areas
 from dipr1.artifacts.columns import box_arrays, ragged, split_rows
 from dipr1.evaluation.answers import Judged, judge
 from dipr1.evaluation.looks import looked
@@ -27,7 +27,8 @@ class AnsweredImage:
         look_boxes: (K, 4) xyxy.
         objects: (M, 4) to be found.
         object_labels: M labels.
-        ignore: (L, 4) areas where detections do not count.
+        ignore: (L, 4) areas where detections of the same label do not count.
+        ignore_labels: L labels; those of areas for all labels are `ANY_LABEL`.
         size: width and height.
         asked: the labels that are asked for.
         response: what the policy wrote, in the model frame.
@@ -39,6 +40,7 @@ class AnsweredImage:
     objects: np.ndarray
     object_labels: list[str]
     ignore: np.ndarray
+    ignore_labels: list[str]
     size: tuple[int, int]
     asked: tuple[str, ...]
     response: Response
@@ -51,7 +53,8 @@ class AnsweredImage:
     @cached_property
     def judged(self) -> list[Judged]:
         """Which boxes are right at IoU 0.5, and which at 0.75."""
-        boxes, labels = (self.boxes, self.objects, self.ignore), (self.labels, self.object_labels)
+        boxes = self.boxes, self.objects, self.ignore
+        labels = self.labels, self.object_labels, self.ignore_labels
         return judge(*boxes, *labels, (0.5, 0.75))
 
     def figures(self) -> dict[str, Any]:
@@ -106,7 +109,7 @@ def _answered(size, labels, boxes, objects, areas, asked, text, answer, look, sc
     """One image, of what each artifact says of it."""
     response = parse_response(text, asked)
     answer = np.empty((0, 4)) if answer is None else answer
-    is_asked = np.array([label in asked for label in labels], bool)
+    is_asked = np.array([label in (*asked, ANY_LABEL) for label in labels], bool)
     return AnsweredImage(
         detections=np.column_stack([answer, scores]),
         labels=_answered_labels(response, len(answer), asked),
@@ -114,6 +117,7 @@ def _answered(size, labels, boxes, objects, areas, asked, text, answer, look, sc
         objects=boxes[is_asked & objects],
         object_labels=[labels[box] for box in np.flatnonzero(is_asked & objects)],
         ignore=boxes[is_asked & areas],
+        ignore_labels=[labels[box] for box in np.flatnonzero(is_asked & areas)],
         size=size,
         asked=tuple(asked),
         response=response,

@@ -1,7 +1,8 @@
 """How good answers are taken as they are: every box counts, no score ranks them.
 
 The same rules as the accuracy reward (docs: the method, section 6): one-to-one matching at
-IoU >= 0.5 (or 0.75) within a label, and unmatched boxes that lie in an ignore area leave the count.
+IoU >= 0.5 (or 0.75) within a label, and unmatched boxes that lie in an ignore area of their label,
+or of no label, leave the count: the reward, which is not told the areas' labels, takes any.
 What guards the reward against gaming is left out of the measure: a copy of a box may match any
 object that it overlaps, as in the official evaluators.
 """
@@ -14,7 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dipr1.boxes import iou, lies_in, match
+from dipr1.artifacts.annotations import ANY_LABEL
+from dipr1.boxes import IGNORE_IOA, ioa, iou, match
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ def judge(
     ignore: ArrayLike,
     labels: Sequence[str | None] | None = None,
     object_labels: Sequence[str] | None = None,
+    ignore_labels: Sequence[str] | None = None,
     thresholds: Sequence[float] = (0.5,),
 ) -> list[Judged]:
     """Tell which boxes of an answer are right, which do not count and which objects were found.
@@ -63,6 +66,8 @@ def judge(
         ignore: (K, 4) xyxy, the same frame.
         labels: N labels; left out, labels are not compared.
         object_labels: M labels.
+        ignore_labels: K labels; `ANY_LABEL` where a box of any label is ignored, as all are where
+            they are left out.
         thresholds: the least IoU of a box and the object that it finds.
 
     Returns:
@@ -72,11 +77,12 @@ def judge(
     >>> judged.matched.tolist(), judged.ignored.tolist(), judged.num_counted
     ([True, False], [False, True], 1)
     """
-    overlaps = iou(boxes, objects)
+    overlaps, inside = iou(boxes, objects), ioa(boxes, ignore)
     if labels is not None and object_labels is not None:
-        # as objects, of which None is equal to no text
-        overlaps *= np.array(labels, object)[:, None] == np.array(object_labels, object)
-    in_ignored = lies_in(boxes, ignore)
+        overlaps *= _equal(labels, object_labels)
+    if labels is not None and ignore_labels is not None:
+        inside *= _equal(labels, ignore_labels) | _equal([ANY_LABEL], ignore_labels)
+    in_ignored = (inside >= IGNORE_IOA).any(axis=1)
     judged = []
     for threshold in thresholds:
         rows, columns, _ = match(boxes, objects, threshold, iou_matrix=overlaps)
@@ -86,3 +92,9 @@ def judge(
         found[columns] = True
         judged.append(Judged(matched, in_ignored & ~matched, found))
     return judged
+
+
+def _equal(labels: Sequence[str | None], others: Sequence[str]) -> np.ndarray:
+    """(N, M) which are the same."""
+    # as objects, of which None is equal to no text
+    return np.array(labels, object)[:, None] == np.array(others, object)

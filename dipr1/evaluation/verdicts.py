@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
+from dipr1.artifacts.annotations import ANY_LABEL
 from dipr1.artifacts.columns import listed
 from dipr1.evaluation.answered import AnsweredImage
 from dipr1.evaluation.coco_ap import coco_ranked
@@ -53,7 +54,7 @@ def _of_label(image: AnsweredImage, label: str) -> tuple[np.ndarray, np.ndarray,
     return (
         image.detections[[is_asked and other == label for other in image.labels]],
         image.objects[[is_asked and other == label for other in image.object_labels]],
-        image.ignore if is_asked else image.ignore[:0],
+        image.ignore[[is_asked and other in (label, ANY_LABEL) for other in image.ignore_labels]],
     )
 
 

@@ -76,7 +76,8 @@ class AccuracyReward:
     def __call__(self, completions: Sequence[Any], **columns: Any) -> list[float | None]:
         """One reward in [0, 1] per completion, None where its `gt_boxes` is None.
 
-        Columns: gt_boxes (required), gt_labels, ignore_boxes, gt_uncertainty, labels.
+        Columns: gt_boxes (required), gt_labels, ignore_boxes, gt_uncertainty, labels. The ignore
+        regions have no labels there: a box of any label that lies in one leaves the count.
 
         Raises:
             ValueError: there is no column `gt_boxes`.

@@ -31,3 +31,9 @@ def test_ignored_boxes_and_other_labels_are_no_objects(annotations, labels, obje
 def test_of_no_images_there_are_none():
     masks = objects_and_areas(ANNOTATIONS.schema.empty_table(), ["a"])
     assert [mask.tolist() for mask in masks] == [[], []]
+
+
+def test_an_area_without_a_label_is_ignored_whatever_is_asked_for():
+    row = {"labels": ["", "a"], "ignore": [True, True]}
+    areas = objects_and_areas(pa.Table.from_pylist([row], ANNOTATIONS.schema), ["b"])[1]
+    assert areas.tolist() == [True, False]

@@ -234,3 +234,14 @@ def test_hugging_face_datasets_open_it(artifact, tmp_path, monkeypatch):
         "parquet", data_files=path, split="train", cache_dir=str(tmp_path / "cache")
     )
     assert loaded.to_list() == expected
+
+
+def test_an_area_ignored_whatever_is_asked_for_is_written_for_every_category():
+    row = {"image_id": "1", "image": "a.jpg", "width": 9, "height": 9}
+    row |= {"boxes": [[0, 0, 2, 2], [1, 1, 3, 3], [4, 4, 9, 9]], "labels": ["b", "a", ""]}
+    row |= {"ignore": [False, False, True], "visibility": [None] * 3}
+    document = coco_document(pa.Table.from_pylist([row], ANNOTATIONS.schema))
+    assert [entry["name"] for entry in document["categories"]] == ["a", "b"]
+    written = [(entry["category_id"], entry["iscrowd"]) for entry in document["annotations"]]
+    assert written == [(2, 0), (1, 0), (1, 1), (2, 1)]
+    assert [entry["id"] for entry in document["annotations"]] == [1, 2, 3, 4]

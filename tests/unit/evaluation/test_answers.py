@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dipr1.artifacts.annotations import ANY_LABEL
 from dipr1.evaluation.answers import judge
 from tests.unit.evaluation.crowds import PERSON
 
@@ -25,3 +26,10 @@ def test_judge_matches_within_a_label_only():
     judged = judge([[0, 0, 10, 10]], PERSON, [], ["car"], ["person"])[0]
     assert not judged.matched.any()
     assert not judged.found.any()
+
+
+def test_judge_ignores_by_label():
+    boxes, labels = [[50, 50, 60, 60]] * 3, ["car", "person", None]
+    for of_area, ignored in (("car", [True, False, False]), (ANY_LABEL, [True] * 3)):
+        judged = judge(boxes, PERSON, [[40, 40, 80, 80]], labels, ["person"], [of_area])[0]
+        assert judged.ignored.tolist() == ignored

@@ -99,14 +99,18 @@ def test_a_folder_without_label_files_is_named(tmp_path):
         read(str(tmp_path / "label_2"))
 
 
-def test_convert_keeps_what_is_ignored_for_every_label_under_the_first_one_asked(tmp_path):
+@pytest.mark.parametrize(
+    ("asked", "labels"),
+    [(["Cyclist"], ["Cyclist", "Cyclist"]), (["Cyclist", "Car"], [ANY_LABEL, "Cyclist"])],
+)
+def test_convert_keeps_what_is_ignored_for_every_label(tmp_path, asked, labels):
     (tmp_path / "sizes.json").write_text('{"000007": [375, 1242], "000008": [375, 1242]}')
     files = ["--annotations", str(FOLDER), "--sizes", str(tmp_path / "sizes.json")]
     output = tmp_path / "a.parquet"
     command = ["convert", "--format", "kitti", *files, "--output", str(output), "--labels"]
-    assert main([*command, "Cyclist", "Car"]) == 0
+    assert main([*command, *asked]) == 0
     row = ANNOTATIONS.read(output).to_pylist()[0]
-    assert row["labels"] == ["Cyclist", "Cyclist"]
+    assert row["labels"] == labels
     assert row["ignore"] == [True, False]
     assert row["boxes"][0] == pytest.approx([100.89, 10.71, 190.61, 30.13])
 
