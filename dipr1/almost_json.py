@@ -25,7 +25,7 @@ NOTES = (
 _LONGEST_BY_TOKEN = 2**14
 
 
-def read_json(text: str, *, strict: bool = True) -> Any:
+def json_value(text: str, *, strict: bool = True) -> Any:
     """The value of a JSON text, None where it is not JSON; `strict` as in `json.loads`."""
     for parse_int in (None, float):
         try:
@@ -56,7 +56,7 @@ def mend(text: str) -> tuple[Any, list[str]]:
 
 def mend_quickly(text: str) -> tuple[Any, list[str]]:
     """`mend` for the two commonest faults, a hundred times as fast."""
-    value, notes = read_json(text), []
+    value, notes = json_value(text), []
     for note, repair in (
         ("trailing_comma", lambda t: _TRAILING_COMMA.sub("", t)),
         ("single_quotes", lambda t: t.replace("'", '"')),
@@ -67,7 +67,7 @@ def mend_quickly(text: str) -> tuple[Any, list[str]]:
         if repaired != text:
             text = repaired
             notes.append(note)
-            value = read_json(text)
+            value = json_value(text)
     return value, notes if value is not None else []
 
 
@@ -114,7 +114,7 @@ def _mend_by_token(text: str) -> tuple[Any, list[str]]:
         written, notes = _Rewriter(text).rewritten()
     except _Unreadable:
         return None, []
-    values = read_json(f"[{written}]", strict=False)
+    values = json_value(f"[{written}]", strict=False)
     if not values:
         return None, []
     if len(values) > 1:

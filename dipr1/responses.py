@@ -308,7 +308,7 @@ def _items(text: str | None, section: str, problems: set[str]) -> list | None:
     """The items of a list section, recovered if need be; None where there is no list."""
     if text is None:
         return None
-    value = almost_json.read_json(text)
+    value = almost_json.json_value(text)
     notes: list[str] = []
     if value is None:
         value, notes = _recover(text)

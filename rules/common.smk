@@ -11,7 +11,7 @@ if str(ROOT) not in sys.path:
 
 from dipr1.options import flags
 from dipr1.config import check, train_flags
-from dipr1.datasets.options import code_of_download, Conversion, Draw, Files, Look
+from dipr1.datasets.options import code_of_download, Conversion, Draw, Files, Style
 from dipr1.errors import UserError
 from dipr1.provenance import code_digest, policy_digest
 from dipr1.policies.options import Checkpoint, Generation
@@ -93,7 +93,7 @@ def download_flags(wildcards):
     """The flags that say how a split is made or where it lies."""
     dataset, split = experiment.datasets[wildcards.dataset], split_options(wildcards)
     if dataset.format == "scenes":
-        return f"{flags(dataset, Look)} {flags(split, Draw)}"
+        return f"{flags(dataset, Style)} {flags(split, Draw)}"
     return flags(split, Files)
 
 

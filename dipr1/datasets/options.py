@@ -14,7 +14,7 @@ from dipr1.options import Section
 SCENES = "scenes"
 
 
-class Look(Section):
+class Style(Section):
     """What the scenes of a data set look like (format `scenes`)."""
 
     style: Literal["street", "night"] = Field("street", description="Look of the built-in scenes.")
@@ -27,7 +27,7 @@ class Draw(Section):
     seed: int = Field(0, ge=0, description="Seed of the generator (format `scenes`).")
 
 
-class Scenes(Look, Draw):
+class Scenes(Style, Draw):
     """Built-in scenes."""
 
 
@@ -120,7 +120,7 @@ class Kind(Section):
     )
 
 
-class Dataset(Conversion, Look, Kind):
+class Dataset(Conversion, Style, Kind):
     """A data set: where its annotations come from and which labels are asked for."""
 
     labels: list[str] = Field(

@@ -8,7 +8,7 @@ from argparse import ArgumentParser
 import pytest
 from pydantic import ValidationError
 
-from dipr1.datasets.options import Conversion, Dataset, Draw, Files, Look, Scenes
+from dipr1.datasets.options import Conversion, Dataset, Draw, Files, Scenes, Style
 from dipr1.options import add_options, flags, options
 
 COCO = {"annotations": "a.json", "images": "images"}
@@ -110,7 +110,7 @@ def test_flags_are_read_back_as_the_section(section):
 
 def test_the_flags_of_a_part_are_those_of_its_fields():
     dataset = Dataset(labels=["a b"], splits={"train": {"seed": 2}}, style="night")
-    assert flags(dataset, Look) == "--style night"
+    assert flags(dataset, Style) == "--style night"
     assert flags(dataset.splits["train"], Draw) == "--num-images 300 --seed 2"
     assert flags(dataset, Conversion) == (
         "--labels 'a b' --ignore-labels --box full --min-inside 0.0 --min-size 0.0 --strict False"
