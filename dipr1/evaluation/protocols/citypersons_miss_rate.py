@@ -81,7 +81,7 @@ class People:
 def citypersons(ground_truth: str, detections: str, wrap_fault: bool = False) -> dict[str, float]:
     """The log-average miss rate in four subsets, in percent."""
     truth = CocoTruth(ground_truth)
-    scored, heights = CocoResults(detections, truth).of(PEDESTRIAN)
+    scored, heights = CocoResults(detections, truth, [PEDESTRIAN]).of(PEDESTRIAN)
     numbers = truth.columns({"bbox": 4, "height": 1, "vis_ratio": 1})
     rows = truth.rows_of(PEDESTRIAN)
     people = People(

@@ -14,7 +14,7 @@ from dipr1.evaluation.protocols.records import stacked
 def coco(ground_truth: str, detections: str) -> dict[str, float]:
     """The twelve figures of COCO's summary; -1 where nothing of that size is to be found."""
     truth = CocoTruth(ground_truth)
-    results = CocoResults(detections, truth)
+    results = CocoResults(detections, truth, truth.categories)
     numbers = truth.columns({"bbox": 4})
     own_area = numbers["bbox"][:, 2] * numbers["bbox"][:, 3]
     size = truth.columns({"area": 1}, own_area)["area"][:, 0]

@@ -8,13 +8,17 @@ import numpy as np
 
 from dipr1.datasets.reading import read_json
 from dipr1.errors import UserError
-from dipr1.evaluation.protocols.files import read_json_list
+from dipr1.evaluation.protocols.files import excerpt, read_json_list
 from dipr1.evaluation.protocols.records import columns, ids, images_of, index_of, numbered, stacked
 from dipr1.matching import Stack
+from dipr1.progress import say
 
 
 class CocoTruth:
-    """Ground truth in COCO's form: `images` with `id`, `annotations` with `bbox` and ids."""
+    """Ground truth in COCO's form: `images` with `id`, `annotations` with `bbox` and ids.
+
+    Annotations of images that are not listed are left out, as by the official programs.
+    """
 
     def __init__(self, path: str) -> None:
         document = read_json(path, "ground truth")
@@ -22,16 +26,21 @@ class CocoTruth:
             if not isinstance(document, dict) or not isinstance(document.get(name), list):
                 raise UserError(f"{path}: expected an object with a list `{name}`, COCO's form")
         self.path = path
-        self.annotations: list[dict] = document["annotations"]
-        self._where = numbered(path, "annotation")
-        image = numbered(path, "image")
+        annotations: list[dict] = document["annotations"]
+        image, annotation = numbered(path, "image"), numbered(path, "annotation")
         names = list(index_of(ids(document["images"], "id", image), image))
         # the official programs go through images by id
         names.sort(key=lambda name: (isinstance(name, str), name))
         self.index = {name: number for number, name in enumerate(names)}
         self.num_images = len(names)
-        image_ids = ids(self.annotations, "image_id", self._where)
-        self.image = images_of(image_ids, self.index, self._where, "its list of images")
+        image_ids = ids(annotations, "image_id", annotation)
+        image_of = np.array([self.index.get(name, -1) for name in image_ids], np.int64)
+        listed_ones = np.flatnonzero(image_of >= 0).tolist()
+        if num_others := len(annotations) - len(listed_ones):
+            say(f"{path}: {num_others} annotations are of images that it does not list: left out")
+        self.annotations = [annotations[row] for row in listed_ones]
+        self.image = image_of[listed_ones]
+        self._where = lambda row: annotation(listed_ones[row])
         self._category = _Categories(ids(self.annotations, "category_id", self._where))
         listed = document.get("categories")
         self.categories = (
@@ -59,9 +68,15 @@ class CocoTruth:
 
 
 class CocoResults:
-    """A file of results: a list of `image_id, category_id, bbox [x, y, w, h], score`."""
+    """A file of results: a list of `image_id, category_id, bbox [x, y, w, h], score`.
 
-    def __init__(self, path: str, truth: CocoTruth) -> None:
+    Args:
+        path: the file.
+        truth: what is to be found.
+        categories: the ones that are evaluated.
+    """
+
+    def __init__(self, path: str, truth: CocoTruth, categories: Sequence[Hashable]) -> None:
         records = read_json_list(path)
         where = numbered(path, "record")
         numbers = columns(records, {"bbox": 4, "score": 1}, where)
@@ -69,6 +84,7 @@ class CocoResults:
         image_ids = ids(records, "image_id", where)
         self._image = images_of(image_ids, truth.index, where, truth.path)
         self._category = _Categories(ids(records, "category_id", where))
+        _tell_others(path, self._category, categories, truth.path)
 
     def of(self, category: Hashable) -> tuple[Stack, np.ndarray]:
         """The detections of a category, image after image, and their heights."""
@@ -88,3 +104,24 @@ class _Categories:
 
     def rows_of(self, category: Hashable) -> np.ndarray:
         return np.flatnonzero(self._code == self._codes.get(category, -1))
+
+
+def _tell_others(path: str, given: _Categories, wanted: Sequence[Hashable], truth: str) -> None:
+    """Say how many results are of categories that are not evaluated.
+
+    Raises:
+        UserError: all of them are.
+    """
+    others = [name for name in given.names if name not in wanted]
+    if not others:
+        return
+    there = f"{_some(others)}, where {truth} has {_some(wanted)}"
+    if len(others) == len(given.names):
+        raise UserError(f"{path}: `category_id` is {there}; give the ids of its categories")
+    number = sum(len(given.rows_of(name)) for name in others)
+    say(f"{path}: {number} records do not count: `category_id` is {there}")
+
+
+def _some(names: Sequence[Hashable]) -> str:
+    shown = ", ".join(map(excerpt, names[:5]))
+    return shown if len(names) <= 5 else f"{shown}, ..."

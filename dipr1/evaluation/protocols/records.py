@@ -93,17 +93,21 @@ def _got(record: object, name: str) -> str:
 
 
 def ids(records: Sequence[dict], name: str, where: Where) -> list[Hashable]:
-    """The field `name` of each record: numbers or texts.
+    """The field `name` of each record: whole numbers, however they are written, or texts.
 
     Raises:
         UserError: a record lacks it, or it is neither.
     """
-    for row, record in enumerate(records):
-        if not isinstance(record, dict) or type(record.get(name)) not in (int, str):
+    values = [record.get(name) if isinstance(record, dict) else None for record in records]
+    for row, value in enumerate(values):
+        if type(value) is float and value.is_integer():
+            values[row] = int(value)
+        elif type(value) not in (int, str):
             raise UserError(
-                f"{where(row)}: `{name}`: expected a whole number or a text, {_got(record, name)}"
+                f"{where(row)}: `{name}`: expected a whole number or a text,"
+                f" {_got(records[row], name)}"
             )
-    return [record[name] for record in records]
+    return values
 
 
 def index_of(values: Sequence[Hashable], where: Where) -> dict[Hashable, int]:

@@ -7,6 +7,10 @@ A detection is true if the one object that it overlaps most (IoU strictly above 
 sides one pixel longer than their difference) is not taken yet: it never falls back to the next
 best. Boxes of either kind that lie in ignore areas are removed first, by the sum of what each area
 covers; the scripts differ in how they measure that.
+
+Detections of equal scores count one after another, in the order of the images' names. The script of
+2018 groups them, so that figures of 2018 can differ from its own by up to 3e-3 where scores are
+tied.
 """
 
 from __future__ import annotations

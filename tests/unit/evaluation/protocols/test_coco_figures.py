@@ -172,3 +172,39 @@ def test_results_that_are_no_list_are_named(tmp_path):
     paths = write(tmp_path / "gt.json", truth), write(tmp_path / "dt.json", {"annotations": []})
     with pytest.raises(UserError, match="expected a list of detections"):
         official_figures("coco", *paths)
+
+
+def test_coco_takes_the_ids_that_pycocotools_takes(tmp_path):
+    """Whole numbers with a point, and annotations of images that are not listed."""
+    truth, results = coco_documents(2)
+    truth |= {"info": {}}
+    truth["annotations"].append(truth["annotations"][0] | {"id": 9999, "image_id": 77})
+    found = [
+        row | {"image_id": float(row["image_id"]), "category_id": float(row["category_id"])}
+        for row in results
+    ]
+    paths = write(tmp_path / "gt.json", truth), write(tmp_path / "dt.json", found)
+    values = official_figures("coco", *paths)
+    assert list(values.values()) == pytest.approx(pycocotools_summary(*paths), abs=1e-12)
+
+
+def test_results_of_other_categories_are_told(tmp_path, capsys):
+    truth, results = coco_documents(2)
+    paths = write(tmp_path / "gt.json", truth), write(tmp_path / "dt.json", results)
+    known = official_figures("coco", *paths)
+    assert "category_id" not in capsys.readouterr().out
+    write(tmp_path / "dt.json", [*results, results[0] | {"category_id": 90}])
+    assert official_figures("coco", *paths) == known
+    said = "1 records do not count: `category_id` is 90, where "
+    assert said in "".join(capsys.readouterr())
+
+
+@pytest.mark.parametrize("protocol", ["coco", "citypersons"])
+def test_results_of_no_known_category_are_refused(tmp_path, protocol):
+    truth, results = coco_documents(2)
+    paths = (
+        write(tmp_path / "gt.json", truth),
+        write(tmp_path / "dt.json", [row | {"category_id": 0} for row in results]),
+    )
+    with pytest.raises(UserError, match="dt.json: `category_id` is 0, where .* has "):
+        official_figures(protocol, *paths)
