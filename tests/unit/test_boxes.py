@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dipr1.boxes import area, as_boxes, clip, ioa, iou, match, overlapping, union_area
-from tests.unit import reference
+from tests.unit import random_boxes, reference
 from tests.unit.random_boxes import INTEGER_KINDS, TOLERANCE, cases, clustered_boxes, some_boxes
 
 INTEGER = st.integers(0, 12)
@@ -18,19 +18,7 @@ ANY_BOX = st.tuples(INTEGER, INTEGER, INTEGER, INTEGER)
 BOX = st.tuples(INTEGER, INTEGER, st.integers(1, 8), st.integers(1, 8)).map(
     lambda b: (b[0], b[1], b[0] + b[2], b[1] + b[3])
 )
-UNUSABLE = [
-    [np.nan, 0, 4, 4],
-    [np.nan] * 4,
-    [0, 0, np.inf, 4],
-    [-np.inf, -np.inf, np.inf, np.inf],
-    [4, 0, 0, 4],
-    [0, 4, 4, 0],
-    [4, 4, 0, 0],
-    [2, 2, 2, 4],
-    [2, 2, 2, 2],
-    [-1e300, -1e300, 1e300, 1e300],
-    [0, 0, 1e-200, 1e-200],
-]
+UNUSABLE = [*random_boxes.UNUSABLE, [0, 0, 1e-200, 1e-200]]
 
 
 def crowd(num: int, seed: int = 0, extent: float = 1000.0) -> np.ndarray:
