@@ -74,9 +74,16 @@ class Made:
         ]
         return _without_none(vars(self) | {"inputs": inputs})
 
-    def fingerprint(self) -> str:
-        """16 hexadecimal digits that differ wherever the artifact may differ."""
-        return options_digest(self.record(os.curdir))
+    def identity(self, *without: str) -> dict[str, Any]:
+        """What differs wherever the artifact may differ, by name and JSON-ready.
+
+        Args:
+            without: names of options that cannot change the artifact.
+        """
+        options = {name: value for name, value in self.options.items() if name not in without}
+        inputs = {one.artifact or Path(one.path).name: one.sha256 for one in self.inputs}
+        record = vars(self) | {"options": options, "inputs": inputs, "configuration": None}
+        return _without_none(record)
 
 
 def made_by(

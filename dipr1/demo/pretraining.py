@@ -23,7 +23,6 @@ from dipr1.demo import tiny
 from dipr1.demo.scenes import scene
 from dipr1.demo.teacher import teach
 from dipr1.progress import say
-from dipr1.provenance import options_digest
 from dipr1.resuming import claim
 
 SIZES = ((192, 144), (160, 128), (144, 144), (128, 160))
@@ -79,7 +78,7 @@ def pretrain(
     import torch
 
     steps = {name: asdict(stage) for name, stage in stages.items()}
-    claim(checkpoints, options_digest({"seed": seed, "stages": steps}))
+    claim(checkpoints, {"seed": seed, "stages": steps}, "*.pt")
     processor = tiny.build_processor()
     model = tiny.build_model(processor.tokenizer, seed)
     say(f"{sum(p.numel() for p in model.parameters()):,} parameters")

@@ -51,7 +51,19 @@ def trainer(arm: GrpoArm, policy, lessons: Dataset, seed: int, folder: Path):
     Raises:
         UserError: the sizes of batch and group do not divide each other.
     """
+    import torch
     from trl import GRPOConfig, GRPOTrainer
+
+    class Trainer(GRPOTrainer):
+        """TRL draws an order of the prompts in each pass, beginning anew in a run that goes on."""
+
+        passes_done = 0
+
+        def _get_train_sampler(self, dataset=None):
+            sampler = super()._get_train_sampler(dataset)
+            for _ in range(self.passes_done):
+                torch.randperm(sampler.num_samples, generator=sampler.generator)
+            return sampler
 
     responses = arm.prompts_per_update * arm.group_size
     if responses % arm.micro_batch_size:
@@ -73,7 +85,7 @@ def trainer(arm: GrpoArm, policy, lessons: Dataset, seed: int, folder: Path):
         use_bias_correction_kl=arm.bias_correction_kl,
         reward_weights=weights,
     )
-    return GRPOTrainer(
+    return Trainer(
         model=policy.model,
         reward_funcs=functions,
         args=config,

@@ -46,6 +46,11 @@ class TrainedOptions(Section):
         False, description="Trade time for memory: needed for models of billions of parameters."
     )
     save_every: int = Field(10, ge=1, description="Updates between checkpoints.")
+    keep_checkpoints: bool = Field(
+        False,
+        description="Keep all checkpoints, also after the last update: a longer run goes on from"
+        " them, and `predict --policy` takes each.",
+    )
 
 
 class SftOptions(TrainedOptions):
@@ -189,6 +194,17 @@ def without_meaning(arm: Any) -> set[str]:
     """Options of rewards to which `arm` gives no weight: nothing depends on them."""
     unweighted = {name for name in REWARDS if arm.method == "grpo" and not arm.rewards.get(name)}
     return {key for key, name in REWARD_OF.items() if name in unweighted}
+
+
+def without_effect(arm: Any) -> set[str]:
+    """Options that change nothing that is learned, and `updates`: a longer run goes on.
+
+    >>> sorted(without_effect(SftArm(method="sft")))
+    ['gradient_checkpointing', 'keep_checkpoints', 'micro_batch_size', 'save_every', 'updates']
+    """
+    names = {"gradient_checkpointing", "keep_checkpoints", "save_every", "updates"}
+    # TRL's `bnpo` divides by the tokens of each micro-batch
+    return names if getattr(arm, "loss_type", None) == "bnpo" else names | {"micro_batch_size"}
 
 
 def code_of_training(arm: Any) -> dict[str, Any]:

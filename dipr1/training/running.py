@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import math
+import os
 from pathlib import Path
+from typing import NoReturn
 
 import pyarrow as pa
 
@@ -22,6 +26,32 @@ LEFT_OUT = (
     "train_loss",
     "num_tokens",
 )
+
+
+def check_one_process() -> None:
+    """Check that no launcher has started several processes, each of which would save and delete.
+
+    Raises:
+        UserError: it has.
+    """
+    if (processes := os.environ.get("WORLD_SIZE") or "1") != "1":
+        raise UserError(
+            f"WORLD_SIZE is {processes}, but training has one process; start `dipr1 train` itself,"
+            " without torchrun or another launcher"
+        )
+
+
+def check_enough(lessons: int, prompts_per_update: int) -> None:
+    """Check that there are prompts for one update.
+
+    Raises:
+        UserError: there are not.
+    """
+    if lessons < prompts_per_update:
+        raise UserError(
+            f"--prompts: {lessons} prompts are too few for --prompts-per-update"
+            f" {prompts_per_update}; give more images or lower it"
+        )
 
 
 def freeze_vision(model) -> None:
@@ -49,6 +79,9 @@ def tell_progress(trainer, arm: str) -> None:
     from transformers import PrinterCallback, TrainerCallback
 
     class Teller(TrainerCallback):
+        def on_train_begin(self, args, state, control, **kwargs):
+            state.save_steps = args.save_steps  # a checkpoint brings the number it was made with
+
         def on_log(self, args, state, control, logs=None, **kwargs):
             shown = {
                 name.removeprefix("rewards/").removesuffix("_reward/mean"): value
@@ -63,13 +96,90 @@ def tell_progress(trainer, arm: str) -> None:
     trainer.add_callback(Teller)
 
 
-def newest_checkpoint(folder: Path) -> Path | None:
-    """The complete checkpoint with the most updates; None without one.
+def stop_where_not_finite(trainer) -> None:
+    """Stop at an update that leaves the policy, or its loss, without finite numbers."""
+    import torch
+    from transformers import TrainerCallback
+
+    def stop(what: str) -> NoReturn:
+        raise UserError(
+            f"update {trainer.state.global_step}: the {what} no longer finite; nothing was saved;"
+            f" take a learning rate below {trainer.args.learning_rate:g}"
+        )
+
+    class Watch(TrainerCallback):
+        def on_step_end(self, args, state, control, model=None, **kwargs):
+            learned = (weights.detach() for weights in model.parameters() if weights.requires_grad)
+            norms = [torch.linalg.vector_norm(w, dtype=torch.float32) for w in learned]
+            if not torch.stack(norms).isfinite().all():
+                stop("weights are")
+
+        def on_log(self, args, state, control, logs=None, **kwargs):
+            if not math.isfinite(float((logs or {}).get("loss", 0))):
+                stop("loss is")
+
+    def look_at(module, inputs, output):
+        logits = getattr(output, "logits", None)  # TRL's fused losses give none
+        # the last place alone: the whole would take as much memory again
+        if logits is not None and not logits[:, -1].float().logsumexp(-1).isfinite().all():
+            stop("policy's probabilities are")
+
+    trainer.add_callback(Watch)
+    trainer.model.register_forward_hook(look_at)
+
+
+def newest_checkpoint(folder: Path, updates: int) -> Path | None:
+    """The whole checkpoint with the most updates; None without one.
 
     A trainer writes its state last, so a checkpoint that was cut short lacks it.
+
+    Raises:
+        UserError: it has more than `updates` of them.
     """
-    complete = [state.parent for state in folder.glob("checkpoint-*/trainer_state.json")]
-    return max(complete, key=lambda path: int(path.name.split("-")[1]), default=None)
+    paths = sorted(folder.glob("checkpoint-*"), key=_updates, reverse=True)
+    for path in paths:
+        if not _is_whole(path):
+            say(f"{path}: its trainer_state.json is missing or damaged; passed over")
+        elif _updates(path) > updates:
+            raise UserError(
+                f"{path}: is beyond --updates {updates}; ask for as many updates at least, or name"
+                " another folder (--checkpoints)"
+            )
+        else:
+            return path
+    return None
+
+
+def _updates(checkpoint: Path) -> int:
+    return int(checkpoint.name.removeprefix("checkpoint-"))
+
+
+def _is_whole(checkpoint: Path) -> bool:
+    try:
+        state = json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
+        return state["global_step"] == _updates(checkpoint)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def train_from(checkpoint: Path | None, trainer, updates_per_pass: int) -> None:
+    """Train until the last update, from a checkpoint where there is one.
+
+    Args:
+        checkpoint: to go on from.
+        trainer: of one of the methods.
+        updates_per_pass: after which all prompts have been seen.
+    """
+    if checkpoint is None:
+        trainer.train()
+    elif _updates(checkpoint) < trainer.args.max_steps:
+        say(f"resuming from {checkpoint.name}")
+        trainer.passes_done = _updates(checkpoint) // updates_per_pass
+        trainer.train(resume_from_checkpoint=str(checkpoint))
+    else:  # a trainer would do one more update
+        say(f"{checkpoint.name} is the last")
+        trainer._load_from_checkpoint(str(checkpoint))
+        trainer.state = type(trainer.state).load_from_json(checkpoint / "trainer_state.json")
 
 
 def log_table(history: list[dict]) -> pa.Table:

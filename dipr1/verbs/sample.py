@@ -73,7 +73,7 @@ def write_samples(
     prompts = PROMPTS.read(args.prompts)
     folder = args.parts or args.output.with_suffix(".parts")
     made = made_by(verb, settings, [args.prompts, policy_input(policy.model)], **about)
-    claim(folder, made.fingerprint())
+    claim(folder, made.identity(), "*.parquet")
     samples = sample(
         prompts,
         lambda: load_policy(policy.model, policy.dtype, args.threads),

@@ -20,8 +20,17 @@ from dipr1.policies.load import load_policy
 from dipr1.policies.options import Policy
 from dipr1.progress import say
 from dipr1.resuming import claim
-from dipr1.training.options import TrainedArm, code_of_training
-from dipr1.training.running import freeze_vision, log_table, newest_checkpoint, tell_progress
+from dipr1.training.options import TrainedArm, code_of_training, without_effect
+from dipr1.training.running import (
+    check_enough,
+    check_one_process,
+    freeze_vision,
+    log_table,
+    newest_checkpoint,
+    stop_where_not_finite,
+    tell_progress,
+    train_from,
+)
 from dipr1.training.tower import share_repeated_images
 
 
@@ -46,8 +55,10 @@ def run(args: argparse.Namespace) -> None:
     """Train until the last update, from the newest checkpoint of the same run where there is one.
 
     Raises:
-        UserError: an option is not one of the method's, or a reward needs the variance.
+        UserError: an option is not one of the method's, a reward needs the variance, there are too
+            few prompts or several processes, or the training diverges.
     """
+    check_one_process()
     base, arm = options(args, Policy), union_options(args, TrainedArm)
     method = importlib.import_module(f"dipr1.training.{arm.method}")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -60,6 +71,7 @@ def run(args: argparse.Namespace) -> None:
         fixed=read_policy_frames(base.model, base.frame).fixed is not None,
         seed=args.seed,
     )
+    check_enough(len(lessons), arm.prompts_per_update)
     folder = args.checkpoints or args.output.with_suffix(".parts")
     made = made_by(
         "train",
@@ -71,17 +83,16 @@ def run(args: argparse.Namespace) -> None:
         arm=args.arm,
         seed=args.seed,
     )
-    claim(folder, made.fingerprint())
+    claim(folder, made.identity(*without_effect(arm)), "checkpoint-*")
+    newest = newest_checkpoint(folder, arm.updates)
     policy = load_policy(base.model, base.dtype, args.threads)
     if arm.freeze_vision:
         freeze_vision(policy.model)
         share_repeated_images(policy.model)
     trainer = method.trainer(arm, policy, lessons, args.seed, folder)
     tell_progress(trainer, args.arm)
-    newest = newest_checkpoint(folder)
-    if newest:
-        say(f"resuming from {newest.name}")
-    trainer.train(resume_from_checkpoint=str(newest) if newest else None)
+    stop_where_not_finite(trainer)
+    train_from(newest, trainer, len(lessons) // arm.prompts_per_update)
     with whole(args.output) as part:
         trainer.model.config.use_cache = True
         trainer.model.save_pretrained(part)
@@ -90,5 +101,6 @@ def run(args: argparse.Namespace) -> None:
         TRAINING_LOG.write(log, part / "training_log.parquet", made)
         write_made(part, "policy", made)
         shutil.copytree(folder / "tensorboard", part / "tensorboard", dirs_exist_ok=True)
-    shutil.rmtree(folder)
+    if not arm.keep_checkpoints:
+        shutil.rmtree(folder)
     say(f"{args.arm}: {trainer.state.global_step} updates, saved in {args.output}")

@@ -173,11 +173,14 @@ def test_a_policys_large_files_count_by_their_size(here):
 
 
 def test_work_is_marked_by_all_that_can_change_it(here):
-    made = replace(ABOUT, verb="train", inputs=(Input("a", "0"),))
+    made = replace(ABOUT, verb="train", options={"a": 1, "b": 2}, inputs=(Input("a", "0"),))
     others = [
         replace(made, seed=4),
         replace(made, inputs=(Input("a", "1"),)),
         replace(made, code=""),
+        replace(made, options={"a": 1, "b": 3}),
     ]
-    assert len({one.fingerprint() for one in (made, *others)}) == 4
-    assert replace(made).fingerprint() == made.fingerprint()
+    assert all(one.identity() != made.identity() for one in others)
+    assert others[-1].identity("b") == made.identity("b") != made.identity()
+    assert replace(made).identity() == made.identity()
+    json.dumps(made.identity())

@@ -1,8 +1,21 @@
-"""What is kept of a training run."""
+"""What happens around a trainer: what is checked before, watched on the way and kept after it."""
 
 from __future__ import annotations
 
-from dipr1.training.running import log_table, newest_checkpoint
+import json
+from pathlib import Path
+
+import pytest
+
+from dipr1.errors import UserError
+from dipr1.training.running import check_enough, check_one_process, log_table, newest_checkpoint
+
+
+def checkpoint(folder: Path, step: int, state: str | None = None) -> None:
+    path = folder / f"checkpoint-{step}"
+    path.mkdir()
+    text = json.dumps({"global_step": step}) if state is None else state
+    (path / "trainer_state.json").write_text(text)
 
 
 def test_log_has_no_wall_clock():
@@ -13,11 +26,44 @@ def test_log_has_no_wall_clock():
     assert log_table(history).to_pylist() == [{"step": 1, "name": "loss", "value": 0.5}]
 
 
+def test_the_newest_checkpoint_is_that_of_the_most_updates(tmp_path):
+    assert newest_checkpoint(tmp_path, 10) is None
+    for step in (9, 10):
+        checkpoint(tmp_path, step)
+    assert newest_checkpoint(tmp_path, 10).name == "checkpoint-10"
+
+
+@pytest.mark.parametrize("state", ["", '{"global_step": 1', "[]", "{}", '{"global_step": 9}'])
+def test_a_damaged_checkpoint_is_passed_over_and_said(tmp_path, capsys, state):
+    checkpoint(tmp_path, 2)
+    checkpoint(tmp_path, 10, state)
+    assert newest_checkpoint(tmp_path, 10).name == "checkpoint-2"
+    assert "checkpoint-10: its trainer_state.json is missing or damaged" in capsys.readouterr().err
+
+
 def test_a_half_written_checkpoint_is_passed_over(tmp_path):
-    for step in (2, 10):
-        (tmp_path / f"checkpoint-{step}").mkdir()
-    (tmp_path / "checkpoint-2" / "trainer_state.json").touch()
-    assert newest_checkpoint(tmp_path).name == "checkpoint-2"
-    (tmp_path / "checkpoint-10" / "trainer_state.json").touch()
-    assert newest_checkpoint(tmp_path).name == "checkpoint-10"
-    assert newest_checkpoint(tmp_path / "none") is None
+    (tmp_path / "checkpoint-10").mkdir()
+    assert newest_checkpoint(tmp_path, 10) is None
+    checkpoint(tmp_path, 2)
+    assert newest_checkpoint(tmp_path, 10).name == "checkpoint-2"
+
+
+def test_a_shorter_run_does_not_begin_beyond_its_end(tmp_path):
+    checkpoint(tmp_path, 10)
+    with pytest.raises(UserError, match="checkpoint-10: is beyond --updates 9"):
+        newest_checkpoint(tmp_path, 9)
+
+
+def test_several_processes_are_refused(monkeypatch):
+    for fine in ("", "1"):
+        monkeypatch.setenv("WORLD_SIZE", fine)
+        check_one_process()
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(UserError, match="WORLD_SIZE is 2, but training has one process"):
+        check_one_process()
+
+
+def test_too_few_prompts_are_refused():
+    check_enough(2, 2)
+    with pytest.raises(UserError, match="1 prompts are too few for --prompts-per-update 2"):
+        check_enough(1, 2)

@@ -3,27 +3,145 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
-from dipr1.artifacts.prompts import PROMPTS
+from dipr1.artifacts.annotations import ANNOTATIONS
+from dipr1.artifacts.prompts import PROMPTS, prompt_rows
 from dipr1.artifacts.training_log import TRAINING_LOG
 from dipr1.cli import main
+from dipr1.demo.scenes import scene
+from dipr1.policies.families import read_policy_frames
+
+GRPO = ("--method", "grpo", "--group-size", 2, "--micro-batch-size", 2)
+GRPO += ("--rewards", json.dumps({"accuracy": 1}), "--max-completion-length", 100)
+SFT = ("--method", "sft")
+
+
+@pytest.fixture(scope="module")
+def prompts(tmp_path_factory) -> Path:
+    """Prompts for the tiny policy about two scenes."""
+    pytest.importorskip("trl")
+    folder = tmp_path_factory.mktemp("prompts")
+    rows = []
+    for index in range(2):
+        drawn = scene(index, seed=3)
+        drawn.image.save(folder / f"{index}.png")
+        rows.append(
+            {
+                "image_id": str(index),
+                "image": str(folder / f"{index}.png"),
+                "width": drawn.image.width,
+                "height": drawn.image.height,
+                "boxes": drawn.boxes.tolist(),
+                "labels": ["person"] * len(drawn.boxes),
+                "ignore": [False] * len(drawn.boxes),
+                "visibility": [None] * len(drawn.boxes),
+            }
+        )
+    table = pa.Table.from_pylist(rows, ANNOTATIONS.schema)
+    PROMPTS.write(
+        prompt_rows(table, ["person"], read_policy_frames("tiny")), folder / "prompts.parquet"
+    )
+    return folder / "prompts.parquet"
+
+
+def train(prompts: Path, output: Path, *words) -> int:
+    arguments = ("train", "--arm", "trained", "--prompts", prompts, "--threads", 1)
+    arguments += ("--output", output, "--prompts-per-update", 2, *words)
+    return main([str(argument) for argument in arguments])
+
+
+def weights(folder: Path) -> bytes:
+    return (folder / "model.safetensors").read_bytes()
 
 
 def test_a_policy_of_another_family_is_trained(qwen, qwen_prompts, tmp_path):
     pytest.importorskip("trl")
     prompts = tmp_path / "prompts.parquet"
     PROMPTS.write(pa.Table.from_pylist(qwen_prompts[:2], PROMPTS.schema), prompts)
-    arguments = [
-        *("train", "--arm", "trained", "--method", "grpo", "--looking-source", "group"),
-        *("--rewards", json.dumps({"reasoning": 1, "looking": 1, "accuracy": 1})),
-        *("--prompts", prompts, "--policy", qwen, "--threads", 1, "--updates", 1),
-        *("--prompts-per-update", 2, "--group-size", 2, "--micro-batch-size", 4),
-        *("--max-completion-length", 4, "--output", tmp_path / "policy"),
-    ]
-    assert main([str(argument) for argument in arguments]) == 0
+    rewards = json.dumps({"reasoning": 1, "looking": 1, "accuracy": 1})
+    words = (
+        "--updates",
+        1,
+        "--max-completion-length",
+        4,
+        "--policy",
+        qwen,
+        "--rewards",
+        rewards,
+        "--looking-source",
+        "group",
+    )
+    assert train(prompts, tmp_path / "policy", *GRPO, *words) == 0
     log = TRAINING_LOG.read(tmp_path / "policy" / "training_log.parquet")
     names = set(log["name"].to_pylist())
     assert {"loss", "rewards/looking_reward/mean", "problems/no_tags", "grad_norm"} <= names
+
+
+def test_a_launcher_is_refused_before_anything_is_touched(prompts, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert train(prompts, tmp_path / "policy", *SFT) == 1
+    assert "WORLD_SIZE is 2" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_fewer_prompts_than_an_update_takes(prompts, tmp_path, capsys):
+    assert train(prompts, tmp_path / "policy", *GRPO, "--prompts-per-update", 4) == 1
+    assert "2 prompts are too few for --prompts-per-update 4" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "method", [(*SFT, "--sft-learning-rate"), (*GRPO, "--learning-rate")], ids=["sft", "grpo"]
+)
+@pytest.mark.parametrize("rate", ["1e30", "1e12"])
+def test_a_diverged_policy_is_not_saved(prompts, tmp_path, capsys, method, rate):
+    assert train(prompts, tmp_path / "policy", "--updates", 3, *method, rate) == 1
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert "no longer finite; nothing was saved; take a learning rate below 1e+" in message
+    assert not (tmp_path / "policy").exists()
+
+
+@pytest.mark.parametrize("method", [SFT, GRPO], ids=["sft", "grpo"])
+def test_a_longer_run_goes_on_from_kept_checkpoints(prompts, tmp_path, capsys, method):
+    """In the second pass over the prompts, and with other options that change nothing learned."""
+    from safetensors.numpy import load_file
+
+    method = (*method, "--prompts-per-update", 1, "--keep-checkpoints")
+    short, folder = (*method, "--updates", 3), tmp_path / "kept"
+    assert train(prompts, tmp_path / "short", *short, "--checkpoints", folder) == 0
+    changed = ["--save-every", 1, "--gradient-checkpointing", "--checkpoints", folder]
+    changed += ["--micro-batch-size", 1] if "grpo" in method else []
+    longer = [*method, "--updates", 4]
+    assert train(prompts, tmp_path / "longer", *longer, *changed) == 0
+    assert "resuming from checkpoint-3" in capsys.readouterr().err
+    steps = {path.name for path in folder.glob("checkpoint-*")}
+    assert steps == {"checkpoint-3", "checkpoint-4"}
+    assert train(prompts, tmp_path / "undisturbed", *longer) == 0
+    theirs = load_file(tmp_path / "undisturbed" / "model.safetensors")
+    for name, learned in load_file(tmp_path / "longer" / "model.safetensors").items():
+        np.testing.assert_allclose(learned, theirs[name], atol=1e-5, rtol=0, err_msg=name)
+
+    assert train(prompts, tmp_path / "again", *longer, *changed) == 0
+    assert "checkpoint-4 is the last" in capsys.readouterr().err
+    assert weights(tmp_path / "again") == weights(tmp_path / "longer")
+    logs = [tmp_path / name / "training_log.parquet" for name in ("again", "longer")]
+    assert TRAINING_LOG.read(logs[0]) == TRAINING_LOG.read(logs[1])
+
+    predicted = ("predict", prompts, "--policy", folder / "checkpoint-3", "--threads", 1)
+    predicted += ("--max-new-tokens", 4, "--output", tmp_path / "predicted.parquet")
+    assert main([str(word) for word in predicted]) == 0
+
+
+def test_checkpoints_of_another_run_are_left_alone(prompts, tmp_path, capsys):
+    words = (*SFT, "--updates", 1, "--keep-checkpoints", "--checkpoints", tmp_path / "kept")
+    assert train(prompts, tmp_path / "one", *words) == 0
+    assert train(prompts, tmp_path / "two", *words, "--seed", 1, "--max-grad-norm", 1) == 1
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert "max_grad_norm was 0.2, now 1.0; seed was 0, now 1; delete the folder" in message
+    assert (tmp_path / "kept" / "checkpoint-1" / "trainer_state.json").exists()
+    assert not (tmp_path / "two").exists()
