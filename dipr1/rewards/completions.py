@@ -9,6 +9,18 @@ import numpy as np
 
 LogMetric = Callable[[str, float], None]
 
+LABELS = {"gt_labels", "labels"}
+BOXES = {"gt_boxes", "ignore_boxes", "region_boxes"}
+ONE_PER_BOX = {
+    "gt_labels": "gt_boxes",
+    "gt_uncertainty": "gt_boxes",
+    "region_uncertainty": "region_boxes",
+}
+"""Columns whose entries have one value for each box of another column."""
+
+LISTS = {*LABELS, *BOXES, "gt_uncertainty", "region_uncertainty"}
+_PLAIN = {list, str, int, float, dict}
+
 
 def completion_text(completion: str | Sequence[Mapping[str, Any]]) -> str:
     """The text of a completion: a string, or the last message of a conversation.
@@ -18,10 +30,27 @@ def completion_text(completion: str | Sequence[Mapping[str, Any]]) -> str:
     """
     if isinstance(completion, str):
         return completion
-    content = completion[-1]["content"] if len(completion) else ""
+    content = as_lists(completion[-1]["content"]) if len(completion) else ""
     if isinstance(content, str):
         return content
     return "".join(part["text"] for part in content or () if part.get("type") == "text")
+
+
+def as_lists(value: Any) -> Any:
+    """Arrays, series and tuples as lists, to any depth; everything else as it is.
+
+    >>> as_lists((np.array([[0, 1]]), "person", None))
+    [[[0, 1]], 'person', None]
+    """
+    # Nothing to do for lists of plain values, or of lists: what most columns have.
+    if type(value) is list and (not value or type(value[0]) in _PLAIN):
+        return value
+    if not isinstance(value, (list, tuple)):
+        convert = getattr(value, "tolist", None) or getattr(value, "to_list", None)
+        if convert is None:
+            return value
+        value = convert()
+    return [as_lists(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def rows(
@@ -34,22 +63,76 @@ def rows(
 ) -> Iterator[tuple[Any, ...]]:
     """Each completion with its entries of the required and of the optional columns, in that order.
 
-    An entry of an optional column that is not given is None.
+    An entry of an optional column that is not given is None, and so is one that is NaN, which is
+    what data frames make of None. A string where labels are meant is one label.
 
     Raises:
-        ValueError: a required column is not given; the message names it and the `reward`.
+        ValueError: a required column is not given, or a column has not one entry per completion, or
+            an entry cannot be what it is for, or has not one value per box. The message names the
+            column and the row.
 
     >>> list(rows(["yes"], {"gt_boxes": [[]]}, "mine", required=["gt_boxes"], optional=["labels"]))
     [('yes', [], None)]
     """
+    if isinstance(completions, str):
+        raise ValueError(f"{reward}: expected a list of completions but got one string")
     for name in required:
         if columns.get(name) is None:
             given = ", ".join(sorted(columns)) or "none"
             raise ValueError(f"{reward} needs the column {name!r}; the columns given are: {given}")
     absent = [None] * len(completions)
-    chosen = [columns.get(name) for name in (*required, *optional)]
-    chosen = [absent if column is None else column for column in chosen]
-    return zip(completions, *chosen, strict=True)
+    read = {
+        name: absent if columns.get(name) is None else _column(name, columns[name], len(absent))
+        for name in (*required, *optional)
+    }
+    for name, boxes in ONE_PER_BOX.items():
+        if boxes in read and read.get(name, absent) is not absent:
+            _check_lengths(name, read[name], boxes, read[boxes])
+    return zip(completions, *read.values(), strict=True)
+
+
+def _column(name: str, column: Any, length: int) -> list[Any]:
+    """The entries of a column, one per completion, each a list, a plain value or None."""
+    if isinstance(column, str) and name in LABELS:
+        return [[column]] * length
+    if isinstance(column, (str, dict)) or not hasattr(column, "__len__"):
+        raise ValueError(f"{name}: expected one entry per completion but got {column!r:.60}")
+    if len(column) != length:
+        raise ValueError(
+            f"{name}: expected {length} entries, one per completion, but got {len(column)}"
+        )
+    return [_entry(name, row, value) for row, value in enumerate(column)]
+
+
+def _entry(name: str, row: int, value: Any) -> Any:
+    value = as_lists(value)
+    if value is None or value != value:
+        return None
+    if name not in LISTS:
+        return value
+    if isinstance(value, str) and name in LABELS:
+        return [value]
+    if not isinstance(value, list):
+        raise ValueError(f"{name}, row {row}: expected a list but got {value!r:.60}")
+    if value and name in BOXES and not _have_four_numbers(value):
+        raise ValueError(f"{name}, row {row}: expected boxes of four numbers but got {value!r:.60}")
+    return value
+
+
+def _have_four_numbers(boxes: list[Any]) -> bool:
+    try:
+        return set(map(len, boxes)) == {4}
+    except TypeError:
+        return False
+
+
+def _check_lengths(name: str, column: list[Any], boxes: str, those: list[Any]) -> None:
+    for row, (values, of) in enumerate(zip(column, those, strict=True)):
+        if values is not None and of is not None and len(values) != len(of):
+            raise ValueError(
+                f"{name}, row {row}: expected {len(of)} entries, one for each of {boxes}, but got"
+                f" {len(values)}"
+            )
 
 
 def uncertainties(values: Sequence[float | None] | None, length: int) -> np.ndarray:

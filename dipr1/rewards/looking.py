@@ -169,7 +169,9 @@ class LookingReward:
     ) -> Iterator[tuple[Any, Any]]:
         """The hulls and uncertainties of the columns."""
         given = rows(completions, columns, self.__name__, required=self.needs)
-        return ((hulls, uncertainty) for _, hulls, uncertainty in given)
+        return (
+            (None if uncertainty is None else hulls, uncertainty) for _, hulls, uncertainty in given
+        )
 
     def _group_regions(
         self, completions: Sequence[Any], columns: dict[str, Any]
@@ -216,7 +218,7 @@ def _group_keys(
 ) -> Sequence[Hashable]:
     """What the responses to one prompt share, one per completion."""
     if columns.get("image_id") is not None:
-        return columns["image_id"]
+        return [image for _, image in rows(completions, columns, reward, required=("image_id",))]
     # Many images are asked the same question; what is annotated tells them apart.
     given = rows(completions, columns, reward, required=("prompts", "gt_boxes"))
     return [(completion_text(prompt), repr(boxes)) for _, prompt, boxes in given]

@@ -10,9 +10,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from dipr1.rewards import REWARDS
+from dipr1.rewards.completions import as_lists
 
 WEIGHTS = {name: reward.weight for name, reward in REWARDS.items()}
 """Of the rewards in the total, unless others are given: those of the arm `dipr1` in config.yaml."""
@@ -118,17 +117,10 @@ def read_ground_truth(ground_truth: Mapping[str, Any] | str) -> dict[str, Any]:
             f"ground truth: {', '.join(unknown)} is not known; "
             f"it may have {', '.join(GROUND_TRUTH)}"
         )
-    read = {name: _as_lists(record[name]) for name in record if record[name] is not None}
+    read = {name: as_lists(record[name]) for name in record if record[name] is not None}
     if "gt_boxes" not in read:
         given = ", ".join(sorted(read)) or "nothing"
         raise ValueError(f"ground truth: expected gt_boxes, an empty list if need be; got {given}")
     if ("region_boxes" in read) != ("region_uncertainty" in read):
         raise ValueError("ground truth: expected both region_boxes and region_uncertainty, or none")
     return read
-
-
-def _as_lists(value: Any) -> Any:
-    """Arrays, and arrays within arrays or lists, as lists."""
-    if isinstance(value, np.ndarray):
-        value = value.tolist()
-    return [_as_lists(item) for item in value] if isinstance(value, list) else value

@@ -101,3 +101,13 @@ def test_ground_truth_may_come_in_any_form(form, truth):
 def test_other_ground_truth_is_refused(truth, message):
     with pytest.raises(ValueError, match=message):
         score_responses(["nobody"], [truth])
+
+
+def test_a_string_is_one_label():
+    truth = {"gt_boxes": PEOPLE[:1], "gt_labels": "person", "labels": "person"}
+    assert score_response(respond(PEOPLE[:1]), **truth)["accuracy"] == 1.0
+
+
+def test_unequal_lengths_are_refused_by_name_and_row():
+    with pytest.raises(ValueError, match="gt_labels, row 1: expected 3 entries"):
+        score_responses(TEXTS[:2], [SCENE, SCENE | {"gt_labels": ["person"]}])
