@@ -32,20 +32,23 @@ class Artifact:
         name: what it is called, in messages and in the file.
         schema: its columns.
         version: of the schema: one more where a column changes.
+        optional: columns that it has where something is not as usual.
         further: type of the columns that it may have besides; None where it has no others.
     """
 
     name: str
     schema: pa.Schema
     version: int = 1
+    optional: pa.Schema = pa.schema([])
     further: pa.DataType | None = None
 
     def schema_with(self, names: Iterable[str]) -> pa.Schema:
-        """The schema, and those of `names` that are further columns."""
-        if self.further is None:
-            return self.schema
+        """The schema, and those of `names` that are optional or further columns."""
         names = [name for name in names if name not in self.schema.names]
-        return pa.schema([*self.schema, *(pa.field(name, self.further) for name in names)])
+        others = [field for field in self.optional if field.name in names]
+        if self.further is not None:
+            others += [pa.field(name, self.further) for name in names]
+        return pa.schema([*self.schema, *others])
 
     def write(self, table: pa.Table, path: str | os.PathLike, made: Made | None = None) -> None:
         """Write `table`: cast to the schema, in fixed row groups, whole or not at all.

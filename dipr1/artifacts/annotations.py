@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dipr1.artifacts import Artifact
-from dipr1.artifacts.columns import BOXES, STRINGS, ragged
+from dipr1.artifacts.columns import BOXES, EXIF, STRINGS, ragged
 
 ANY_LABEL = ""
 """The label of a region that is to be ignored whatever is asked for (KITTI's `DontCare`). Empty,
@@ -29,6 +29,7 @@ ANNOTATIONS = Artifact(
             "visibility": pa.list_(pa.float32()),  # null where unknown
         }
     ),
+    optional=EXIF,
 )
 
 

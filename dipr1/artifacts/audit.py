@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from dipr1.artifacts import Artifact
-from dipr1.artifacts.columns import BOX
+from dipr1.artifacts.columns import BOX, EXIF
 
 AUDIT = Artifact(
     "audit",
@@ -24,4 +24,5 @@ AUDIT = Artifact(
             "score": pa.float64(),  # in [0, 1], the highest first
         }
     ),
+    optional=EXIF,
 )

@@ -11,6 +11,17 @@ import pyarrow.compute as pc
 BOX = pa.list_(pa.float32(), 4)
 BOXES = pa.list_(BOX)
 STRINGS = pa.list_(pa.string())
+EXIF = pa.schema({"exif": pa.string()})  # `ignore`: the images are not turned as their EXIF says
+
+
+def exif_of(table: pa.Table) -> str:
+    """What becomes of the EXIF orientation of a data set's images: `turn`, or what it says.
+
+    >>> exif_of(pa.table({"image": ["a.jpg"]}))
+    'turn'
+    """
+    there = "exif" in table.column_names and table.num_rows
+    return table["exif"][0].as_py() if there else "turn"
 
 
 def box_column(boxes: np.ndarray, null: np.ndarray | None = None) -> pa.Array:

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from dipr1.artifacts import Artifact
 from dipr1.artifacts.annotations import objects_and_areas
-from dipr1.artifacts.columns import BOXES, STRINGS, listed, narrowed, ragged
+from dipr1.artifacts.columns import BOXES, EXIF, STRINGS, listed, narrowed, ragged
 from dipr1.errors import UserError
 from dipr1.frames import Frame, PolicyFrames, policy_frame
 from dipr1.prompts import build_prompt
@@ -33,6 +33,7 @@ PROMPTS = Artifact(
             "ignore_boxes": BOXES,  # model frame
         }
     ),
+    optional=EXIF,
 )
 
 
@@ -64,9 +65,11 @@ def prompt_rows(annotations: pa.Table, labels: Sequence[str], policy: PolicyFram
     converted = converted.astype(np.float32)
     prompts = [build_prompt(labels, frame) for frame in frames]
     num_images = annotations.num_rows
+    optional = [name for name in EXIF.names if name in annotations.column_names]
+    same = ("image_id", "image", "width", "height", *optional)
     return pa.table(
         {
-            **{name: annotations[name] for name in ("image_id", "image", "width", "height")},
+            **{name: annotations[name] for name in same},
             "frame": pa.array([policy.kind] * num_images, pa.string()),
             "frame_width": pa.array(model_size[frame_of_image, 0]),
             "frame_height": pa.array(model_size[frame_of_image, 1]),
@@ -76,7 +79,7 @@ def prompt_rows(annotations: pa.Table, labels: Sequence[str], policy: PolicyFram
             "gt_labels": listed(box_labels.filter(wanted), gt_offsets),
             "ignore_boxes": listed(converted[skipped], narrowed(offsets, skipped)),
         },
-        schema=PROMPTS.schema,
+        schema=PROMPTS.schema_with(optional),
     )
 
 

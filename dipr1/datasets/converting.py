@@ -26,6 +26,7 @@ from dipr1.datasets.options import Conversion
 from dipr1.datasets.reading import ANY_LABEL, Reading, Reject
 from dipr1.datasets.sizes import MISSING
 from dipr1.errors import UserError
+from dipr1.pixels import TURN
 
 # Beyond 2^24 float32 no longer holds every integer, and no image is that wide.
 _LARGEST_COORDINATE = 2**24
@@ -202,11 +203,12 @@ def _annotation_table(
     counts = np.bincount(row_of_box, minlength=len(rows))
     offsets = np.concatenate([[0], np.cumsum(counts)])
     asked = rules.labels or reading.categories
-    renamed = dict.fromkeys(rules.ignore_labels, asked[0])
+    renamed = {label: asked[0] for label in rules.ignore_labels}
     if len(asked) == 1:
         renamed[ANY_LABEL] = asked[0]
     names = [renamed.get(label, label) for label in reading.labels]
     visibility = boxes.visibility[order]
+    optional = {"exif": pa.array([rules.exif] * len(rows))} if rules.exif != TURN else {}
     return pa.table(
         {
             "image_id": pa.array([images[row].image_id for row in rows], pa.string()),
@@ -217,8 +219,9 @@ def _annotation_table(
             "labels": listed(_strings(names).take(pa.array(boxes.label[order])), offsets),
             "ignore": listed(verdicts.ignore[order], offsets),
             "visibility": listed(pa.array(visibility, mask=np.isnan(visibility)), offsets),
+            **optional,
         },
-        schema=ANNOTATIONS.schema,
+        schema=ANNOTATIONS.schema_with(optional),
     )
 
 

@@ -10,8 +10,10 @@ from pydantic import Field, field_validator, model_validator
 from dipr1.datasets import formats
 from dipr1.datasets.sources import SOURCES
 from dipr1.options import Section
+from dipr1.pixels import IGNORE, TURN
 
 SCENES = "scenes"
+DECODED_BY_DEFAULT = 50_000  # images
 
 
 class Style(Section):
@@ -92,6 +94,16 @@ class Conversion(Section):
     )
     min_size: float = Field(
         0.0, ge=0, description="Boxes whose longer side is under this many pixels are ignored."
+    )
+    exif: Literal[TURN, IGNORE] = Field(
+        TURN,
+        description="Whether images are turned as their EXIF orientation says (`turn`), as"
+        " annotation tools show them, or stay as they are stored (`ignore`).",
+    )
+    decode: bool | None = Field(
+        None,
+        description="Decode every image whole, and reject what is broken inside (default: where"
+        f" there are fewer than {DECODED_BY_DEFAULT}).",
     )
     strict: bool = Field(False, description="Stop where any record is rejected.")
 

@@ -11,14 +11,17 @@ import itertools
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
+from dipr1.datasets.options import DECODED_BY_DEFAULT
 from dipr1.datasets.reading import ImageRecord, Reading, read_json, visible_files
 from dipr1.errors import UserError
 from dipr1.frames import PolicyFrames, policy_frame
+from dipr1.pixels import TURN, has_known_range, orientation, seen_size
 from dipr1.progress import progress
 
 # Reading headers waits for the disk or the network, so more threads than cores pay.
@@ -29,6 +32,8 @@ _MOST_NAMES = 20_000  # that a missing one is compared with
 
 # How a whole file ends. A file that ends otherwise was cut short, or has something appended.
 _ENDINGS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}
+_LATE_EXIF = (b"eXIf", b"exif", b"XMP", b"xmp")  # a PNG may have them after its pixels
+_TAIL = 4096  # bytes at a file's end that are looked through for them
 
 
 def unseen(
@@ -53,7 +58,12 @@ def unseen(
 
 
 def sizes_and_faults(
-    reading: Reading, table: Mapping[str, tuple[int, int]], *, has_files: bool
+    reading: Reading,
+    table: Mapping[str, tuple[int, int]],
+    *,
+    has_files: bool,
+    exif: str = TURN,
+    decode: bool | None = None,
 ) -> tuple[np.ndarray, list[str | None]]:
     """(I, 2) width and height of each image, and in words why it cannot be used, None if it can.
 
@@ -62,17 +72,20 @@ def sizes_and_faults(
         table: sizes by image id, for images whose size nothing else tells.
         has_files: read the image files' headers; a file that is missing, broken or of another size
             than declared is a fault.
+        exif: what becomes of their EXIF orientation.
+        decode: read the files whole; by default where there are not too many.
     """
     images = reading.images
     usable = [index for index, image in enumerate(images) if image.fault is None]
-    headers: dict[int, tuple[int, int] | str] = {}
+    headers: dict[int, Header | str] = {}
     if has_files:
-        answers = image_sizes([images[index].image for index in usable])
+        whole = len(usable) < DECODED_BY_DEFAULT if decode is None else decode
+        answers = image_headers([images[index].image for index in usable], exif, decode=whole)
         headers = dict(zip(usable, answers, strict=True))
     sizes = np.zeros((len(images), 2), np.int32)
     faults: list[str | None] = [image.fault for image in images]
     for index in usable:
-        size = _size_of(images[index], headers.get(index), table)
+        size = _size_of(images[index], headers.get(index), table, exif)
         if isinstance(size, str):
             faults[index] = size
         else:
@@ -81,7 +94,10 @@ def sizes_and_faults(
 
 
 def _size_of(
-    image: ImageRecord, header: tuple[int, int] | str | None, table: Mapping[str, tuple[int, int]]
+    image: ImageRecord,
+    header: Header | str | None,
+    table: Mapping[str, tuple[int, int]],
+    exif: str,
 ) -> tuple[int, int] | str:
     """Width and height, or in words why the image cannot be used."""
     if isinstance(header, str):
@@ -89,16 +105,27 @@ def _size_of(
     declared = image.size
     if declared is not None:
         size = whole_size(*declared)
-        if header is not None and size != header:
-            return (
-                f"declared size {declared[0]} x {declared[1]} is not the file's"
-                f" {header[0]} x {header[1]}"
-            )
+        if header is not None and size != header.size:
+            return _other_size(declared, size, header, exif)
         if size is None:
             return "its declared size is not two positive whole numbers"
         return size
-    known = header or table.get(image.image_id)
+    known = header.size if header is not None else table.get(image.image_id)
     return known or "its size is not known: give --images or --sizes"
+
+
+def _other_size(
+    declared: tuple[Any, Any], size: tuple[int, int] | None, header: Header, exif: str
+) -> str:
+    """In words, why a declared size is not the file's."""
+    reason = (
+        f"declared size {declared[0]} x {declared[1]} is not the file's"
+        f" {header.size[0]} x {header.size[1]}"
+    )
+    if header.orientation < 5 or size != header.size[::-1]:
+        return reason
+    turned, remedy = ("", "ignore") if exif == TURN else ("not ", TURN)
+    return f"{reason}, {turned}turned by its EXIF orientation (exif: {remedy} is for such sets)"
 
 
 def an_example(missing: Sequence[str], folder: str) -> str:
@@ -116,30 +143,44 @@ def an_example(missing: Sequence[str], folder: str) -> str:
     return f", for example {missing[0]}" + (f"; there is {names[near[0]]}" if near else "")
 
 
-def image_sizes(paths: Sequence[str]) -> list[tuple[int, int] | str]:
-    """Width and height of each image, or in words why it cannot be used.
+class Header(NamedTuple):
+    """What an image file says of itself."""
 
-    The size is that of the stored pixels: an EXIF orientation is not applied, as it is not when the
-    policy's processor is given the image. JPEG and PNG files are decoded only if their end is not
-    the format's own, to tell a truncated file from one with something appended; files of any other
-    format are decoded.
+    size: tuple[int, int]  # as it is seen
+    orientation: int  # of its EXIF, 1 where it has none
 
-    >>> image_sizes(["no/such/file.jpg"])
+
+def image_headers(
+    paths: Sequence[str], exif: str = TURN, *, decode: bool = False
+) -> list[Header | str]:
+    """The header of each image, or in words why it cannot be used.
+
+    Without `decode`, JPEG and PNG files are decoded only if their end is not the format's own, to
+    tell a truncated file from one with something appended; files of any other format are decoded.
+
+    >>> image_headers(["no/such/file.jpg"])
     ['image file is missing']
     """
+    read = partial(_header, exif=exif, decode=decode)
     with ThreadPoolExecutor(_NUM_THREADS) as pool:
-        sizes: Iterable[tuple[int, int] | str] = pool.map(_image_size, paths)
-        return list(progress(sizes, total=len(paths), desc="image headers"))
+        headers: Iterable[Header | str] = pool.map(read, paths)
+        return list(progress(headers, total=len(paths), desc="images" if decode else "headers"))
 
 
-def _image_size(path: str) -> tuple[int, int] | str:
+def _header(path: str, exif: str, *, decode: bool) -> Header | str:
     from PIL import Image
 
     try:
         with open(path, "rb") as file, Image.open(file) as image:
-            if not _ends_well(file, image.format):
+            if not has_known_range(image):
+                return f"image file has pixels without a known range (mode {image.mode})"
+            header = None
+            if decode or not _ends_well(file, image.format):
+                if image.format == "JPEG":
+                    header = Header(seen_size(image, exif), orientation(image))
+                    image.draft("L", (1, 1))  # read whole, but an eighth of it is computed
                 image.load()
-            return image.size
+            return header or Header(seen_size(image, exif), orientation(image))
     except FileNotFoundError:
         return MISSING
     # Pillow's plugins raise whatever the broken bytes lead to (SyntaxError, struct.error, ...).
@@ -154,10 +195,11 @@ def _ends_well(file: BinaryIO, image_format: str | None) -> bool:
         return False
     position = file.tell()
     file.seek(0, 2)
-    file.seek(max(0, file.tell() - len(ending)))
-    last = file.read()
+    file.seek(max(0, file.tell() - _TAIL))
+    tail = file.read()
     file.seek(position)
-    return last == ending
+    late = image_format == "PNG" and any(word in tail for word in _LATE_EXIF)
+    return tail.endswith(ending) and not late
 
 
 def whole_size(width: object, height: object) -> tuple[int, int] | None:

@@ -6,9 +6,10 @@ import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from dipr1.errors import UserError
+from dipr1.pixels import TURN, seen
 from dipr1.policies.families import policy_folder
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def load_policy(name: str, dtype: str = "float32", threads: int | None = None) -
 
 
 @functools.lru_cache(maxsize=IMAGE_CACHE)
-def load_image(path: str, frame: str, width: float, height: float) -> Image.Image:
+def load_image(path: str, frame: str, width: float, height: float, exif: str = TURN) -> Image.Image:
     """An image in the model's frame: resized where the frame is absolute.
 
     The processor's own resize is then the identity, so the frame's size is the size that the
@@ -63,15 +64,20 @@ def load_image(path: str, frame: str, width: float, height: float) -> Image.Imag
         frame: ``absolute`` or ``thousandths``.
         width: the frame's width (used where it is absolute).
         height: the frame's height.
+        exif: what becomes of its EXIF orientation.
 
     Raises:
         UserError: the file cannot be read as an image.
     """
     try:
         with Image.open(path) as opened:
-            image = opened.convert("RGB")
-    except (OSError, UnidentifiedImageError) as error:
-        raise UserError(f"{path}: cannot be read as an image ({error}); convert again") from None
+            image = seen(opened, exif)
+    # Pillow's plugins raise whatever the broken bytes lead to (SyntaxError, struct.error, ...).
+    except Exception as error:
+        raise UserError(
+            f"{path}: cannot be read as an image ({error}); mend the file, or convert again with"
+            " --decode, which leaves broken images out"
+        ) from None
     if frame == "absolute":
         image = image.resize((round(width), round(height)), Image.Resampling.BICUBIC)
     return image

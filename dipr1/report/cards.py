@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dipr1.errors import UserError
+from dipr1.pixels import TURN
 from dipr1.report.colours import LIGHT
 from dipr1.report.describing import QUANTILES, Bin, Description
 from dipr1.report.notation import plural
@@ -121,7 +122,7 @@ def sample_pictures(annotations: pa.Table, count: int = NUM_PICTURES) -> list[Pi
     pictures = []
     for row in annotations.take(pa.array(order[ranks])).to_pylist():
         try:
-            image = open_picture(row["image"], PICTURE_SIDE)
+            image = open_picture(row["image"], PICTURE_SIDE, row.get("exif", TURN))
         except UserError:
             continue
         boxes = [

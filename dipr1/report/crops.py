@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dipr1.pixels import TURN
 from dipr1.report.pictures import data_uri, open_picture
 
 LARGEST_CROP = 360  # pixels of a crop's longer side
@@ -85,7 +86,7 @@ def crops(audits: dict[str, pa.Table], count: int) -> dict[str, list[Crop]]:
 
 def _of_set(dataset: str, table: pa.Table, count: int) -> Iterator[Crop]:
     for row in against_labels(table).sort_by("rank").slice(0, count).to_pylist():
-        image = open_picture(row["image"])
+        image = open_picture(row["image"], exif=row.get("exif", TURN))
         title, words = KINDS[row["kind"]]
         suggested = row["suggested_box"]
         around = [box for box in (row["box"], row["hull"], suggested) if box is not None]

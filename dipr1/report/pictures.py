@@ -8,20 +8,20 @@ import io
 from PIL import Image
 
 from dipr1.errors import UserError
+from dipr1.pixels import TURN, seen
 
 LARGEST_SIDE = 960  # pixels of an embedded picture
 LARGEST_BYTES = 60_000  # of an embedded picture, before base64 adds a third
 QUALITIES = (82, 70, 55, 40)
 
 
-def open_picture(file: str, largest_side: int | None = None) -> Image.Image:
-    """The picture in RGB, as it lies in the file: EXIF's rotation is not applied.
-
-    Boxes are in the frame of the stored pixels; a browser would turn the picture under them.
+def open_picture(file: str, largest_side: int | None = None, exif: str = TURN) -> Image.Image:
+    """The picture in RGB, in the frame of its boxes.
 
     Args:
         file: its path.
         largest_side: read a JPEG at a smaller scale, but no smaller than this many pixels.
+        exif: what becomes of its EXIF orientation.
 
     Raises:
         UserError: the file is missing or no image.
@@ -30,8 +30,8 @@ def open_picture(file: str, largest_side: int | None = None) -> Image.Image:
         with Image.open(file) as image:
             if largest_side:
                 image.draft("RGB", (largest_side, largest_side))
-            return image.convert("RGB")
-    except OSError as error:
+            return seen(image, exif)
+    except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not an image"
         raise UserError(
             f"{file}: {reason}; the page shows images of the evaluation sets, so they must still"

@@ -20,6 +20,7 @@ from dipr1.artifacts.aligning import by_image, image_rows
 from dipr1.boxes import iou
 from dipr1.evaluation.answered import AnsweredImage, answered_images
 from dipr1.evaluation.answers import Judged
+from dipr1.pixels import TURN
 from dipr1.regions import look_targets
 from dipr1.report.crops import against_labels
 from dipr1.report.pictures import LARGEST_SIDE, data_uri, open_picture
@@ -110,7 +111,8 @@ class _Images:
                 "regions": _regions(regions[at]),
                 "suspects": [_suspect(suspect) for suspect in suspects[at]],
             }
-            yield record, data_uri(open_picture(image["image"], LARGEST_SIDE))
+            picture = open_picture(image["image"], LARGEST_SIDE, image.get("exif", TURN))
+            yield record, data_uri(picture)
 
     def _orders(self, pair: Sequence[str]) -> dict[str, list[int]]:
         """Rows by criterion, the most telling first, without those that tell nothing."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 TEACHER_LOOKS = 4  # with all sixteen targets the teacher would write more looks than answers
 
-IMAGE_COLUMNS = ("image", "frame", "frame_width", "frame_height")
+IMAGE_COLUMNS = ("image", "frame", "frame_width", "frame_height", "exif")  # the last if there
 
 
 def asked(
@@ -77,7 +77,8 @@ def with_images(prompts: pa.Table, columns: dict[str, list[Any]]) -> Dataset:
     """
     from datasets import Dataset
 
-    sources = prompts.select(IMAGE_COLUMNS).to_pylist()
+    known = [name for name in IMAGE_COLUMNS if name in prompts.column_names]
+    sources = prompts.select(known).to_pylist()
 
     def open_images(batch: dict[str, list]) -> dict[str, list]:
         rows = batch.pop("row")

@@ -8,9 +8,10 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 
+from dipr1.artifacts.annotations import ANNOTATIONS
 from dipr1.artifacts.audit import AUDIT
 from dipr1.artifacts.audit_images import AUDIT_IMAGES
-from dipr1.artifacts.columns import box_column
+from dipr1.artifacts.columns import box_column, exif_of
 from dipr1.artifacts.made import made_by
 from dipr1.artifacts.sampled_boxes import SampledSplit, measure_split, read_sampled_split
 from dipr1.artifacts.writing import output_file
@@ -26,6 +27,7 @@ from dipr1.auditing import (
 )
 from dipr1.config import Audit, Variance
 from dipr1.options import add_options, options
+from dipr1.pixels import TURN
 from dipr1.progress import say
 from dipr1.verbs.variance import add_inputs
 
@@ -62,7 +64,10 @@ def run(args: argparse.Namespace) -> None:
     regions, _ = measure_split(split, measure)
     doubts = doubt(regions, split.sizes, match_iou=match_iou, v0=v0)
     rows = likely_faults(doubts, audit.rows)
-    AUDIT.write(_suspects(regions, doubts, rows, split), args.output, made)
+    suspects = _suspects(regions, doubts, rows, split)
+    if (exif := exif_of(ANNOTATIONS.read(args.annotations))) != TURN:
+        suspects = suspects.append_column("exif", pa.array([exif] * len(suspects), pa.string()))
+    AUDIT.write(suspects, args.output, made)
     by_id = split.by_id()
     ranked = rank_images(regions, doubts, by_id[split.sampled()[by_id]])
     if args.images_output:

@@ -80,7 +80,13 @@ def run(args: argparse.Namespace) -> None:
     with collector_off():
         reading = formats.read(source["format"], source["annotations"], source["images"], rules.box)
         check_labels(rules, reading)
-        sizes, faults = sizes_and_faults(reading, table, has_files=source["images"] is not None)
+        sizes, faults = sizes_and_faults(
+            reading,
+            table,
+            has_files=source["images"] is not None,
+            exif=rules.exif,
+            decode=rules.decode,
+        )
         if frames is not None:
             faults = unseen(frames, sizes, faults)
         annotations, rejects, counts = annotation_rows(reading, sizes, faults, rules)

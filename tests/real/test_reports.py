@@ -7,11 +7,15 @@ import shlex
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from dipr1.artifacts.annotations import ANNOTATIONS
+from dipr1.artifacts.prompts import PROMPTS
 from dipr1.cli import main
 from dipr1.evaluation.protocols import official_figures
+from dipr1.policies.load import load_image
 
 
 @pytest.fixture
@@ -121,3 +125,40 @@ def test_categories_have_the_same_numbers_in_every_split(
     assert {category["name"]: category["id"] for category in categories} == numbers
     again = ["convert", "--format", "coco", "--annotations", str(exported)]
     assert main([*again, "--output", str(tmp_path / "b.parquet")]) == 0
+
+
+def test_sizes_and_boxes_of_an_image_that_exif_turns(converted):
+    rows, _, _ = converted("exif_size_declared", "--format coco --annotations a.json --images i")
+    assert (rows[0]["width"], rows[0]["height"]) == (80, 100)
+    rows, _, _ = converted("exif_kitti", "--format kitti --annotations l --images i")
+    assert (rows[0]["width"], rows[0]["height"]) == (80, 100)
+    assert rows[0]["boxes"] == [[10, 60, 30, 95]]
+
+
+def test_the_policy_sees_an_image_that_exif_turns_as_its_annotator_did(converted, tmp_path):
+    flags = "--format coco --annotations a.json --images i"
+    rows, _, _ = converted("exif_upside_down", flags)
+    seen = np.asarray(load_image(rows[0]["image"], "thousandths", 1000.0, 1000.0))
+    stored = np.asarray(Image.open(rows[0]["image"]))
+    assert (seen == stored[::-1, ::-1]).all()
+    rows, _, _ = converted("exif_upside_down", f"{flags} --exif ignore --prompts {tmp_path}/p")
+    row = PROMPTS.read(tmp_path / "p").to_pylist()[0]
+    assert (rows[0]["exif"], row["exif"]) == ("ignore", "ignore")
+    seen = np.asarray(load_image(row["image"], "thousandths", 1000.0, 1000.0, row["exif"]))
+    assert (seen == stored).all()
+
+
+def test_sixteen_bits_are_scaled_to_eight(shared_data):
+    path = str(shared_data / "reports/png_16_bit/u16.png")
+    levels = np.asarray(Image.open(path)) / 257
+    seen = np.asarray(load_image(path, "thousandths", 1000.0, 1000.0))[..., 0]
+    assert levels.min() < 250
+    assert np.abs(seen - levels).max() <= 0.5
+
+
+def test_an_image_that_is_broken_inside_is_rejected(converted):
+    rows, counts, _ = converted(
+        "png_broken_inside", "--format coco --annotations a.json --images i"
+    )
+    assert [row["image"] for row in rows] == ["i/a.png"]
+    assert [reason.partition(": ")[0] for reason in counts["reasons"]] == ["image file is broken"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from dipr1.pixels import TURN
 from dipr1.policies.generated import Generated
 from dipr1.policies.load import LoadedPolicy, load_image
 
@@ -63,7 +64,13 @@ def model_inputs(policy: LoadedPolicy, rows: list[dict]):
     """Tokens and pixels of prompts, padded on the left, on the model's device."""
     texts = [_prompt_text(policy.processor, row["prompt"]) for row in rows]
     images = [
-        load_image(row["image"], row["frame"], row["frame_width"], row["frame_height"])
+        load_image(
+            row["image"],
+            row["frame"],
+            row["frame_width"],
+            row["frame_height"],
+            row.get("exif", TURN),
+        )
         for row in rows
     ]
     return policy.processor(

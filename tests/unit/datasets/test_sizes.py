@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from dipr1.datasets.sizes import an_example, image_sizes, read_size_table
+from dipr1.datasets.sizes import Header, an_example, image_headers, read_size_table
 from dipr1.errors import UserError
 
 
@@ -24,11 +25,11 @@ def picture() -> Image.Image:
 def test_width_and_height(tmp_path: Path, picture, suffix):
     path = str(tmp_path / f"a.{suffix}")
     picture.save(path)
-    assert image_sizes([path]) == [(57, 31)]
+    assert image_headers([path]) == [((57, 31), 1)]
 
 
 def test_no_paths():
-    assert image_sizes([]) == []
+    assert image_headers([]) == []
 
 
 def test_answers_keep_the_order_of_the_paths(tmp_path: Path):
@@ -36,14 +37,52 @@ def test_answers_keep_the_order_of_the_paths(tmp_path: Path):
     for width in range(1, 40):
         paths.append(str(tmp_path / f"{width}.png"))
         Image.new("L", (width, 2)).save(paths[-1])
-    assert image_sizes(paths) == [(width, 2) for width in range(1, 40)]
+    assert image_headers(paths) == [((width, 2), 1) for width in range(1, 40)]
 
 
-def test_the_orientation_tag_is_not_applied(tmp_path: Path, picture):
+@pytest.mark.parametrize("decode", [False, True])
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tif"])
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+def test_the_size_is_that_of_the_picture_as_it_is_seen(
+    tmp_path: Path, picture, orientation, suffix, decode
+):
     exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = str(tmp_path / f"turned.{suffix}")
+    picture.save(path, exif=exif)
+    (header,) = image_headers([path], decode=decode)
+    assert header.size == ((31, 57) if orientation == 6 else (57, 31))
+    if suffix != "tif":  # which Pillow turns whatever it is told
+        assert image_headers([path], "ignore", decode=decode) == [Header((57, 31), orientation)]
+
+
+@pytest.mark.parametrize("decode", [False, True])
+def test_exif_after_the_pixels_of_a_png_counts(tmp_path: Path, picture, decode):
+    path, exif = tmp_path / "a.png", Image.Exif()
     exif[0x0112] = 6
-    picture.save(tmp_path / "turned.jpg", exif=exif)
-    assert image_sizes([str(tmp_path / "turned.jpg")]) == [(57, 31)]
+    picture.save(path)
+    content = exif.tobytes().removeprefix(b"Exif\0\0")
+    chunk = b"eXIf" + content
+    chunk = len(content).to_bytes(4, "big") + chunk + zlib.crc32(chunk).to_bytes(4, "big")
+    written = path.read_bytes()
+    path.write_bytes(written[:-12] + chunk + written[-12:])
+    assert image_headers([str(path)], decode=decode) == [Header((31, 57), 6)]
+
+
+def test_pixels_of_no_known_range_are_refused(tmp_path: Path):
+    path = str(tmp_path / "a.tif")
+    Image.new("F", (4, 3)).save(path)
+    assert image_headers([path]) == ["image file has pixels without a known range (mode F)"]
+
+
+def test_what_is_broken_inside_is_found_by_decoding(tmp_path: Path):
+    path = tmp_path / "a.png"
+    Image.effect_noise((64, 64), 90).save(path)
+    written = path.read_bytes()
+    path.write_bytes(written[: len(written) // 2] + written[-12:])
+    assert image_headers([str(path)]) == [Header((64, 64), 1)]
+    (reason,) = image_headers([str(path)], decode=True)
+    assert isinstance(reason, str) and reason.startswith("image file is broken: ")
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
@@ -51,7 +90,7 @@ def test_a_truncated_file_is_broken(tmp_path: Path, picture, suffix):
     path = tmp_path / f"a.{suffix}"
     picture.save(path)
     path.write_bytes(path.read_bytes()[:-400])
-    (reason,) = image_sizes([str(path)])
+    (reason,) = image_headers([str(path)])
     assert isinstance(reason, str) and reason.startswith("image file is broken: ")
     assert str(tmp_path) not in reason
 
@@ -61,20 +100,20 @@ def test_something_appended_is_no_fault(tmp_path: Path, picture, suffix):
     path = tmp_path / f"a.{suffix}"
     picture.save(path)
     path.write_bytes(path.read_bytes() + b"appended by a camera")
-    assert image_sizes([str(path)]) == [(57, 31)]
+    assert image_headers([str(path)]) == [((57, 31), 1)]
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xd8\xff", b"no image at all" * 10])
 def test_a_file_that_is_no_image_is_broken(tmp_path: Path, content):
     path = tmp_path / "a.jpg"
     path.write_bytes(content)
-    (reason,) = image_sizes([str(path)])
+    (reason,) = image_headers([str(path)])
     assert isinstance(reason, str) and reason.startswith("image file is broken: ")
     assert str(tmp_path) not in reason
 
 
 def test_a_folder_and_a_missing_file_are_told_apart(tmp_path: Path):
-    folder, missing = image_sizes([str(tmp_path), str(tmp_path / "missing.jpg")])
+    folder, missing = image_headers([str(tmp_path), str(tmp_path / "missing.jpg")])
     assert folder.startswith("image file is broken: ")
     assert missing == "image file is missing"
 

@@ -89,6 +89,46 @@ def test_missing_images_are_shown_by_an_example(source, capsys):
     assert capsys.readouterr().err.endswith(f"see out/r.parquet{missing}")
 
 
+def turned(source: dict, size: tuple[int, int]) -> None:
+    """Let one of the images have an EXIF orientation, and a declared size."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (40, 30)).save("images/one.png", exif=exif)
+    source["images"][2] |= {"width": size[0], "height": size[1]}
+
+
+def test_a_size_of_before_or_after_the_turn_is_rejected_by_its_name(source):
+    turned(source, (40, 30))
+    assert convert(source) == 0
+    assert convert(source, "--exif", "ignore", "--strict") == 0
+    turned(source, (30, 40))
+    assert convert(source) == 0
+    assert [reason for _, reason in rejects()] == ["bbox lies outside its image"]
+    assert convert(source, "--exif", "ignore") == 0
+    assert rejects()[0] == (
+        "images[2]",
+        "declared size 30 x 40 is not the file's 40 x 30, not turned by its EXIF orientation"
+        " (exif: turn is for such sets)",
+    )
+
+
+def test_who_reads_the_artifacts_knows_which_images_are_not_turned(source):
+    assert convert(source, "--prompts", "out/p.parquet") == 0
+    for artifact, path in ((ANNOTATIONS, "out/a.parquet"), (PROMPTS, "out/p.parquet")):
+        assert "exif" not in artifact.read(path).column_names
+    assert convert(source, "--prompts", "out/p.parquet", "--exif", "ignore") == 0
+    for artifact, path in ((ANNOTATIONS, "out/a.parquet"), (PROMPTS, "out/p.parquet")):
+        assert artifact.read(path)["exif"].to_pylist() == ["ignore"] * 3
+
+
+def test_images_are_decoded_as_asked(source):
+    written = Path("images/two.png").read_bytes()
+    Path("images/two.png").write_bytes(written[:-30] + bytes(18) + written[-12:])
+    assert convert(source, "--decode", "false", "--strict") == 0
+    assert convert(source) == 0
+    assert [record for record, _ in rejects()] == ["images[1]"]
+
+
 def test_backslashes_of_windows_are_slashes(source):
     for image in source["images"]:
         image["file_name"] = "..\\images\\" + image["file_name"]
