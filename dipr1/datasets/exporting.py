@@ -2,9 +2,9 @@
 
 ``dipr1 convert --format coco`` reads the file back as the same artifact, bit for bit: corners are
 float32, and a width in float64 plus the corner it starts from rounds to the corner it ends at. What
-is ignored is written as both `iscrowd` (which pycocotools matches by IoA, as we do) and `ignore`,
-once per category where it is ignored whatever is asked for; a known visible share is under
-`visibility`.
+is ignored is written as both `iscrowd` (which pycocotools matches by IoA, as we do) and `ignore`; a
+known visible share is under `visibility`. COCO knows no area that is ignored whatever is asked for:
+it is written, and comes back, once per category.
 """
 
 from __future__ import annotations
