@@ -29,6 +29,9 @@ class Variance(Section):
 
     match_iou: float = Field(0.5, gt=0, le=1, description="Least IoU of a matched pair.")
     v0: float = Field(0.01, gt=0, description="Box variance that multiplies certainty by 1/e.")
+    least_readable: float = Field(
+        0.5, ge=0, le=1, description="Least share of readable responses; below it is an error."
+    )
 
 
 class Audit(Section):

@@ -1,7 +1,7 @@
 """Box-variance statistics: where the base policy's boxes come and go, or move.
 
 The paper guides looking by the variance of the boxes. We have read its abstract only, so these
-definitions are ours (docs: the method, section 4). N responses are sampled per image. Their boxes
+definitions are ours (docs: the method, section 4). An image has N readable responses. Their boxes
 are gathered into regions: one for each ground truth box, and one for each further place that is
 answered (a phantom). A region's uncertainty u is low where every sample has its box at the same
 place, and high where about half of the samples have it, or where its borders differ between them.
@@ -25,6 +25,9 @@ from dipr1.matching import (
     match_pairs_of_images,
     overlapping_pairs,
 )
+
+# Fewer readable responses do not tell what comes and goes: an image has no statistics then.
+LEAST_RESPONSES = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,8 +68,9 @@ def box_variance(
     """Regions of one image, ground truth first and in its order, then phantoms as they appear.
 
     Args:
-        samples: N arrays (n, 4) of the boxes of each response, clipped to the image; a malformed
-            response is an empty one. Boxes without area are dropped. Image frame.
+        samples: N arrays (n, 4) of the boxes of each response, clipped to the image. One that
+            cannot be read says nothing of what is there: leave it out. Boxes without area are
+            dropped. Image frame.
         gt_boxes: (G, 4) ground truth that is not ignored.
         ignore_boxes: (I, 4) regions in which a box that matches no ground truth is dropped.
         match_iou: the smallest IoU of a matched pair.

@@ -8,9 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dipr1.artifacts.aligning import by_image
 from dipr1.artifacts.columns import ragged, split_rows
-from dipr1.artifacts.variance import places_of_objects
+from dipr1.artifacts.variance import places_of_objects, regions_by_image
 from dipr1.frames import Frame
 
 
@@ -25,10 +24,10 @@ def reward_columns(prompts: pa.Table, variance: pa.Table | None) -> dict[str, li
     Returns:
         image_id, gt_boxes, gt_labels, ignore_boxes, labels, frame_width, frame_height and, with
         `variance`, gt_uncertainty (one per ground truth), region_boxes (hulls) and
-        region_uncertainty.
+        region_uncertainty; these are None for an image without statistics.
 
     Raises:
-        UserError: an image has no statistics, or they are about other boxes.
+        UserError: the statistics are about other boxes.
     """
     columns: dict[str, list[Any]] = {
         name: prompts[name].to_pylist()
@@ -37,19 +36,22 @@ def reward_columns(prompts: pa.Table, variance: pa.Table | None) -> dict[str, li
     columns |= {name: prompts[name].to_pylist() for name in ("frame_width", "frame_height")}
     if variance is None:
         return columns
-    regions, bounds = by_image(prompts, variance)
-    uncertainty = regions["uncertainty"].to_numpy()
+    regions = regions_by_image(prompts, variance)
+    uncertainty = regions.rows["uncertainty"].to_numpy()
     _, offsets = ragged(prompts["gt_boxes"])
-    rows, places = places_of_objects(prompts, regions, bounds, offsets)
-    of_objects = np.zeros(len(rows))
+    rows, places = places_of_objects(prompts, regions, offsets)
+    of_objects = np.zeros(offsets[-1])
     of_objects[places] = uncertainty[rows]
-    hulls = _hulls_in_model_frame(prompts, regions, bounds)
+    hulls = _hulls_in_model_frame(prompts, regions.rows, regions.bounds)
     split = {
         "gt_uncertainty": split_rows(of_objects, offsets),
-        "region_boxes": split_rows(hulls, bounds),
-        "region_uncertainty": split_rows(uncertainty, bounds),
+        "region_boxes": split_rows(hulls, regions.bounds),
+        "region_uncertainty": split_rows(uncertainty, regions.bounds),
     }
-    return columns | {name: [row.tolist() for row in rows] for name, rows in split.items()}
+    for name, values in split.items():
+        of_images = zip(values, regions.measured, strict=True)
+        columns[name] = [row.tolist() if known else None for row, known in of_images]
+    return columns
 
 
 def _hulls_in_model_frame(prompts: pa.Table, regions: pa.Table, bounds: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +19,7 @@ from dipr1.boxes import stacked
 from dipr1.errors import UserError
 from dipr1.matching import Stack, runs
 from dipr1.progress import progress
-from dipr1.regions import Block, RegionTable
+from dipr1.regions import LEAST_RESPONSES, Block, RegionTable
 
 Table = TypeVar("Table", bound=RegionTable)
 
@@ -140,24 +140,60 @@ def _index(paths: Sequence[str], ids: pa.Array, annotations: str) -> tuple[np.nd
     return image, turn
 
 
-def measure_split(split: SampledSplit, measure: Callable[[Block], Table]) -> tuple[Table, int]:
+@dataclass(frozen=True, slots=True, eq=False)
+class MeasuredSplit(Generic[Table]):
+    """The regions of a split.
+
+    Attributes:
+        regions: by image_id, `image` being the index in the split; none of images with fewer than
+            `LEAST_RESPONSES` readable responses.
+        num_readable: (I,) readable responses to each image: only these are samples of it.
+        num_responses: of all images, whether they can be read or not.
+    """
+
+    regions: Table
+    num_readable: np.ndarray
+    num_responses: int
+
+    def measured(self) -> np.ndarray:
+        """(I,) whether an image has statistics."""
+        return self.num_readable >= LEAST_RESPONSES
+
+    def check_readable(self, least: float) -> str:
+        """The share of the responses that can be read, in words.
+
+        Raises:
+            UserError: it is below `least`.
+        """
+        num_readable = int(self.num_readable.sum())
+        share = num_readable / max(self.num_responses, 1)
+        said = f"{num_readable} of {self.num_responses} responses are readable ({share:.1%})"
+        if self.num_responses and share < least:
+            raise UserError(
+                f"{said}, fewer than --least-readable {least:g}: raise sample.max_new_tokens where"
+                " answers are cut, see that the prompt suits the policy, or train it with sft first"
+                " and sample from that"
+            )
+        return said
+
+
+def measure_split(split: SampledSplit, measure: Callable[[Block], Table]) -> MeasuredSplit[Table]:
     """Measure every image of a split, a block of images at a time.
 
     Args:
         measure: gives the regions of a block, `image` being the index in the block.
-
-    Returns:
-        All regions by image_id, `image` being the index in the split, and the number of samples
-        whose boxes cannot be read.
     """
     columns: dict[str, list[np.ndarray]] = {}
-    num_malformed = 0
+    num_readable = np.zeros(len(split.ids), np.int64)
     # As many pieces as there are row groups of this size, and what is left at the end.
     total = -(-len(split.image) // ROWS_AT_ONCE) + 1
-    for images, block, malformed in progress(_blocks(split), total, "pieces measured"):
+    for rows, boxes in progress(_complete_images(split), total, "pieces measured"):
+        readable = boxes.is_valid().to_numpy()
+        num_readable += np.bincount(split.image[rows[readable]], minlength=len(split.ids))
+        kept = readable & (num_readable[split.image[rows]] >= LEAST_RESPONSES)
+        images, block = _block(split, rows[kept], boxes.filter(pa.array(kept)))
         regions = measure(block)
         regions.image = images[regions.image]
-        num_malformed += malformed
         for field in fields(regions):
             values = getattr(regions, field.name)
             stored = values.astype(_STORED.get(field.name, values.dtype))
@@ -166,7 +202,7 @@ def measure_split(split: SampledSplit, measure: Callable[[Block], Table]) -> tup
     order = np.argsort(rank[np.concatenate(columns["image"])], kind="stable")
     # Popped, so that of all columns only one is held twice.
     joined = {name: np.concatenate(columns.pop(name))[order] for name in list(columns)}
-    return type(regions)(**joined), num_malformed
+    return MeasuredSplit(type(regions)(**joined), num_readable, len(split.image))
 
 
 # As the artifacts keep them; a large split has millions of regions.
@@ -175,23 +211,23 @@ _STORED = {name: np.int32 for name in ("image", "region", "gt_index", "num_sampl
 }
 
 
-def _blocks(split: SampledSplit) -> Iterator[tuple[np.ndarray, Block, int]]:
-    """The images of each block, their boxes, and how many of their samples are malformed."""
-    for rows, boxes in _complete_images(split):
-        images, image = np.unique(split.image[rows], return_inverse=True)
-        order = np.lexsort((image, split.turn[rows]))
-        rows, image, boxes = rows[order], image[order], boxes.take(order)
-        flat, offsets = ragged(boxes)
-        lengths = np.diff(offsets)
-        owner = np.repeat(image, lengths)
-        block = Block(
-            boxes=stacked(_clipped(flat.astype(np.float64), split.sizes[images][owner]), owner),
-            turn=np.repeat(split.turn[rows], lengths),
-            truth=split.truth.of(images),
-            ignore=split.ignore.of(images),
-            num_samples=np.bincount(image),
-        )
-        yield images, block, boxes.null_count
+def _block(
+    split: SampledSplit, rows: np.ndarray, boxes: pa.ChunkedArray
+) -> tuple[np.ndarray, Block]:
+    """The images that these rows are samples of, and their boxes."""
+    images, image = np.unique(split.image[rows], return_inverse=True)
+    order = np.lexsort((image, split.turn[rows]))
+    rows, image, boxes = rows[order], image[order], boxes.take(pa.array(order))
+    flat, offsets = ragged(boxes)
+    lengths = np.diff(offsets)
+    owner = np.repeat(image, lengths)
+    return images, Block(
+        boxes=stacked(_clipped(flat.astype(np.float64), split.sizes[images][owner]), owner),
+        turn=np.repeat(split.turn[rows], lengths),
+        truth=split.truth.of(images),
+        ignore=split.ignore.of(images),
+        num_samples=np.bincount(image),
+    )
 
 
 def _complete_images(split: SampledSplit) -> Iterator[tuple[np.ndarray, pa.ChunkedArray]]:

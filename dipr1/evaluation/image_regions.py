@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dipr1.artifacts.aligning import by_image
+from dipr1.artifacts.variance import regions_by_image
 from dipr1.boxes import area
 from dipr1.evaluation.answered import AnsweredImage
 from dipr1.evaluation.calibration import regions_erred
@@ -37,7 +37,8 @@ class ImageRegions:
     @classmethod
     def of(cls, annotations: pa.Table, variance: pa.Table) -> ImageRegions:
         """The regions of the images of `annotations`, in its order."""
-        regions, bounds = by_image(annotations, variance)
+        by_image = regions_by_image(annotations, variance)
+        regions, bounds = by_image.rows, by_image.bounds
         boxes, hulls = (
             pc.list_flatten(regions[name]).to_numpy().reshape(-1, 4).astype(np.float64)
             for name in ("box", "hull")

@@ -105,15 +105,18 @@ def _rewards(texts: Sequence[str], columns: dict[str, list]) -> list[dict[str, A
     return [dict(zip(values, row, strict=True)) for row in of_text]
 
 
-def _look_recalls(texts: Sequence[str], columns: dict[str, list]) -> list[float]:
-    """How much of the uncertainty each text looks at; nothing where its look cannot be read."""
+def _look_recalls(texts: Sequence[str], columns: dict[str, list]) -> list[float | None]:
+    """How much of the uncertainty each text looks at; nothing where its look cannot be read.
+
+    None where the image has no statistics.
+    """
     names = ("region_boxes", "region_uncertainty", "frame_width", "frame_height")
     given = zip(texts, *(columns[name] for name in names), strict=True)
     reward, recalls = LookingReward(), []
     for text, hulls, uncertainty, width, height in given:
         look = parse_response(text).look
-        recall = 0.0
-        if look is not None:
+        recall = None if hulls is None else 0.0
+        if look is not None and hulls is not None:
             recall, _ = reward.recall_precision(look.boxes, hulls, uncertainty, (width, height))
         recalls.append(recall)
     return recalls

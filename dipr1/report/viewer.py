@@ -17,6 +17,8 @@ import polars as pl
 import pyarrow as pa
 
 from dipr1.artifacts.aligning import by_image, image_rows
+from dipr1.artifacts.annotations import ANY_LABEL
+from dipr1.artifacts.variance import regions_only
 from dipr1.boxes import iou
 from dipr1.evaluation.answered import AnsweredImage, answered_images
 from dipr1.evaluation.answers import Judged
@@ -91,20 +93,21 @@ class _Images:
 
     def __init__(self, one: EvaluationSet) -> None:
         labels = one.annotations["labels"].combine_chunks().flatten()
-        asked = sorted(labels.unique().to_pylist())
+        asked = sorted({*labels.unique().to_pylist()} - {ANY_LABEL})
         self.set = one
         self.names = one.annotations["image_id"].to_pylist()
         self.answers = {
             arm: _answered(one.annotations, table, asked) for arm, table in one.predictions.items()
         }
         self.audit = None if one.audit is None else against_labels(one.audit)
-        self.uncertainty = _mean_uncertainty(one.variance)
+        self.regions = None if one.variance is None else regions_only(one.variance)
+        self.uncertainty = _mean_uncertainty(self.regions)
 
     def chosen(self, pair: Sequence[str], count: int) -> Iterator[tuple[dict, str]]:
         """(record, data URI) of `count` images, in the order of the annotations."""
         rows = choose(self._orders(pair), len(self.names), count)
         images = self.set.annotations.take(pa.array(list(rows), pa.int64()))
-        regions, suspects = _by_image(images, self.set.variance), _by_image(images, self.audit)
+        regions, suspects = _by_image(images, self.regions), _by_image(images, self.audit)
         for at, (row, image) in enumerate(zip(rows, images.to_pylist(), strict=True)):
             record = self._record(row, image) | {
                 "why": rows[row],
@@ -241,12 +244,12 @@ def _largest_first(values: np.ndarray) -> list[int]:
     return order[values[order] > 0].tolist()
 
 
-def _mean_uncertainty(variance: pa.Table | None) -> dict[str, float]:
+def _mean_uncertainty(regions: pa.Table | None) -> dict[str, float]:
     """Mean u of the regions of each image."""
-    if variance is None:
+    if regions is None:
         return {}
-    regions = pl.from_arrow(variance.select(["image_id", "uncertainty"]))
-    of_images = regions.group_by("image_id", maintain_order=True)
+    values = pl.from_arrow(regions.select(["image_id", "uncertainty"]))
+    of_images = values.group_by("image_id", maintain_order=True)
     return dict(of_images.agg(pl.col("uncertainty").mean()).iter_rows())
 
 

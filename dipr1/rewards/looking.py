@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from dipr1.boxes import area, as_boxes, clip, union_area, union_areas
-from dipr1.regions import box_variance, look_targets
+from dipr1.regions import LEAST_RESPONSES, box_variance, look_targets
 from dipr1.responses import parse_response
 from dipr1.rewards.completions import (
     completion_text,
@@ -178,7 +178,7 @@ class LookingReward:
     ) -> Iterator[tuple[Any, Any]]:
         """For each completion the regions of the other ones of its group.
 
-        None where there is no other one, or no ground truth is given.
+        None where fewer than two others can be read, or no ground truth is given.
         """
         keys = _group_keys(completions, columns, self.__name__)
         groups: dict[Hashable, list[int]] = {}
@@ -195,7 +195,8 @@ class LookingReward:
         )
         for row, (_, gt_boxes, ignore_boxes, width, height) in enumerate(given):
             others = [answers[other] for other in groups[keys[row]] if other != row]
-            if gt_boxes is None or not others:
+            others = [boxes for boxes in others if boxes is not None]
+            if gt_boxes is None or len(others) < LEAST_RESPONSES:
                 continue
             if width is not None and height is not None:
                 others = [clip(boxes, width, height) for boxes in others]
@@ -224,10 +225,10 @@ def _group_keys(
     return [(completion_text(prompt), repr(boxes)) for _, prompt, boxes in given]
 
 
-def _answered_boxes(completion: Any) -> np.ndarray:
-    """(N, 4) boxes of the answer; none where it cannot be read."""
+def _answered_boxes(completion: Any) -> np.ndarray | None:
+    """(N, 4) boxes of the answer; None where it cannot be read."""
     answer = parse_response(completion_text(completion)).answer
-    return np.empty((0, 4)) if answer is None else answer.boxes
+    return None if answer is None else answer.boxes
 
 
 _DEFAULT = LookingReward()

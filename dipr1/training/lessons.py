@@ -57,7 +57,7 @@ def teacher_response(
     order = np.argsort(boxes[:, 0] + boxes[:, 2], kind="stable")
     labels = [columns["gt_labels"][row][k] for k in order]
     looks = np.zeros((0, 4))
-    if "region_boxes" in columns:
+    if columns.get("region_boxes") and columns["region_boxes"][row] is not None:
         hulls = np.array(columns["region_boxes"][row]).reshape(-1, 4)
         uncertainty = np.array(columns["region_uncertainty"][row])
         looks = hulls[look_targets(hulls, uncertainty)[:TEACHER_LOOKS]]

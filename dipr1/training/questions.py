@@ -17,10 +17,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dipr1.artifacts.aligning import by_image
 from dipr1.artifacts.columns import STRINGS, listed, narrowed, ragged
 from dipr1.artifacts.prompts import PROMPTS
-from dipr1.artifacts.variance import places_of_objects
+from dipr1.artifacts.variance import places_of_objects, regions_by_image
 from dipr1.errors import UserError
 from dipr1.frames import Frame
 from dipr1.prompts import REQUESTS, build_prompt
@@ -109,13 +108,14 @@ def of_labels(
     restricted = _replaced(prompts, changed)
     if variance is None:
         return restricted, None
-    regions, bounds = by_image(prompts, variance)
-    rows, places = places_of_objects(prompts, regions, bounds, offsets)
+    regions = regions_by_image(prompts, variance)
+    rows, places = places_of_objects(prompts, regions, offsets)
     rows, places = rows[kept[places]], places[kept[places]]
     image = np.searchsorted(offsets, places, side="right") - 1
     renumbered = np.cumsum(kept)[places] - 1 - new_offsets[image]
     column = pa.array(renumbered, pa.int32())
-    return restricted, _replaced(regions.take(rows), {"gt_index": column})
+    objects = _replaced(regions.rows.take(rows), {"gt_index": column})
+    return restricted, pa.concat_tables([objects, variance.filter(variance["region"].is_null())])
 
 
 def _reworded(

@@ -61,7 +61,9 @@ def run(args: argparse.Namespace) -> None:
         "audit", variance.model_dump() | audit.model_dump(), [*args.samples, args.annotations]
     )
     measure = partial(measure_against_labels, match_iou=match_iou, v0=v0)
-    regions, _ = measure_split(split, measure)
+    measured = measure_split(split, measure)
+    readable = measured.check_readable(variance.least_readable)
+    regions = measured.regions
     doubts = doubt(regions, split.sizes, match_iou=match_iou, v0=v0)
     rows = likely_faults(doubts, audit.rows)
     suspects = _suspects(regions, doubts, rows, split)
@@ -69,10 +71,10 @@ def run(args: argparse.Namespace) -> None:
         suspects = suspects.append_column("exif", pa.array([exif] * len(suspects), pa.string()))
     AUDIT.write(suspects, args.output, made)
     by_id = split.by_id()
-    ranked = rank_images(regions, doubts, by_id[split.sampled()[by_id]])
+    ranked = rank_images(regions, doubts, by_id[measured.measured()[by_id]])
     if args.images_output:
         AUDIT_IMAGES.write(_images(ranked, split), args.images_output, made)
-    say(f"{args.output}: {len(rows)} suspects in {len(ranked.image)} images")
+    say(f"{args.output}: {len(rows)} suspects in {len(ranked.image)} images; {readable}")
 
 
 def _suspects(

@@ -84,7 +84,8 @@ def write_samples(
     )
     SAMPLES.write(samples, args.output, made)
     shutil.rmtree(folder)
+    num_readable = len(samples) - samples["boxes"].null_count
     say(
         f"{args.output}: {len(samples)} responses to {len(set(samples['image_id'].to_pylist()))}"
-        f" images, {samples['boxes'].null_count} of them without a readable answer"
+        f" images, {num_readable} of them readable ({num_readable / max(len(samples), 1):.1%})"
     )

@@ -46,24 +46,34 @@ def run(args: argparse.Namespace) -> None:
 
     Raises:
         UserError: an image without samples (unless allowed), samples of an image that is not
-            annotated, or the same sample twice.
+            annotated, the same sample twice, or too few responses that can be read.
     """
     chosen = options(args, Variance)
     split = read_sampled_split(args.samples, args.annotations, args.allow_missing)
     made = made_by("variance", chosen.model_dump(), [*args.samples, args.annotations])
     measure = partial(measure_block, match_iou=chosen.match_iou, v0=chosen.v0)
-    regions, num_malformed = measure_split(split, measure)
-    VARIANCE.write(_table(regions, split.ids), args.output, made)
+    measured = measure_split(split, measure)
+    readable = measured.check_readable(chosen.least_readable)
+    regions = measured.regions
+    unmeasured = np.flatnonzero(split.sampled() & ~measured.measured())
+    table = _table(regions, split.ids)
+    if len(unmeasured):
+        table = pa.concat_tables(
+            [table, _unmeasured(split.ids, unmeasured, measured.num_readable)],
+            promote_options="default",
+        )
+        table = table.sort_by([("image_id", "ascending"), ("region", "ascending")])
+    VARIANCE.write(table, args.output, made)
     num_phantoms = np.count_nonzero(regions.gt_index < 0)
     say(
-        f"{args.output}: {np.count_nonzero(split.sampled())} images, {len(split.image)} samples, "
-        f"num_malformed {num_malformed}; {len(regions.image)} regions, of which {num_phantoms} "
-        "phantoms"
+        f"{args.output}: {np.count_nonzero(split.sampled())} images, {readable};"
+        f" {len(regions.image)} regions, of which {num_phantoms} phantoms"
+        + (f"; {len(unmeasured)} images have no statistics" if len(unmeasured) else "")
     )
 
 
 def _table(regions: RegionTable, ids: pa.Array) -> pa.Table:
-    """The artifact, one row per region."""
+    """The rows of the artifact about regions."""
     is_object = regions.gt_index >= 0
     kind = pa.DictionaryArray.from_arrays(is_object.astype(np.int8), ["phantom", "object"])
     return pa.table(
@@ -79,5 +89,15 @@ def _table(regions: RegionTable, ids: pa.Array) -> pa.Table:
             "existence_variance": regions.existence_variance,
             "box_variance": pa.array(regions.box_variance, mask=np.isnan(regions.box_variance)),
             "uncertainty": regions.uncertainty,
+        }
+    )
+
+
+def _unmeasured(ids: pa.Array, images: np.ndarray, num_readable: np.ndarray) -> pa.Table:
+    """The rows of the artifact about images without statistics."""
+    return pa.table(
+        {
+            "image_id": ids.take(pa.array(images)),
+            "num_samples": pa.array(num_readable[images], pa.int32()),
         }
     )

@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from dipr1.artifacts.sampled_boxes import measure_split, read_sampled_split
+from dipr1.artifacts.sampled_boxes import MeasuredSplit, measure_split, read_sampled_split
 from dipr1.errors import UserError
 from dipr1.regions import RegionTable, measure_block
 from tests.unit.sampled_splits import noisy_samples, write_annotations, write_samples
@@ -20,7 +20,7 @@ def split_of(folder, images: dict, samples: list, **options):
     )
 
 
-def measured(split) -> tuple[RegionTable, int]:
+def measured(split) -> MeasuredSplit[RegionTable]:
     return measure_split(split, partial(measure_block, match_iou=0.5, v0=0.01))
 
 
@@ -32,10 +32,12 @@ def test_whose_sample_a_row_is(tmp_path):
     assert split.turn.tolist() == [1, 0, 0]
     assert split.sampled().tolist() == [True, True, False]
     assert split.by_id().tolist() == [1, 0, 2]
-    regions, num_malformed = measured(split)
-    assert regions.image.tolist() == [1, 0]
-    assert regions.support.tolist() == [0.5, 0.0]
-    assert num_malformed == 1
+    found = measured(split)
+    assert found.regions.image.tolist() == [1]
+    assert found.regions.support.tolist() == [0.5]
+    assert found.num_readable.tolist() == [0, 2, 0]
+    assert found.num_responses == 3
+    assert found.measured().tolist() == [False, True, False]
 
 
 def test_an_image_without_samples_is_an_error(tmp_path):
@@ -67,7 +69,7 @@ def test_many_images_are_read_in_pieces(tmp_path):
     rng = np.random.default_rng(0)
     images = {f"{k:05d}": ([BOX], [False]) for k in range(1100)}
     samples = [(name, n, [BOX] if rng.random() < 0.5 else []) for name in images for n in range(5)]
-    regions, _ = measured(split_of(tmp_path, images, samples))
+    regions = measured(split_of(tmp_path, images, samples)).regions
     counts = [
         sum(bool(boxes) for name, _, boxes in samples if name == image) / 5
         for image in list(images)[::100]
@@ -87,9 +89,9 @@ def test_the_size_of_the_pieces_does_not_matter(tmp_path, monkeypatch):
         for boxes in [noisy_samples(rng, np.array(truth), 1)[0]]
     ]
     split = split_of(tmp_path, images, samples)
-    whole, _ = measured(split)
+    whole = measured(split).regions
     monkeypatch.setattr("dipr1.artifacts.sampled_boxes.ROWS_AT_ONCE", 7)
     monkeypatch.setattr("dipr1.matching.PAIRS_AT_ONCE", 5)
-    pieces, _ = measured(split)
+    pieces = measured(split).regions
     for name in RegionTable.__slots__:
         np.testing.assert_array_equal(getattr(whole, name), getattr(pieces, name))

@@ -14,7 +14,14 @@ def test_regions_that_lie_outside_the_image_are_not_to_be_looked_at():
     annotations = pa.Table.from_pylist([annotation(name, []) for name in "ab"], ANNOTATIONS.schema)
     boxes = {"b": [200.0, 0, 210, 10], "a": [180.0, 0, 210, 10], "other": [0.0, 0, 9, 9]}
     rows = [
-        {"image_id": name, "kind": "phantom", "box": box, "hull": box, "uncertainty": 0.9}
+        {
+            "image_id": name,
+            "region": 0,
+            "kind": "phantom",
+            "box": box,
+            "hull": box,
+            "uncertainty": 0.9,
+        }
         for name, box in boxes.items()
     ]
     regions = ImageRegions.of(annotations, pa.Table.from_pylist(rows, VARIANCE.schema))

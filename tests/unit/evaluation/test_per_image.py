@@ -32,6 +32,17 @@ def test_rewards_of_regions_are_null_without_statistics(tables):
     assert images["reward_accuracy"].null_count == 0
 
 
+def test_images_without_statistics_count_in_no_figure_of_regions(tables):
+    there = pa.compute.not_equal(tables["variance"]["image_id"], "0")
+    row = pa.Table.from_pylist([{"image_id": "0", "num_samples": 1}], VARIANCE.schema)
+    few = pa.concat_tables([tables["variance"].filter(there), row])
+    three = (tables[name] for name in ("annotations", "prompts", "samples"))
+    first, second = per_image(*three, few).to_pylist()[:2]
+    assert first["reward_looking"] is first["look_recall"] is None
+    assert first["region_uncertainty"] == first["region_erred"] == []
+    assert None not in (first["reward_accuracy"], second["reward_looking"])
+
+
 def test_no_images_at_all():
     empty = ANNOTATIONS.schema.empty_table()
     prompts = prompt_rows(empty, ["person"], FRAME)

@@ -148,6 +148,17 @@ def test_a_response_is_not_judged_by_itself():
     assert others == [0.0] * 4
 
 
+def test_unreadable_responses_are_no_part_of_a_group():
+    """They do not say that nobody is there: with fewer than two others nothing is known."""
+    reward, columns = LookingReward(source="group"), GROUP_COLUMNS
+    group = [GROUP[0], respond([SURE]), respond([SURE]), "nothing", "<answer> many </answer>"]
+    first, *others = reward(group, image_id=["a"] * 5, **columns)
+    # of two others none finds DOUBTFUL, e = 5 / 9, and both find SURE, e the same
+    assert 0.0 < first < 1.0
+    assert others[:2] == [0.0, 0.0]
+    assert reward([*group[:2], *["nothing"] * 3], image_id=["a"] * 5, **columns)[0] is None
+
+
 def test_groups_do_not_mix():
     # The same question about two images: without ids what is annotated tells them apart.
     together = LookingReward(source="group")(

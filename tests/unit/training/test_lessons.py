@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from dipr1.artifacts.reward_columns import reward_columns
+from dipr1.artifacts.variance import VARIANCE
 from dipr1.responses import parse_response
 from dipr1.rewards import accuracy_reward, looking_reward
 from dipr1.training.lessons import teacher_response
@@ -19,3 +21,10 @@ def test_teacher_earns_every_reward(why):
     assert all(parse_response(text, labels=["person"]).well_formed for text in responses)
     assert accuracy_reward(responses, **columns) == [1.0, 1.0]
     np.testing.assert_allclose(looking_reward(responses, **columns), [1.0, 1.0])
+
+
+def test_teacher_looks_nowhere_without_statistics():
+    rows = [{"image_id": name, "num_samples": 0} for name in "ab"]
+    columns = reward_columns(prompts(), pa.Table.from_pylist(rows, VARIANCE.schema))
+    response = parse_response(teacher_response(columns, 0, "{count} people."))
+    assert (len(response.look.boxes), len(response.answer.boxes)) == (0, 2)

@@ -156,6 +156,15 @@ def test_each_label_alone(prompts, variance, source):
     assert num_negatives > 3
 
 
+def test_images_without_statistics_stay_so_for_each_label(prompts, variance):
+    there = pa.compute.not_equal(variance["image_id"], "03")
+    row = pa.Table.from_pylist([{"image_id": "03", "num_samples": 1}], VARIANCE.schema)
+    few = pa.concat_tables([variance.filter(there), row])
+    for part, statistic in variations(prompts, few, ask="each"):
+        known = [boxes is not None for boxes in reward_columns(part, statistic)["region_boxes"]]
+        assert known == [name != "03" for name in part["image_id"].to_pylist()]
+
+
 def test_both_asks_a_single_label_once(source):
     prompts = prompt_rows(source, ["car"], POLICY)
     assert len(list(variations(prompts, None, ask="both"))) == 1

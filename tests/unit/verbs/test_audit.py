@@ -107,6 +107,19 @@ def test_the_cap_and_the_allowed_images(tmp_path):
     assert polars.read_parquet(ranking)["image_id"].to_list() == ["a", "b"]
 
 
+def test_what_cannot_be_read_is_held_against_no_label(tmp_path, capsys):
+    images = {name: ([A, C], [False, False]) for name in ("a", "b")}
+    annotations = write_annotations(tmp_path / "annotations.parquet", images, SIDE, SIDE)
+    rows = [("a", turn, [A, C]) for turn in range(8)]
+    rows += [("b", turn, None if turn else [A, C]) for turn in range(8)]
+    words = ["audit", write_samples(tmp_path / "0.parquet", rows), "--annotations", annotations]
+    words += ["--output", str(tmp_path / "s"), "--images-output", str(tmp_path / "i")]
+    assert main(words) == 0
+    assert "9 of 16 responses are readable (56.2%)" in capsys.readouterr().err
+    assert polars.read_parquet(tmp_path / "i")["image_id"].to_list() == ["a"]
+    assert main([*words, "--least-readable", "0.6"]) == 1
+
+
 def test_no_images(tmp_path):
     assert audit(tmp_path, [], [], []) == ([], [])
 

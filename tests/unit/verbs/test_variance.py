@@ -21,6 +21,7 @@ SAMPLED = [
     ("c,1", 0, [BOX, [50.0, -9.0, 70.0, 30.0], [120.0, 10.0, 140.0, 30.0]]),
     ("b", 0, [BOX, [1.0, 1.0, 5.0, 5.0]]),
     ("b", 1, None),
+    ("b", 2, []),
     ("a", 1, []),
     ("a", 0, [[90.0, 70.0, 120.0, 120.0]]),
 ]
@@ -55,7 +56,33 @@ def test_the_artifact(tmp_path, annotations, capsys):
     assert table["box_variance"].to_list()[:3] == [None] * 3
     assert table["box_variance"][3] == pytest.approx(2 / 21**2 / 4)
     line = capsys.readouterr().err.splitlines()[-1]
-    assert "3 images, 6 samples, num_malformed 1; 4 regions, of which 1 phantoms" in line
+    assert "3 images, 6 of 7 responses are readable (85.7%); 4 regions, of which 1 p" in line
+
+
+def test_an_image_with_one_readable_response_has_no_statistics(tmp_path, annotations, capsys):
+    """Unreadable is not absent: nothing can be said of who is seen there, or of nobody."""
+    samples = [("b", 0, [BOX]), *(("b", turn, None) for turn in range(1, 8))]
+    samples += [(name, turn, [BOX]) for name in ("a", "c,1") for turn in range(8)]
+    shard = write_samples(tmp_path / "0.parquet", samples)
+    assert variance([shard], annotations, tmp_path / "v.parquet") == 0
+    rows = polars.read_parquet(tmp_path / "v.parquet").filter(image_id="b").to_dicts()
+    assert [{name: value for name, value in row.items() if value is not None} for row in rows] == [
+        {"image_id": "b", "num_samples": 1}
+    ]
+    assert "1 images have no statistics" in capsys.readouterr().err
+
+
+def test_too_few_readable_responses_stop(tmp_path, annotations, capsys):
+    samples = [(name, turn, None if turn else []) for name in IMAGES for turn in range(4)]
+    shard = write_samples(tmp_path / "0.parquet", samples)
+    output = tmp_path / "v.parquet"
+    assert variance([shard], annotations, output) == 1
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert "3 of 12 responses are readable (25.0%), fewer than --least-readable 0.5" in error
+    assert "max_new_tokens" in error and "prompt" in error and "sft" in error
+    assert not output.exists()
+    assert variance([shard], annotations, output, "--least-readable", "0.25") == 0
+    assert VARIANCE.read(output)["num_samples"].to_pylist() == [1, 1, 1]
 
 
 def test_the_artifact_equals_the_function(tmp_path, annotations):
@@ -111,10 +138,13 @@ def test_many_images_are_measured_as_each_by_itself(tmp_path):
     for name, (boxes, ignore) in images.items():
         truth, ignored = np.array(boxes).reshape(-1, 4), np.array(ignore, dtype=bool)
         answers = [
-            clip([] if sample is None else sample, 100, 80)
+            clip(sample, 100, 80)
             for owner, _, sample in samples
-            if owner == name
+            if owner == name and sample is not None
         ]
+        if len(answers) < 2:
+            assert found[name,]["region"].to_list() == [None]
+            continue
         regions = box_variance(answers, truth[~ignored], truth[ignored])
         rows = found[name,].to_dict(as_series=False) if regions else found.get((name,), {})
         for column in ("gt_index", "support", "num_samples", "box_variance", "uncertainty"):
@@ -125,7 +155,7 @@ def test_many_images_are_measured_as_each_by_itself(tmp_path):
 
 
 def test_an_image_without_samples_is_an_error(tmp_path, annotations, capsys):
-    shard = write_samples(tmp_path / "0.parquet", SAMPLED[:4])
+    shard = write_samples(tmp_path / "0.parquet", SAMPLED[:5])
     output = tmp_path / "variance.parquet"
     assert variance([shard], annotations, output) == 1
     error = capsys.readouterr().err
