@@ -154,6 +154,19 @@ def lies_in(boxes: ArrayLike, regions: ArrayLike, share: float = IGNORE_IOA) -> 
     return (ioa(boxes, regions) >= share).any(axis=1)
 
 
+def in_unit_square(boxes: ArrayLike) -> bool:
+    """Whether all of the boxes lie in 0..1, as in a model frame only a wrong scale makes them.
+
+    Args:
+        boxes: (N, 4) xyxy, model frame. Of none it is False.
+
+    >>> in_unit_square([[0.1, 0.2, 0.5, 1.0]]), in_unit_square([[0, 0, 40, 1]]), in_unit_square([])
+    (True, False, False)
+    """
+    boxes = as_boxes(boxes)
+    return len(boxes) > 0 and bool(((boxes >= 0.0) & (boxes <= 1.0)).all())
+
+
 def clip(boxes: ArrayLike, width: float, height: float) -> np.ndarray:
     """The part of each box inside the frame ``(0, 0, width, height)``.
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from dipr1.boxes import in_unit_square
 from dipr1.evaluation.answered import AnsweredImage
 from dipr1.evaluation.evaluated import Images
 from dipr1.evaluation.ranked_labels import ResampledLabel
@@ -114,6 +115,19 @@ def errors_looked_at(images: Images) -> np.ndarray:
     return images["look_false"] + images["look_missed"]
 
 
+def unit_square(image: AnsweredImage) -> float | None:
+    """Whether all boxes lie in 0..1 of the model frame; None without boxes."""
+    answer = image.response.answer
+    return None if answer is None or not len(answer.boxes) else float(in_unit_square(answer.boxes))
+
+
+def outside_frame(image: AnsweredImage) -> float | None:
+    """Whether a box reaches beyond twice the image's size; None without boxes."""
+    return (
+        float((image.boxes[:, 2:] > 2 * np.array(image.size)).any()) if len(image.boxes) else None
+    )
+
+
 # fmt: off
 _METRICS = (
     Ranking("AP", "AP",
@@ -161,6 +175,13 @@ _METRICS = (
     Ratio("parse_failure_rate", "Unreadable",
           "Share of responses from which no list of boxes can be read.",
           RESPONSE, lambda images: defined(1.0 - images["readable"]), "lower", ".1%", False),
+    Ratio("unit_square_rate", "In the unit square",
+          "Share of answers whose boxes all lie in 0..1: shares of the image, where the policy's"
+          " frame has larger numbers.",
+          RESPONSE, mean_of("unit_square_rate"), "lower", ".1%", False, figure=unit_square),
+    Ratio("outside_frame_rate", "Far outside",
+          "Share of answers with a box beyond twice the image's size: numbers of a larger frame.",
+          RESPONSE, mean_of("outside_frame_rate"), "lower", ".1%", False, figure=outside_frame),
     *(Ratio(f"reward_{name}", f"{name.capitalize()} reward", reward.meaning,
             REWARD, mean_of(f"reward_{name}"),
             needs_variance="region_boxes" in reward.make().needs)

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dipr1.boxes import as_boxes, lies_in, overlapping
+from dipr1.boxes import as_boxes, in_unit_square, lies_in, overlapping
 from dipr1.matching import match_pairs
 from dipr1.responses import Answer, parse_response
 from dipr1.rewards.completions import (
@@ -109,6 +109,7 @@ class AccuracyReward:
                 metrics["answer/boxes"].append(len(answer.boxes))
                 metrics["answer/duplicates"].append(num_repeated(answer.boxes))
                 metrics["answer/ignored"].append(num_ignored)
+                metrics["answer/unit_square"].append(in_unit_square(answer.boxes))
                 metrics["answer/precision"].append(precision)
                 metrics["answer/recall"].append(recall)
         log_means(log_metric, metrics)

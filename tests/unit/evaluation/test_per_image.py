@@ -13,6 +13,7 @@ from dipr1.artifacts.variance import VARIANCE
 from dipr1.evaluation.evaluated import Images
 from dipr1.evaluation.measuring import metrics_of
 from dipr1.evaluation.per_image import per_image
+from dipr1.prompts import render_response
 from dipr1.responses import _remembered
 from dipr1.rewards import REWARDS
 from tests.unit.experiment import FRAME, annotation, write_predictions
@@ -63,3 +64,15 @@ def test_every_text_is_parsed_once(tmp_path):
     _remembered.cache_clear()
     per_image(annotations, prompts, predictions, VARIANCE.schema.empty_table())
     assert _remembered.cache_info().misses == num
+
+
+def test_answers_in_another_frame_are_counted(tmp_path):
+    """Of four answers with boxes one has shares of the image, and one numbers far beyond it."""
+    boxes = [[[0.1, 0.2, 0.5, 1]], [[9, 9, 900, 900]], [[9, 9, 50, 60]], [[0, 0, 1, 9]], []]
+    texts = [render_response("a", [], row, ["person"] * len(row), digits=1) for row in boxes]
+    table = pa.Table.from_pylist([annotation(str(k), []) for k in range(5)], ANNOTATIONS.schema)
+    write_predictions(tmp_path / "samples.parquet", texts)
+    predictions = SAMPLES.read(tmp_path / "samples.parquet")
+    images = per_image(table, prompt_rows(table, ["person"], FRAME), predictions)
+    values = metrics_of(Images(images))
+    assert (values["unit_square_rate"], values["outside_frame_rate"]) == (0.25, 0.25)

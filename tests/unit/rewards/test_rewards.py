@@ -117,6 +117,7 @@ def test_what_a_person_training_needs_is_logged():
     assert logged["answer/boxes"] == 3.0
     assert logged["answer/duplicates"] == 1.0
     assert logged["answer/ignored"] == 0.0
+    assert logged["answer/unit_square"] == 0.0
     assert logged["answer/precision"] == pytest.approx((1 + 1 / 3) / 2)
     assert logged["answer/recall"] == pytest.approx((1 + 1.9 / 4.7) / 2)
     assert logged["look/recall"] == pytest.approx((1 + 0.9 / 1.6 + (0.7 / 1.6) * 0.24 + 0) / 3)
