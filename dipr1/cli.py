@@ -108,8 +108,16 @@ def main(arguments: list[str] | None = None) -> int:
         except UserError as error:
             print(f"dipr1 {verb}: {error}", file=sys.stderr)
             return 1
+        except ModuleNotFoundError as error:
+            if error.name not in TRAIN_PACKAGES:
+                raise
+            print(f"dipr1 {verb}: needs {error.name}; {INSTALL}", file=sys.stderr)
+            return 1
     return 0
 
+
+TRAIN_PACKAGES = ("torch", "torchvision", "transformers", "trl", "datasets", "tensorboard")
+INSTALL = "pip install 'dipr1[train]'"
 
 NO_PATHS = {
     "verb",

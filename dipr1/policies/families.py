@@ -77,6 +77,11 @@ def read_policy_frames(
     if declared and kind != "thousandths":
         return PolicyFrames("absolute", fixed=(int(declared["width"]), int(declared["height"])))
     family = str(config.get("model_type"))
+    if family == "internvl_chat":
+        raise UserError(
+            f"{folder / 'config.json'}: model_type 'internvl_chat' needs code of its own, which"
+            " transformers lacks; download the same checkpoint with -HF at the end of its name"
+        )
     kind = kind or _family_frame(folder, family)
     is_qwen = family.startswith("qwen")
     if kind == "thousandths":

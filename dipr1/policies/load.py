@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,9 +13,7 @@ from dipr1.pixels import TURN, seen
 from dipr1.policies.families import policy_folder
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, ProcessorMixin
-
-IMAGE_CACHE = 4096  # resized images kept, so that G responses to one prompt decode it once
+    from transformers import GenerationConfig, PreTrainedModel, ProcessorMixin
 
 
 @dataclass
@@ -24,6 +22,20 @@ class LoadedPolicy:
 
     model: PreTrainedModel
     processor: ProcessorMixin
+
+    def ends(self) -> set[int]:
+        """The tokens that end a response."""
+        ends = self.model.generation_config.eos_token_id
+        return set(ends)
+
+    def text(self, tokens: Sequence[int]) -> str:
+        """A response as its tokens spell it, without padding and what ends it.
+
+        Other special tokens stay: `<|box_start|>` and the like are part of an answer.
+        """
+        tokenizer = self.processor.tokenizer
+        dropped = self.ends() | {tokenizer.pad_token_id}
+        return tokenizer.decode([token for token in tokens if token not in dropped])
 
 
 def load_policy(name: str, dtype: str = "float32", threads: int | None = None) -> LoadedPolicy:
@@ -35,7 +47,7 @@ def load_policy(name: str, dtype: str = "float32", threads: int | None = None) -
         threads: CPU threads that torch may use.
 
     Raises:
-        UserError: the folder holds no checkpoint.
+        UserError: the folder holds no checkpoint, or one without weights.
     """
     import torch
     from transformers import AutoModelForImageTextToText, AutoProcessor
@@ -45,14 +57,32 @@ def load_policy(name: str, dtype: str = "float32", threads: int | None = None) -
     if threads:
         torch.set_num_threads(threads)
     folder = policy_folder(name)
+    if not any(folder.glob("*.safetensors")) and not any(folder.glob("*.bin")):
+        raise UserError(
+            f"{folder}: holds no weights (*.safetensors); download the checkpoint again"
+        )
     processor = AutoProcessor.from_pretrained(folder)
     processor.tokenizer.padding_side = "left"
     model = AutoModelForImageTextToText.from_pretrained(folder, dtype=getattr(torch, dtype))
+    model.generation_config = _plain_generation(model, processor.tokenizer)
     model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
     return LoadedPolicy(model, processor)
 
 
-@functools.lru_cache(maxsize=IMAGE_CACHE)
+def _plain_generation(model, tokenizer) -> GenerationConfig:
+    """What ends a response, and nothing else of how the checkpoint would have them generated.
+
+    Penalties, suppressed tokens and the like would change the answers of `sample` and `predict`,
+    and other ones in training.
+    """
+    from transformers import GenerationConfig
+
+    ends = model.generation_config.eos_token_id
+    ends = ends if isinstance(ends, list) else [ends]
+    ends = [end for end in dict.fromkeys([*ends, tokenizer.eos_token_id]) if end is not None]
+    return GenerationConfig(eos_token_id=ends, pad_token_id=tokenizer.pad_token_id)
+
+
 def load_image(path: str, frame: str, width: float, height: float, exif: str = TURN) -> Image.Image:
     """An image in the model's frame: resized where the frame is absolute.
 

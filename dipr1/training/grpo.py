@@ -13,6 +13,7 @@ it:
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,6 +73,7 @@ def trainer(arm: GrpoArm, policy, lessons: Dataset, seed: int, folder: Path):
             f" a multiple of micro_batch_size = {arm.micro_batch_size}; change one of them"
         )
     functions, weights = reward_functions(arm)
+    functions = [_reading_all_tokens(function, policy) for function in functions]
     config = GRPOConfig(
         **shared_arguments(arm, seed, folder),
         learning_rate=arm.learning_rate,
@@ -92,6 +94,17 @@ def trainer(arm: GrpoArm, policy, lessons: Dataset, seed: int, folder: Path):
         train_dataset=lessons,
         processing_class=policy.processor,
     )
+
+
+def _reading_all_tokens(reward: Callable, policy) -> Callable:
+    """`reward` of responses as `sample` and `predict` spell them: TRL drops every special token."""
+
+    @functools.wraps(reward, assigned=["__name__"], updated=[])
+    def rewarded(completions, completion_ids, **columns):
+        texts = [policy.text(tokens) for tokens in completion_ids]
+        return reward(texts, completion_ids=completion_ids, **columns)
+
+    return rewarded
 
 
 def reward_functions(arm: GrpoArm) -> tuple[list[Callable], list[float]]:

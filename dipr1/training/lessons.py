@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,10 +16,36 @@ from dipr1.training.questions import variations
 
 if TYPE_CHECKING:
     from datasets import Dataset
+    from PIL import Image
 
 TEACHER_LOOKS = 4  # with all sixteen targets the teacher would write more looks than answers
 
+CACHED_BYTES = 1 << 30
+
 IMAGE_COLUMNS = ("image", "frame", "frame_width", "frame_height", "exif")  # the last if there
+
+
+class ImageCache:
+    """Decoded images, the last ones used and no more than fit into `most` bytes."""
+
+    def __init__(self, most: int = CACHED_BYTES) -> None:
+        self._most, self._held = most, 0
+        self._images: OrderedDict[tuple, Image.Image] = OrderedDict()
+
+    def load(self, *source: Any) -> Image.Image:
+        """An image by the arguments of :func:`dipr1.policies.load.load_image`."""
+        image = self._images.pop(source, None)
+        if image is None:
+            image = load_image(*source)
+            self._held += _num_bytes(image)
+        self._images[source] = image
+        while self._held > self._most:
+            self._held -= _num_bytes(self._images.popitem(last=False)[1])
+        return image
+
+
+def _num_bytes(image: Image.Image) -> int:
+    return 3 * image.width * image.height
 
 
 def asked(
@@ -79,10 +106,11 @@ def with_images(prompts: pa.Table, columns: dict[str, list[Any]]) -> Dataset:
 
     known = [name for name in IMAGE_COLUMNS if name in prompts.column_names]
     sources = prompts.select(known).to_pylist()
+    images = ImageCache()
 
     def open_images(batch: dict[str, list]) -> dict[str, list]:
         rows = batch.pop("row")
-        return batch | {"image": [load_image(*sources[row].values()) for row in rows]}
+        return batch | {"image": [images.load(*sources[row].values()) for row in rows]}
 
     row = {"row": list(range(len(sources)))}
     lessons = Dataset.from_dict({"prompt": prompts["prompt"].to_pylist()} | columns | row)

@@ -52,9 +52,8 @@ def respond(
         )
     completions = output[:, inputs["input_ids"].shape[1] :]
     probabilities = recorder.finish(completions)
-    tokenizer = policy.processor.tokenizer
     responses = [
-        _one_response(tokenizer, tokens, row)
+        one_response(policy, tokens, row)
         for tokens, row in zip(completions.tolist(), probabilities, strict=True)
     ]
     return [responses[k : k + num_samples] for k in range(0, len(responses), num_samples)]
@@ -120,16 +119,21 @@ def _chosen_probabilities():
     return ChosenProbabilities()
 
 
-def _one_response(tokenizer, tokens: list[int], probabilities: np.ndarray) -> Generated:
-    """Cut at the end of the turn and find where each token's text ends."""
-    stop = next((k for k, t in enumerate(tokens) if t == tokenizer.eos_token_id), len(tokens))
+def one_response(policy: LoadedPolicy, tokens: list[int], probabilities: np.ndarray) -> Generated:
+    """Cut a response where it ends and find where each token's text ends.
+
+    Args:
+        policy: that generated it.
+        tokens: T, with what ends it and the padding after that.
+        probabilities: (T,) of the tokens.
+    """
+    ends_with = policy.ends()
+    stop = next((k for k, token in enumerate(tokens) if token in ends_with), len(tokens))
     kept = tokens[:stop]
-    pieces = tokenizer.batch_decode([[token] for token in kept], skip_special_tokens=True)
-    text = tokenizer.decode(kept, skip_special_tokens=True)
+    pieces = [policy.text([token]) for token in kept]
+    text = policy.text(kept)
     ends = np.cumsum([len(piece) for piece in pieces], dtype=np.int64)
     if "".join(pieces) != text:
         # a letter spread over several tokens has its length only once they are joined
-        ends = np.array(
-            [len(tokenizer.decode(kept[: k + 1], skip_special_tokens=True)) for k in range(stop)]
-        )
+        ends = np.array([len(policy.text(kept[: k + 1])) for k in range(stop)])
     return Generated(text, len(kept) + (stop < len(tokens)), ends, probabilities[:stop])

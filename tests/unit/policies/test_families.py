@@ -143,6 +143,12 @@ def test_an_unknown_family_is_named_with_the_known_ones(tmp_path):
         read_policy_frames(folder)
 
 
+def test_a_form_that_transformers_does_not_load_is_told(tmp_path):
+    folder = written(tmp_path, {"model_type": "internvl_chat"})
+    with pytest.raises(UserError, match="'internvl_chat' needs code of its own.* -HF at the end"):
+        read_policy_frames(folder)
+
+
 def test_a_folder_that_is_not_there(tmp_path):
     with pytest.raises(UserError, match="no such file; --policy takes `tiny` or the folder"):
         read_policy_frames(str(tmp_path / "missing"))

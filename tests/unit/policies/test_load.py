@@ -47,3 +47,10 @@ def test_the_frame_is_the_size_that_the_model_sees(qwen, qwen_prompts):
         seen = policy.processor.image_processor(images=[image], return_tensors="pt")
         _, down, across = seen["image_grid_thw"][0].tolist()
         assert (across * 14, down * 14) == (row["frame_width"], row["frame_height"])
+
+
+def test_a_folder_without_weights_is_told(tmp_path):
+    pytest.importorskip("torch")
+    (tmp_path / "config.json").write_text('{"model_type": "qwen2_5_vl"}')
+    with pytest.raises(UserError, match="holds no weights"):
+        load_policy(str(tmp_path))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pytest
+from PIL import Image
 
 from dipr1.artifacts.reward_columns import reward_columns
 from dipr1.artifacts.variance import VARIANCE
 from dipr1.responses import parse_response
 from dipr1.rewards import accuracy_reward, looking_reward
-from dipr1.training.lessons import teacher_response
+from dipr1.training.lessons import ImageCache, teacher_response
 from tests.unit.two_images import prompts, variance
 
 
@@ -28,3 +29,18 @@ def test_teacher_looks_nowhere_without_statistics():
     columns = reward_columns(prompts(), pa.Table.from_pylist(rows, VARIANCE.schema))
     response = parse_response(teacher_response(columns, 0, "{count} people."))
     assert (len(response.look.boxes), len(response.answer.boxes)) == (0, 2)
+
+
+def test_images_are_kept_up_to_so_many_bytes(tmp_path):
+    for name in "abc":
+        Image.new("RGB", (10, 10)).save(tmp_path / f"{name}.png")
+    images = ImageCache(most=2 * 10 * 10 * 3)
+
+    def load(name):
+        return images.load(str(tmp_path / f"{name}.png"), "thousandths", 1000.0, 1000.0)
+
+    first, second = load("a"), load("b")
+    assert load("a") is first
+    load("c")  # for which the one that was used longest ago leaves
+    assert load("a") is first
+    assert load("b") is not second

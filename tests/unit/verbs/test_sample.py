@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from dipr1.artifacts.made import read_made
@@ -48,3 +50,11 @@ def test_other_files_are_not_taken_for_parts(prompts, tmp_path, capsys):
     assert main(["sample", str(prompts), *map(str, words)]) == 1
     assert "holds other files" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == [thesis]
+
+
+@pytest.mark.parametrize("verb", ["sample", "predict"])
+def test_without_torch_one_line_says_what_to_install(prompts, tmp_path, monkeypatch, capsys, verb):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert main([verb, str(prompts), "--output", str(tmp_path / "a.parquet"), *SHORT]) == 1
+    told = f"dipr1 {verb}: needs torch; pip install 'dipr1[train]'"
+    assert capsys.readouterr().err.splitlines()[-1] == told

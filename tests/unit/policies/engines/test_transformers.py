@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+
 import numpy as np
 import pytest
 
 from dipr1.demo.scenes import scene
-from dipr1.policies.engines.transformers import model_inputs, respond
+from dipr1.policies.engines.transformers import model_inputs, one_response, respond
 from dipr1.policies.load import load_policy
 
 torch = pytest.importorskip("torch")
@@ -66,6 +69,48 @@ def test_probabilities_are_those_of_the_model(policy, rows):
     expected = torch.softmax(logits, -1)[torch.arange(len(tokens)), torch.tensor(tokens)]
     np.testing.assert_allclose(response.token_probabilities, expected, atol=1e-4)
     assert response.token_ends[-1] == len(response.text)
+
+
+@pytest.mark.parametrize("temperature", [0, 1.0])
+def test_a_checkpoint_s_own_settings_change_no_response(root, rows, policy, tmp_path, temperature):
+    folder = tmp_path / "checkpoint"
+    shutil.copytree(root / "dipr1" / "demo" / "checkpoint", folder)
+    config = json.loads((folder / "generation_config.json").read_text())
+    config |= {"do_sample": True, "repetition_penalty": 1.05, "temperature": 0.1, "top_k": 3}
+    config |= {"no_repeat_ngram_size": 3, "top_p": 0.5, "suppress_tokens": [20, 21, 22]}
+    (folder / "generation_config.json").write_text(json.dumps(config))
+
+    def texts(policy):
+        answers = respond(
+            policy, rows, num_samples=1, temperature=temperature, max_new_tokens=60, seed=0
+        )
+        return [response.text for [response] in answers]
+
+    assert texts(load_policy(str(folder), threads=1)) == texts(policy)
+
+
+def test_special_tokens_stay_but_for_padding_and_ends(policy):
+    tokenizer = policy.processor.tokenizer
+    ids = tokenizer.convert_tokens_to_ids
+    start, end, pad = map(ids, ("<|vision_start|>", "<|im_end|>", "<|endoftext|>"))
+    tokens = [start, *tokenizer("[1]")["input_ids"], pad]
+    probabilities = np.linspace(0.1, 0.9, len(tokens) + 3)
+    response = one_response(policy, [*tokens, end, pad, pad], probabilities)
+    assert response.text == "<|vision_start|>[1]"
+    assert response.num_tokens == len(tokens) + 1
+    assert response.token_ends[0] == len("<|vision_start|>")
+    assert response.token_ends[-1] == len(response.text)
+    assert len(response.token_probabilities) == len(tokens)
+
+
+def test_padding_after_any_end_does_not_count(policy, monkeypatch):
+    tokenizer = policy.processor.tokenizer
+    end, other = map(tokenizer.convert_tokens_to_ids, ("<|im_end|>", "<|endoftext|>"))
+    monkeypatch.setattr(policy.model.generation_config, "eos_token_id", [end, other])
+    tokens = tokenizer("[1]")["input_ids"]
+    response = one_response(policy, [*tokens, other, other, other], np.ones(len(tokens) + 3))
+    assert (response.text, response.num_tokens) == ("[1]", len(tokens) + 1)
+    assert len(response.token_probabilities) == len(tokens)
 
 
 def test_another_family_responds(qwen, qwen_prompts):
