@@ -10,7 +10,6 @@ from pydantic import Field, field_validator, model_validator
 from dipr1.datasets import formats
 from dipr1.datasets.sources import SOURCES
 from dipr1.options import Section
-from dipr1.pixels import IGNORE, TURN
 
 SCENES = "scenes"
 DECODED_BY_DEFAULT = 50_000  # images
@@ -95,8 +94,8 @@ class Conversion(Section):
     min_size: float = Field(
         0.0, ge=0, description="Boxes whose longer side is under this many pixels are ignored."
     )
-    exif: Literal[TURN, IGNORE] = Field(
-        TURN,
+    exif: Literal["turn", "ignore"] = Field(  # as in dipr1.pixels, which needs numpy
+        "turn",
         description="Whether images are turned as their EXIF orientation says (`turn`), as"
         " annotation tools show them, or stay as they are stored (`ignore`).",
     )

@@ -87,6 +87,7 @@ def tell_progress(trainer, arm: str) -> None:
                 name.removeprefix("rewards/").removesuffix("_reward/mean"): value
                 for name, value in (logs or {}).items()
                 if name == "loss" or (name.startswith("reward") and not name.endswith("std"))
+                if value is not None  # a reward that could judge no response of the update
             }
             if "loss" in shown:
                 figures = ", ".join(f"{name} {float(value):.3f}" for name, value in shown.items())
