@@ -11,7 +11,7 @@ where it is and both are the same, which is how the labelling tool stores a pers
 
 The JSON is COCO's, read as such, with `vis_bbox` [x, y, width, height] besides `bbox`, often
 `im_name` for `file_name`, and persons only, whatever its categories say. The visible share is that
-of the areas.
+of the areas, or `vis_ratio` without `vis_bbox`.
 
 Source: vbb.m and dbEval.m, version 3.2.1, https://data.caltech.edu/records/f6rph-90m20.
 """
@@ -66,7 +66,7 @@ def read(annotations: str, images: str | None = None) -> Reading:
 def _visible_share(annotation: dict[str, Any]) -> float | None:
     """The visible share of an annotation of the JSON."""
     if annotation.get("vis_bbox") is None:
-        return None
+        return coco.stated_visibility(annotation)
     seen = four_numbers(annotation["vis_bbox"], "vis_bbox is not four numbers")
     return visible_share(four_numbers(annotation["bbox"]), seen)
 

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -82,9 +82,15 @@ def read(annotations: str, images: str | None = None, box: str = "full") -> Read
     document = read_json(annotations, "CityPersons annotation file")
     if isinstance(document, dict) and "objects" in document:
         return _read_folder(annotations, images, box)
-    visibility = partial(coco.stated_visibility, key="vis_ratio")
-    layout = coco.Layout(["im_name"], BOXES[box], visibility)
-    return coco.read_document(coco.load(annotations), annotations, _Paths(images).of, layout)
+    document = coco.load(annotations)
+    entries = [entry for entry in document["images"] if isinstance(entry, dict)]
+    if entries and all("file_name" in entry and "im_name" not in entry for entry in entries):
+        raise UserError(
+            f"{annotations}: images are named under 'file_name' and not 'im_name': this is COCO's"
+            " form, as for MMDetection; give --format coco"
+        )
+    layout = coco.Layout(["im_name"], BOXES[box])
+    return coco.read_document(document, annotations, _Paths(images).of, layout)
 
 
 class _Paths:

@@ -2,9 +2,10 @@
 
 An annotation's `bbox` is [x, y, width, height]. Files are read as they occur: ids may be numbers or
 texts, 0 included; `area` is not needed; `iscrowd` may be missing or a bool, and `ignore` counts as
-it does; `visibility` (0..1) is an extra key of this project. Images without annotations are images
-without objects and are kept. Different images of one id are all rejected, for nobody can tell whose
-the annotations are. The folder of images is the one that `file_name` is relative to.
+it does; `visibility` (0..1) is an extra key of this project, `vis_ratio` of others. Images without
+annotations are images without objects and are kept. Different images of one id are all rejected,
+for nobody can tell whose the annotations are. The folder of images is the one that `file_name` is
+relative to.
 
 Source: https://cocodataset.org/#format-data.
 """
@@ -28,13 +29,15 @@ from dipr1.datasets.reading import (
 from dipr1.errors import UserError
 
 LISTS = ("images", "annotations", "categories")
+_VISIBILITY = ("visibility", "vis_ratio")
 
 
-def stated_visibility(annotation: dict[str, Any], key: str = "visibility") -> float | None:
-    """The visible share under `key`; None where nothing stands there."""
-    value = annotation.get(key)
-    if value is None:
+def stated_visibility(annotation: dict[str, Any]) -> float | None:
+    """The visible share under `visibility` or `vis_ratio`; None where nothing stands there."""
+    key = next((key for key in _VISIBILITY if annotation.get(key) is not None), None)
+    if key is None:
         return None
+    value = annotation[key]
     if type(value) not in (int, float) or not 0 <= value <= 1:
         raise BadRecord(f"{key} is not a number in 0..1")
     return float(value)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
+from dipr1.datasets.formats import caltech, coco
 from dipr1.datasets.formats.citypersons import read
 from dipr1.datasets.reading import ANY_LABEL
 from dipr1.errors import UserError
@@ -281,3 +282,29 @@ LAYOUTS = [
         name=lambda number: f"frankfurt_000000_{number:06d}",
     )
 ]
+
+
+def test_the_form_of_mmdetection_is_named_and_read_as_coco(tmp_path: Path):
+    document = {
+        "images": [{"id": 1, "file_name": AACHEN, "width": 2048, "height": 1024}],
+        "annotations": [
+            {"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "vis_ratio": 0.25},
+            {"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4]},
+        ],
+        "categories": [{"id": 1, "name": "pedestrian"}],
+    }
+    path = tmp_path / "val.json"
+    path.write_text(json.dumps(document))
+    with pytest.raises(UserError, match="COCO's form, as for MMDetection; give --format coco"):
+        read(str(path))
+    assert [box.visibility for box in boxes_of(coco.read(str(path)))] == [0.25, None]
+
+
+def test_caltech_s_json_with_a_visible_ratio_alone(tmp_path: Path):
+    document = {
+        "images": [{"id": 1, "file_name": "a.jpg"}],
+        "annotations": [{"image_id": 1, "bbox": [1, 2, 3, 4], "vis_ratio": 0.5}],
+    }
+    (tmp_path / "a.json").write_text(json.dumps(document))
+    (box,) = boxes_of(caltech.read(str(tmp_path / "a.json")))
+    assert box.visibility == 0.5
