@@ -14,6 +14,7 @@ region_uncertainty    K uncertainties u in [0, 1]
 frame_width           width of the model frame
 frame_height          height of the model frame
 image_id              whose image it is; `LookingReward(source="group")` groups by it
+prompt_id             of which prompt it is; groups are told apart by it as well
 labels                the labels that the prompt asks for; without the column they are not checked
 ====================  ==========================================================================
 

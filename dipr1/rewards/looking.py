@@ -67,7 +67,7 @@ class LookingReward:
         self.max_regions = max_regions
         self.beta = beta
         self.source = source
-        # and, of a group, `image_id` or `prompts`
+        # and, of a group, `image_id`, `prompt_id` or `prompts`
         self.needs = GIVEN_REGIONS if source == "precomputed" else ("gt_boxes",)
         self.match_iou = match_iou
         self.v0 = v0
@@ -218,8 +218,10 @@ def _group_keys(
     completions: Sequence[Any], columns: dict[str, Any], reward: str
 ) -> Sequence[Hashable]:
     """What the responses to one prompt share, one per completion."""
-    if columns.get("image_id") is not None:
-        return [image for _, image in rows(completions, columns, reward, required=("image_id",))]
+    if ids := [name for name in ("image_id", "prompt_id") if columns.get(name) is not None]:
+        return [tuple(those) for _, *those in rows(completions, columns, reward, required=ids)]
+    if columns.get("prompts") is None:
+        raise ValueError(f"{reward} by group needs the column 'image_id', 'prompt_id' or 'prompts'")
     # Many images are asked the same question; what is annotated tells them apart.
     given = rows(completions, columns, reward, required=("prompts", "gt_boxes"))
     return [(completion_text(prompt), repr(boxes)) for _, prompt, boxes in given]

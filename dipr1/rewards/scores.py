@@ -7,7 +7,8 @@ served from here: those of :mod:`dipr1.rewards.adapters`, and any other by `scor
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from dipr1.rewards import REWARDS
@@ -27,9 +28,10 @@ GROUND_TRUTH = (
     "frame_height",
     "labels",
 )
-"""What a record of ground truth may hold, as the columns of :mod:`dipr1.rewards`, for one image.
+"""What a record of ground truth may hold, as the columns of :mod:`dipr1.rewards`, for one image."""
 
-An `image_id` may come with it and is not used."""
+GROUP = ("image_id", "prompt_id")
+"""What may come with it, and tells which responses are one group: `looking_source: group`."""
 
 
 def score_response(
@@ -64,6 +66,7 @@ def score_responses(
     ground_truths: Sequence[Mapping[str, Any] | str],
     *,
     weights: Mapping[str, float] | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> list[dict[str, float]]:
     """The rewards of several responses, each as `score_response` gives it.
 
@@ -71,26 +74,55 @@ def score_responses(
         texts: the completions.
         ground_truths: a mapping for each, or its JSON.
         weights: as in `score_response`.
+        options: of the rewards, as an arm of config.yaml has them. With `looking_source: group`
+            responses whose ground truth has one `image_id` (and `prompt_id`, if given) are a group.
 
     Raises:
-        ValueError: as in `score_response`.
+        ValueError: as in `score_response`, or an option is unknown.
     """
     weights = WEIGHTS if weights is None else weights
-    if unknown := sorted(set(weights) - set(WEIGHTS)):
-        raise ValueError(f"weights: expected {', '.join(WEIGHTS)} but got {', '.join(unknown)}")
     records = [read_ground_truth(ground_truth) for ground_truth in ground_truths]
     columns = {name: [record.get(name) for record in records] for name in GROUND_TRUTH}
-    rewards = {
-        name: reward.make()(texts, **columns)
-        for name, reward in REWARDS.items()
-        if reward.weight or weights.get(name)
-    }
+    for name in GROUP:
+        if any(name in record for record in records):
+            columns[name] = [record.get(name) for record in records]
+    makers = _with_options(options or {})
+    rewards = {name: makers[name]()(texts, **columns) for name in counted(weights)}
     scores = []
     for values in zip(*rewards.values(), strict=True):
         defined = {n: v for n, v in zip(rewards, values, strict=True) if v is not None}
         total = sum(weights.get(name, 0.0) * value for name, value in defined.items())
         scores.append(defined | {"total": float(total)})
     return scores
+
+
+def counted(weights: Mapping[str, float] | None = None) -> list[str]:
+    """The rewards that are computed with these weights: those with one here or in `WEIGHTS`.
+
+    Raises:
+        ValueError: a name is unknown.
+
+    >>> counted({"accuracy": 1.0})
+    ['reasoning', 'looking', 'accuracy']
+    """
+    weights = weights or {}
+    if unknown := sorted(set(weights) - set(WEIGHTS)):
+        raise ValueError(f"weights: expected {', '.join(WEIGHTS)} but got {', '.join(unknown)}")
+    return [name for name in WEIGHTS if WEIGHTS[name] or weights.get(name)]
+
+
+def _with_options(options: Mapping[str, Any]) -> dict[str, Callable[[], Any]]:
+    """How each reward is made with its options."""
+    known = [option.key for reward in REWARDS.values() for option in reward.options]
+    if unknown := sorted(set(options) - set(known)):
+        raise ValueError(f"options: expected {', '.join(known)} but got {', '.join(unknown)}")
+    return {
+        name: partial(
+            reward.make,
+            **{o.parameter: options[o.key] for o in reward.options if o.key in options},
+        )
+        for name, reward in REWARDS.items()
+    }
 
 
 def read_ground_truth(ground_truth: Mapping[str, Any] | str) -> dict[str, Any]:
@@ -112,7 +144,7 @@ def read_ground_truth(ground_truth: Mapping[str, Any] | str) -> dict[str, Any]:
         raise ValueError(
             f"ground truth: expected a mapping or its JSON but got {type(record).__name__}"
         )
-    if unknown := sorted(set(record) - {*GROUND_TRUTH, "image_id"}):
+    if unknown := sorted(set(record) - {*GROUND_TRUTH, *GROUP}):
         raise ValueError(
             f"ground truth: {', '.join(unknown)} is not known; "
             f"it may have {', '.join(GROUND_TRUTH)}"

@@ -6,9 +6,17 @@ In EasyR1's configuration (0.3), with the path of this file, which
     worker.reward.reward_function=PATH/for_easyr1.py:compute_score
     worker.reward.reward_function_kwargs='{weights: {reasoning: 1, looking: 0.3, accuracy: 3}}'
 
-The last line is optional. Where ``worker.reward.reward_type`` exists, ``batch`` and ``sequential``
-both work. The column that ``data.answer_key`` names holds the JSON of a mapping of
+    data.min_pixels=3136 data.max_pixels=12845056
+
+The weights are optional, and so are ``options``, with what an arm of config.yaml may have:
+``options: {looking_source: group}``. Where ``worker.reward.reward_type`` exists, ``batch`` and
+``sequential`` both work, groups with ``batch`` only and with an ``image_id`` in the ground truth.
+The column that ``data.answer_key`` names holds the JSON of a mapping of
 :data:`dipr1.rewards.scores.GROUND_TRUTH`.
+
+The pixels are those of Qwen2.5-VL: EasyR1 resizes images to 262,144 to 4,194,304 pixels before the
+processor does, and boxes of any other frame earn nothing. EasyR1 wants older transformers than
+``dipr1[train]``: install ``dipr1`` alone beside it.
 
 How EasyR1 calls it: hiyouga/EasyR1, verl/workers/reward/function.py and
 examples/reward_function/math.py (a list of ``{"response", "response_length", "ground_truth"}``, or
@@ -30,6 +38,7 @@ def compute_score(
     reward_inputs: list[dict[str, Any]] | dict[str, Any],
     *,
     weights: Mapping[str, float] | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> list[dict[str, float]] | dict[str, float]:
     """The rewards of a batch, or of one response.
 
@@ -37,6 +46,7 @@ def compute_score(
         reward_inputs: a list of mappings with ``response`` and ``ground_truth`` (of its image, in
             the model frame), or one such mapping.
         weights: of the rewards in ``overall``, as in `dipr1.rewards.scores.score_response`.
+        options: of the rewards, as in `dipr1.rewards.scores.score_responses`.
 
     Returns:
         For each ``overall`` and the rewards it is the weighted sum of.
@@ -48,10 +58,11 @@ def compute_score(
     [{'overall': 0.0, 'reasoning': 0.0, 'accuracy': 0.0}]
     """
     if isinstance(reward_inputs, Mapping):
-        return compute_score([reward_inputs], weights=weights)[0]
+        return compute_score([reward_inputs], weights=weights, options=options)[0]
     scores = score_responses(
         [given["response"] for given in reward_inputs],
         [given["ground_truth"] for given in reward_inputs],
         weights=weights,
+        options=options,
     )
     return [{"overall": score.pop("total"), **score} for score in scores]

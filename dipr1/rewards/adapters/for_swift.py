@@ -7,7 +7,11 @@ print(m.__file__)"`` prints, and weights in the order of the names (4.6)::
         --reward_funcs dipr1_reasoning dipr1_looking dipr1_accuracy --reward_weights 1 0.3 3
 
 The data set has the columns of :mod:`dipr1.rewards`. A value may be JSON in place of a list, for
-data sets whose columns must be text.
+data sets whose columns must be text. ``dipr1_looking_group`` takes the regions from the prompt's
+other responses in the call (:mod:`dipr1.rewards.looking`, source "group").
+
+ms-swift 4.6 wants older transformers and trl than ``dipr1[train]``: install ``dipr1`` alone beside
+it.
 
 How ms-swift calls them: modelscope/ms-swift, swift/rewards/orm.py, swift/rlhf_trainers/utils.py
 (``orms[name](args=args)``) and swift/rl_core/grpo_algorithm.py (``reward(completions, **columns)``,
@@ -20,21 +24,48 @@ an ``AsyncORM``, which is for waiting on a server.
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from dipr1.rewards import REWARDS
-from dipr1.rewards.scores import GROUND_TRUTH
-
-try:
-    from swift.rewards import ORM, orms
-except ImportError:
-    ORM, orms = object, {}
+from dipr1.rewards import REWARDS, LookingReward
+from dipr1.rewards.completions import LABELS
+from dipr1.rewards.scores import GROUND_TRUTH, GROUP
 
 
-def _read(column: Sequence[Any]) -> list[Any]:
-    return [json.loads(value) if isinstance(value, str) else value for value in column]
+def _home() -> tuple[type, dict[str, type]]:
+    """ms-swift's base class of rewards and its list of them; of our own where there is none.
+
+    Raises:
+        ImportError: there is a package `swift`, but its rewards are not where they should be.
+    """
+    reasons = []
+    for name in ("swift.rewards", "swift.plugin"):  # 4, and 3
+        try:
+            home = importlib.import_module(name)
+            return getattr(home, "ORM", object), home.orms
+        except (ImportError, AttributeError) as error:
+            reasons.append(f"{name}: {error}")
+    if importlib.util.find_spec("swift"):
+        raise ImportError(f"found no rewards of ms-swift 3 or 4 ({'; '.join(reasons)})")
+    return object, {}
+
+
+ORM, orms = _home()
+
+
+def _read(name: str, column: Sequence[Any]) -> Sequence[Any]:
+    """A column, JSON in it read; what is no JSON of a list is the name of a label or an image."""
+    if name in GROUP or isinstance(column, str):
+        return column
+    return [
+        json.loads(value)
+        if isinstance(value, str) and (name not in LABELS or value.lstrip().startswith("["))
+        else value
+        for value in column
+    ]
 
 
 class _Reward(ORM):
@@ -47,17 +78,18 @@ class _Reward(ORM):
 
     def __call__(self, completions: Sequence[Any], **columns: Any) -> list[float | None]:
         """One reward in [0, 1] per completion, None where the row lacks what it needs."""
-        given = {name: _read(columns[name]) for name in GROUND_TRUTH if name in columns}
-        return self.reward(completions, **given)
+        names = [name for name in (*GROUND_TRUTH, *GROUP) if columns.get(name) is not None]
+        return self.reward(completions, **{name: _read(name, columns[name]) for name in names})
 
 
-def _as_class(name: str) -> type[_Reward]:
-    """The class of a reward: `DipLooking` for `looking`."""
-    reward = REWARDS[name].make()
+def _register(name: str, reward: Callable[..., list[float | None]]) -> None:
+    """Make the class of a reward, `DipLooking` for `looking`, known here and to ms-swift."""
     members = {"reward": reward, "__doc__": type(reward).__doc__}
-    return type(f"Dip{name.title().replace('_', '')}", (_Reward,), members)
+    made = type(f"Dip{name.title().replace('_', '')}", (_Reward,), members)
+    orms[f"dipr1_{name}"] = made
+    globals()[made.__name__] = made  # pickle looks a class up in its module
 
 
 for _name in REWARDS:
-    orms[f"dipr1_{_name}"] = _made = _as_class(_name)
-    globals()[_made.__name__] = _made  # pickle looks a class up in its module
+    _register(_name, REWARDS[_name].make())
+_register("looking_group", LookingReward(source="group"))

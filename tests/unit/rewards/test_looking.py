@@ -170,7 +170,7 @@ def test_groups_do_not_mix():
 
 
 def test_a_group_needs_to_know_what_it_is():
-    with pytest.raises(ValueError, match="needs the column 'prompts'"):
+    with pytest.raises(ValueError, match="needs the column 'image_id', 'prompt_id' or"):
         LookingReward(source="group")(GROUP, **GROUP_COLUMNS)
     with pytest.raises(ValueError, match="needs the column 'gt_boxes'"):
         LookingReward(source="group")(GROUP, image_id=["a"] * 5)
@@ -308,3 +308,15 @@ def test_looking_equals_the_table(row):
         frame_height=[100],
     )
     check_by_hand(row, value, metrics, "look")
+
+
+def test_a_group_shares_image_and_prompt():
+    people = [[10, 10, 30, 60], [25, 12, 45, 62], [70, 20, 90, 70]]
+    texts = [respond(people[:n]) for n in (3, 1, 2, 0, 3, 1)]
+    columns = {"gt_boxes": [people] * 6}
+    reward = LookingReward(source="group")
+    apart = reward(texts, **columns, image_id=list("aaabbb"))
+    assert apart == reward(texts, **columns, prompt_id=list("xxxyyy"))
+    both = reward(texts, **columns, image_id=list("aabbbb"), prompt_id=list("xxxxyy"))
+    assert both == reward(texts, **columns, image_id=list("aabbcc"))
+    assert apart != both

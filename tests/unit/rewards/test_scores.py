@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import yaml
 
+from dipr1.rewards import AccuracyReward, LookingReward
 from dipr1.rewards.scores import (
     GROUND_TRUTH,
     WEIGHTS,
@@ -111,3 +112,18 @@ def test_a_string_is_one_label():
 def test_unequal_lengths_are_refused_by_name_and_row():
     with pytest.raises(ValueError, match="gt_labels, row 1: expected 3 entries"):
         score_responses(TEXTS[:2], [SCENE, SCENE | {"gt_labels": ["person"]}])
+
+
+def test_options_are_those_of_the_rewards():
+    truths = [{"gt_boxes": PEOPLE, "image_id": name, "prompt_id": "x"} for name in "aaabbb"]
+    texts = [respond(PEOPLE[:n], PEOPLE[:1]) for n in (3, 1, 2, 0, 3, 1)]
+    options = {"looking_source": "group", "quality": "hard"}
+    scores = score_responses(texts, truths, options=options)
+    given = {"gt_boxes": [PEOPLE] * 6, "image_id": list("aaabbb")}
+    assert [row["looking"] for row in scores] == LookingReward(source="group")(texts, **given)
+    assert [row["accuracy"] for row in scores] == AccuracyReward("hard")(texts, **given)
+    assert "looking" not in score_responses(texts[:1], truths[:1], options=options)[0]
+    with pytest.raises(ValueError, match="needs the column 'image_id', 'prompt_id' or 'prompts'"):
+        score_responses(TEXTS[:1], [SCENE], options=options)
+    with pytest.raises(ValueError, match="options: expected looking_source, .* but got source"):
+        score_responses(TEXTS[:1], [SCENE], options={"source": "group"})

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 
 import pytest
 
 from dipr1.rewards import for_easyr1
 from tests.unit.rewards.adapters.inputs import easyr1_inputs
-from tests.unit.rewards.responding import EXPECTED, TOTALS, load_file
+from tests.unit.rewards.responding import EXPECTED, PEOPLE, TEXTS, TOTALS, load_file
 
 
 @pytest.mark.parametrize("module", [for_easyr1, load_file(for_easyr1, "custom_reward_fn")])
@@ -25,3 +26,12 @@ def test_easyr1_with_arguments_from_the_configuration():
     compute_score = partial(for_easyr1.compute_score, **{"weights": {"accuracy": 1.0}})
     found = [score["overall"] for score in compute_score(easyr1_inputs())]
     assert found == [rewards["accuracy"] for rewards in EXPECTED]
+
+
+def test_easyr1_in_batches_has_groups():
+    inputs = [
+        {"response": text, "ground_truth": json.dumps({"gt_boxes": PEOPLE, "image_id": name})}
+        for text, name in zip(TEXTS, "aaaabbc", strict=True)
+    ]
+    scores = for_easyr1.compute_score(inputs, options={"looking_source": "group"})
+    assert ["looking" in score for score in scores] == [True] * 4 + [False] * 3

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from dipr1.rewards import for_swift
+from dipr1.rewards import LookingReward, for_swift
 from tests.unit.rewards.adapters.inputs import SWIFT
-from tests.unit.rewards.responding import EXPECTED, PEOPLE, SCENE, TEXTS
+from tests.unit.rewards.responding import EXPECTED, PEOPLE, SCENE, TEXTS, respond
 
 
 def swift_columns(as_json: bool = False) -> dict[str, list]:
@@ -39,41 +39,75 @@ def test_swift_leaves_out_rows_without_ground_truth():
     assert for_swift.DipAccuracy()(TEXTS[:2], **columns)[0] is None
 
 
-def test_swift_finds_the_rewards_by_name(tmp_path):
-    # A stand-in for ms-swift, as its 4.6 exposes rewards and loads a plugin's file.
-    package = tmp_path / "swift" / "rewards"
-    package.mkdir(parents=True)
-    (tmp_path / "swift" / "__init__.py").touch()
-    (package / "__init__.py").write_text(
-        "class ORM:\n"
-        "    def __init__(self, args=None, **kwargs):\n"
-        "        self.args = args\n"
-        "orms = {}\n"
-    )
-    code = (
-        "import importlib.util, json, os, sys\n"
-        "path, columns = sys.argv[1], json.loads(sys.argv[2])\n"
-        "sys.path.insert(0, os.path.dirname(path))\n"
-        "spec = importlib.util.spec_from_file_location('_swift_external_1', path)\n"
-        "module = importlib.util.module_from_spec(spec)\n"
-        "sys.modules[spec.name] = module\n"
-        "spec.loader.exec_module(module)\n"
-        "from swift.rewards import ORM, orms\n"
-        "rewards = [orms['dipr1_' + n](args=1) for n in ('reasoning', 'looking', 'accuracy')]\n"
-        "assert all(isinstance(reward, ORM) for reward in rewards)\n"
-        "print(json.dumps([reward(**columns) for reward in rewards]))\n"
-    )
+def test_swift_hands_on_what_tells_groups():
+    columns = {"gt_boxes": [json.dumps(PEOPLE)] * len(TEXTS), "prompt_id": list("aaaabbc")}
+    rewards = for_swift.DipLookingGroup()(TEXTS, **columns)
+    given = {"gt_boxes": [PEOPLE] * len(TEXTS), "image_id": list("1111223")}
+    assert rewards == LookingReward(source="group")(TEXTS, **given)
+    assert rewards[0] is not None and rewards[-1] is None
+    images = columns | {"image_id": list("1112345")}
+    assert [r is None for r in for_swift.DipLookingGroup()(TEXTS, **images)] == [False] * 3 + [
+        True
+    ] * 4
+
+
+def test_swift_may_write_one_label_as_a_string():
+    columns = {"gt_boxes": [PEOPLE[:1]], "gt_labels": ["person"], "labels": "person"}
+    assert for_swift.DipAccuracy()([respond(PEOPLE[:1])], **columns) == [1.0]
+
+
+STAND_IN = """
+class ORM:
+    def __init__(self, args=None, **kwargs):
+        self.args = args
+orms = {}
+"""
+LOAD = """
+import importlib, importlib.util, json, os, sys
+path, home, columns = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
+sys.path.insert(0, os.path.dirname(path))
+spec = importlib.util.spec_from_file_location("_swift_external_1", path)
+module = importlib.util.module_from_spec(spec)
+sys.modules[spec.name] = module
+spec.loader.exec_module(module)
+home = importlib.import_module(home)
+rewards = [home.orms["dipr1_" + n](args=1) for n in ("reasoning", "looking", "accuracy")]
+assert all(isinstance(reward, home.ORM) for reward in rewards)
+print(json.dumps([reward(**columns) for reward in rewards]))
+"""
+
+
+def load_beside(package: Path, home: str) -> subprocess.CompletedProcess:
+    """Load the file as ms-swift loads a plugin's, with a stand-in for ms-swift on the path."""
     columns = {name: [value] * len(TEXTS) for name, value in SCENE.items()}
-    arguments = [for_swift.__file__, json.dumps({"completions": TEXTS, **columns})]
-    result = subprocess.run(
-        [sys.executable, "-c", code, *arguments],
+    arguments = [for_swift.__file__, home, json.dumps({"completions": TEXTS, **columns})]
+    return subprocess.run(
+        [sys.executable, "-c", LOAD, *arguments],
         capture_output=True,
         text=True,
-        env={"PYTHONPATH": f"{tmp_path}:{Path(for_swift.__file__).parents[2]}"},
+        env={"PYTHONPATH": f"{package}:{Path(for_swift.__file__).parents[3]}"},
     )
+
+
+@pytest.mark.parametrize("home", ["swift.rewards", "swift.plugin"], ids=["4.6", "3.x"])
+def test_swift_finds_the_rewards_by_name(tmp_path, home):
+    package = tmp_path / home.replace(".", "/")
+    package.mkdir(parents=True)
+    (tmp_path / "swift" / "__init__.py").touch()
+    (package / "__init__.py").write_text(STAND_IN)
+    result = load_beside(tmp_path, home)
     assert result.returncode == 0, result.stderr
     expected = [[rewards[name] for rewards in EXPECTED] for name in SWIFT]
     assert json.loads(result.stdout) == expected
+
+
+def test_swift_without_a_home_for_rewards_is_an_error(tmp_path):
+    (tmp_path / "swift").mkdir()
+    (tmp_path / "swift" / "__init__.py").touch()
+    result = load_beside(tmp_path, "swift.rewards")
+    last = result.stderr.strip().splitlines()[-1]
+    assert result.returncode == 1
+    assert last.startswith("ImportError: found no rewards of ms-swift 3 or 4 (swift.rewards: ")
 
 
 def test_no_module_here_hides_a_framework():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
+import math
 from functools import partial
 
 import numpy as np
@@ -69,3 +70,22 @@ def test_verl_in_batches():
     )
     for found, rewards, total in zip(scores, EXPECTED, TOTALS, strict=True):
         check_verl(found, rewards, total)
+
+
+def test_verl_gets_the_same_keys_from_every_row():
+    without = {name: SCENE[name] for name in ("gt_boxes", "gt_labels")}
+    for first, second in ((SCENE, without), (without, SCENE)):
+        scores = [for_verl.compute_score("crowd", TEXTS[0], truth) for truth in (first, second)]
+        # as verl makes columns of them
+        columns = {key: np.array([score[key] for score in scores]) for key in scores[0]}
+        assert list(columns) == ["score", "reasoning", "looking", "accuracy"]
+        assert np.isnan(columns["looking"]).tolist() == [first is without, second is without]
+        assert np.isfinite(columns["score"]).all()
+    assert list(for_verl.compute_score("crowd", "", without, weights={})) == list(columns)
+
+
+def test_verl_in_batches_has_groups():
+    truths = [{"gt_boxes": SCENE["gt_boxes"], "image_id": name} for name in "aaaabbc"]
+    batch = {"data_sources": ["crowd"] * 7, "solution_strs": TEXTS, "ground_truths": truths}
+    scores = for_verl.compute_score_batch(**batch, options={"looking_source": "group"})
+    assert [math.isnan(score["looking"]) for score in scores] == [False] * 4 + [True] * 3
