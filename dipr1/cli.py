@@ -116,7 +116,15 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-TRAIN_PACKAGES = ("torch", "torchvision", "transformers", "trl", "datasets", "tensorboard")
+TRAIN_PACKAGES = (
+    "torch",
+    "torchvision",
+    "transformers",
+    "trl",
+    "accelerate",
+    "datasets",
+    "tensorboard",
+)
 INSTALL = "pip install 'dipr1[train]'"
 
 NO_PATHS = {
