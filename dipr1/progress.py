@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -41,4 +42,29 @@ def progress(iterable: Iterable[T], total: int | None = None, desc: str = "") ->
 
 def say(line: str) -> None:
     """Print one line to standard error at once, where logs are kept."""
-    print(line, file=sys.stderr, flush=True)
+    print(final_names(line), file=sys.stderr, flush=True)
+
+
+_FINAL: dict[str, str] = {}  # unique name of something that is being made -> the name it will have
+
+
+@contextlib.contextmanager
+def becoming(name: str, final: str) -> Iterator[None]:
+    """In the body, what is said of the temporary `name` names what will be there at its end."""
+    _FINAL[name] = final
+    try:
+        yield
+    finally:
+        del _FINAL[name]
+
+
+def final_names(text: str) -> str:
+    """A message with the names that the user gave, in place of temporary ones.
+
+    >>> with becoming(".out.1a2b3c4d", "out"):
+    ...     final_names("data/.out.1a2b3c4d/a.json: not JSON")
+    'data/out/a.json: not JSON'
+    """
+    for name, final in _FINAL.items():
+        text = text.replace(name, final)
+    return text

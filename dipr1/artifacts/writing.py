@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from dipr1.artifacts.made import KEY
 from dipr1.errors import UserError
+from dipr1.progress import becoming, final_names
 
 MARK = ".dipr1"
 MADE_BY = "made by dipr1"
@@ -125,7 +126,7 @@ def whole(path: str | os.PathLike) -> Iterator[Path]:
     """Give a temporary name beside `path`; on success it becomes `path`, on failure it is gone.
 
     Works for a file or a folder, whichever the body makes; a folder is marked. The name keeps the
-    suffix of `path`.
+    suffix of `path`; what is said of it, and the message of a UserError, name `path`.
 
     Raises:
         UserError: what stands at `path` may not be replaced.
@@ -141,7 +142,8 @@ def whole(path: str | os.PathLike) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}{path.suffix}")
     try:
-        yield part
+        with _named(part, path):
+            yield part
         check_replaceable(path, folder=part.is_dir())
         if part.is_dir():
             (part / MARK).write_text("\n".join(sorted(_entries(part))) + "\n", encoding="utf-8")
@@ -153,3 +155,12 @@ def whole(path: str | os.PathLike) -> Iterator[Path]:
             shutil.rmtree(part, ignore_errors=True)
         else:
             part.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _named(part: Path, path: Path) -> Iterator[None]:
+    with becoming(part.name, path.name):
+        try:
+            yield
+        except UserError as error:
+            raise UserError(final_names(str(error))) from error.__cause__

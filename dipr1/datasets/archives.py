@@ -33,7 +33,16 @@ _BROKEN = (
     NotImplementedError,  # a compression that Python does not know
 )
 
+# A reader of tar tries them in turn and complains about each.
+_COMPRESSED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz"}
+_PAGE = (b"<!doctype html", b"<html")
+_MARK = b"\xef\xbb\xbf"  # of UTF-8
+
 Keep = Callable[[PurePosixPath], bool]
+
+
+class BrokenArchive(UserError):
+    """A file that is no archive or a damaged one: another copy of it may be whole."""
 
 
 class Member(NamedTuple):
@@ -53,22 +62,53 @@ def unpack(path: Path, folder: Path, *, keep: Keep | None = None) -> int:
         keep: which files are wanted, by their name in the archive; None wants all.
 
     Raises:
-        UserError: it is not an archive, is broken, or holds a name that leads out of the folder, a
-            link, a device, something locked, or more than is plausible or there is room for.
+        BrokenArchive: it is not an archive, or cannot be read to its end.
+        UserError: it holds a name that leads out of the folder, a link, a device, something
+            locked, or more than is plausible or there is room for; the disk fails.
     """
     try:
+        check_no_page(path)
         with path.open("rb") as file:
-            is_zip = file.read(4) in _ZIP
-        if is_zip:
+            begin = file.read(8)
+        if begin.startswith(_ZIP):
             with zipfile.ZipFile(path) as archive:
                 _check(path, folder, _zip_members(archive))
                 return _unpack_zip(archive, folder, keep)
-        with tarfile.open(path) as archive:
+        with _open_tar(path, begin) as archive:
             _check(path, folder, _tar_members(archive))
             return _unpack_tar(archive, folder, keep)
     except _BROKEN as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"{path}: cannot be unpacked ({reason}); get it again") from None
+        if isinstance(error, OSError) and error.errno is not None:  # the disk, not the archive
+            raise UserError(f"{path}: cannot be unpacked ({reason})") from None
+        raise BrokenArchive(f"{path}: cannot be unpacked ({reason}); get it again") from None
+
+
+def check_no_page(path: Path) -> None:
+    """Check that a file which was fetched is not the page of a site that asked for a login.
+
+    Raises:
+        BrokenArchive: it is a page.
+    """
+    with path.open("rb") as file:
+        begin = file.read(512).removeprefix(_MARK).lstrip()
+    if begin.lower().startswith(_PAGE):
+        raise BrokenArchive(
+            f"{path}: is a web page and not the file, as a site saves it that asks for a login;"
+            " get it again with a browser that is logged in"
+        )
+
+
+def _open_tar(path: Path, begin: bytes) -> tarfile.TarFile:
+    try:
+        return tarfile.open(path)
+    except tarfile.ReadError:
+        kinds = [kind for magic, kind in _COMPRESSED.items() if begin.startswith(magic)]
+        if kinds:
+            reason = f"no tar in it, or {kinds[0]} that is damaged or cut short"
+        else:
+            reason = f"neither zip nor tar, it begins with {begin!r}" if begin else "it is empty"
+        raise tarfile.ReadError(reason) from None
 
 
 def _check(path: Path, folder: Path, members: Iterable[Member]) -> None:
@@ -131,7 +171,7 @@ def _unpack_zip(archive: zipfile.ZipFile, folder: Path, keep: Keep | None) -> in
     count = 0
     for info in archive.infolist():
         name = _parts(info.filename)
-        if info.is_dir() or not (keep is None or keep(name)):
+        if _is_folder(info) or not (keep is None or keep(name)):
             continue
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -141,10 +181,15 @@ def _unpack_zip(archive: zipfile.ZipFile, folder: Path, keep: Keep | None) -> in
     return count
 
 
+def _is_folder(info: zipfile.ZipInfo) -> bool:
+    return info.filename.endswith(("/", "\\")) or stat.S_ISDIR(info.external_attr >> 16)
+
+
 def _unpack_tar(archive: tarfile.TarFile, folder: Path, keep: Keep | None) -> int:
     count = 0
     for info in archive:
-        if info.isfile() and (keep is None or keep(_parts(info.name))):
-            archive.extract(info, folder, filter="data")
+        name = _parts(info.name)
+        if info.isfile() and (keep is None or keep(name)):
+            archive.extract(info.replace(name=str(name), deep=False), folder, filter="data")
             count += 1
     return count

@@ -1,8 +1,8 @@
 """Get a data set's files in place: check local ones, or fetch, verify and unpack its archives.
 
 What is fetched is kept as its makers packed it in the folder of archives, where an interrupted
-download goes on. Most licences ask to be accepted, so such a set's archives are put there by hand.
-Either way they are verified and unpacked.
+download goes on and a broken file is fetched again. Most licences ask to be accepted, so such a
+set's archives are put there by hand. Either way they are verified and unpacked.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from dipr1.datasets import formats
-from dipr1.datasets.archives import unpack
+from dipr1.datasets.archives import BrokenArchive, check_no_page, unpack
 from dipr1.datasets.handover import note
 from dipr1.datasets.options import Files
 from dipr1.datasets.sizes import an_example
 from dipr1.datasets.sources import SOURCES, Archive, Source
 from dipr1.datasets.transfer import fetch, verify
 from dipr1.errors import UserError
-from dipr1.progress import say
+from dipr1.progress import final_names, say
 from dipr1.provenance import file_digest
 
 
@@ -59,7 +59,8 @@ def _checked(
         )
     if missing:
         print(
-            f"{len(missing)} of {len(paths)} image files are missing and will be rejected{example}"
+            f"{len(missing)} of {len(paths)} image files are missing and will be rejected"
+            + final_names(example)
         )
     return note(format_name, annotations, images, len(paths), below=below)
 
@@ -82,9 +83,7 @@ def fetched(format_name: str, files: Files, store: Path, folder: Path) -> dict[s
     placed = store / name
     if files.source and placed.is_dir():
         return _checked(source.format, *_located(placed, source))
-    archives = _collected(name, source, store)
-    for path in archives.values():
-        _add(path, folder, source)
+    archives = _unpacked(_collected(name, source, store), folder, source)
     return _checked(source.format, *_located(folder, source), below=folder) | {
         "source": {
             "name": name,
@@ -114,8 +113,27 @@ def _own(format_name: str, files: Files) -> Source:
     )
 
 
-def _collected(name: str, source: Source, store: Path) -> dict[Archive, Path]:
-    """Where the archives are, verified; first all that must be put by hand, then downloads."""
+def _unpacked(
+    archives: dict[Archive, tuple[Path, bool]], folder: Path, source: Source
+) -> dict[Archive, Path]:
+    """Unpack the archives of :func:`_collected`; one that was there and is broken is fetched again,
+    once."""
+    for archive, (path, is_new) in archives.items():
+        try:
+            _add(path, folder, source)
+        except BrokenArchive as fault:
+            if is_new or archive.url is None:
+                raise
+            say(f"{str(fault).rpartition('; ')[0]}; fetching it again")
+            fetch(archive.url, path, size=archive.size, sha256=archive.sha256, again=True)
+            shutil.rmtree(folder, ignore_errors=True)  # half of it is there
+            return _unpacked(archives | {archive: (path, True)}, folder, source)
+    return {archive: path for archive, (path, _) in archives.items()}
+
+
+def _collected(name: str, source: Source, store: Path) -> dict[Archive, tuple[Path, bool]]:
+    """Where the archives are, verified, and whether they were fetched just now; first all that must
+    be put by hand, then downloads."""
     missing = [
         archive.name
         for archive in source.archives
@@ -126,12 +144,19 @@ def _collected(name: str, source: Source, store: Path) -> dict[Archive, Path]:
     paths = {}
     for archive in source.archives:
         path = store / archive.name
-        if archive.url is None:
-            verify(path, archive.size, archive.sha256)
-        else:
-            fetch(archive.url, path, size=archive.size, sha256=archive.sha256)
-        paths[archive] = path
+        paths[archive] = path, _has_fetched(archive, path)
     return paths
+
+
+def _has_fetched(archive: Archive, path: Path) -> bool:
+    if archive.url is not None:
+        return fetch(archive.url, path, size=archive.size, sha256=archive.sha256)
+    check_no_page(path)
+    try:
+        verify(path, archive.size, archive.sha256)
+    except UserError as fault:
+        raise UserError(f"{fault}; delete it and get it again from its makers") from None
+    return False
 
 
 def _by_hand(name: str, source: Source, store: Path, missing: list[str]) -> str:
@@ -155,6 +180,7 @@ def _by_hand(name: str, source: Source, store: Path, missing: list[str]) -> str:
 
 def _add(path: Path, folder: Path, source: Source) -> None:
     """Unpack what is needed of an archive; a bare annotation file is copied."""
+    check_no_page(path)
     if path.suffix.lower() in (".odgt", ".json", ".txt", ".mat"):
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, folder / path.name)

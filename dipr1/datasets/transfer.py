@@ -38,8 +38,12 @@ def fetch(
     sha256: str | None = None,
     attempts: int = 6,
     backoff: float = 1.0,
-) -> None:
-    """Put the file of `url` at `path`, whole and verified; one that is there is only verified.
+    again: bool = False,
+) -> bool:
+    """Put the file of `url` at `path`, whole and verified; returns whether it was fetched.
+
+    One that is there is only verified. Where it is not what it should be, it stays until another
+    has taken its place.
 
     Args:
         url: http or https.
@@ -48,6 +52,7 @@ def fetch(
         sha256: in hexadecimal, None where unknown.
         attempts: how often in a row it may fail without a byte of progress.
         backoff: seconds before the second attempt, doubled with each.
+        again: fetch it even where one is there that seems right.
 
     Raises:
         UserError: the server refuses, stays silent, or sends something else than expected.
@@ -55,9 +60,12 @@ def fetch(
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     with _alone(path):
-        if path.exists():
-            verify(path, size, sha256)
-            return
+        if path.exists() and not again:
+            try:
+                verify(path, size, sha256)
+                return False
+            except UserError as fault:
+                say(f"{fault}; fetching it again")
         is_whole = False
         while not is_whole:
             resumed = _length(part) > 0
@@ -73,6 +81,7 @@ def fetch(
                 say(f"{fault}: starting again from the first byte")
         os.replace(part, path)
         _forget(part)
+    return True
 
 
 def verify(path: Path, size: int | None, sha256: str | None, name: str | None = None) -> None:
@@ -82,11 +91,11 @@ def verify(path: Path, size: int | None, sha256: str | None, name: str | None = 
         UserError: it has another size or another SHA-256; `name` stands for it in the message.
     """
     length = path.stat().st_size
-    remedy = "it is incomplete or another version; delete it and get it again"
+    why = "it is incomplete or another version"
     if size is not None and length != size:
-        raise UserError(f"{name or path}: expected {size} bytes but got {length}; {remedy}")
+        raise UserError(f"{name or path}: expected {size} bytes but got {length}; {why}")
     if sha256 is not None and (digest := file_digest(path)) != sha256.lower():
-        raise UserError(f"{name or path}: expected SHA-256 {sha256} but got {digest}; {remedy}")
+        raise UserError(f"{name or path}: expected SHA-256 {sha256} but got {digest}; {why}")
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ import pytest
 from dipr1.artifacts.rejects import REJECTS
 from dipr1.artifacts.writing import MADE_BY, MARK, check_replaceable, is_ours, whole
 from dipr1.errors import UserError
+from dipr1.progress import say
 
 
 def make_folder(path, *names):
@@ -109,6 +110,16 @@ def test_whole_leaves_nothing_of_a_failure_and_keeps_what_was(tmp_path):
         raise RuntimeError
     assert target.read_text() == "before"
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_what_is_said_names_what_there_will_be(tmp_path, capsys):
+    with (
+        pytest.raises(UserError, match=f"^{tmp_path}/out.txt: bad$"),
+        whole(tmp_path / "out.txt") as part,
+    ):
+        say(f"{part}: begun")
+        raise UserError(f"{part}: bad")
+    assert capsys.readouterr().err == f"{tmp_path}/out.txt: begun\n"
 
 
 def test_whole_replaces_a_folder(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import os
 import stat
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from dipr1.datasets import archives
-from dipr1.datasets.archives import unpack
+from dipr1.datasets.archives import BrokenArchive, unpack
 from dipr1.errors import UserError
 
 FILES = {"set/a/1.txt": b"one", "set/b/2.txt": b"two" * 1000, "set/empty": b""}
@@ -82,9 +83,22 @@ def test_only_what_is_wanted(tmp_path, name):
     assert (count, list(everything(target))) == (1, ["set/a/1.txt"])
 
 
-def test_backslashes_part_folders(tmp_path):
-    unpack(zip_of(tmp_path / "a.zip", "set\\a\\1.txt"), tmp_path / "out")
-    assert list(everything(tmp_path / "out")) == ["set/a/1.txt"]
+WINDOWS = ("set\\", "set\\a\\", "set\\a\\1.txt", "set\\b\\2.txt")
+
+
+def test_backslashes_part_folders_and_end_their_names(tmp_path):
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in WINDOWS:
+            archive.writestr(name, b"" if name.endswith("\\") else b"x")
+    assert unpack(path, tmp_path / "out") == 2
+    assert everything(tmp_path / "out") == {"set/a/1.txt": b"x", "set/b/2.txt": b"x"}
+
+
+def test_backslashes_in_a_tar(tmp_path):
+    path = tar_of(tmp_path / "a.tgz", tar_member("set\\a\\1.txt"))
+    assert unpack(path, tmp_path / "out", keep=lambda name: name.parts[0] == "set") == 1
+    assert everything(tmp_path / "out") == {"set/a/1.txt": b"x"}
 
 
 LEADS_OUT = "leads out of the folder; do not trust"
@@ -94,10 +108,12 @@ HOSTILE = {
     "zip-inner-parent": lambda p: zip_of(p, "ok", "a/../../evil"),
     "zip-absolute": lambda p: zip_of(p, "ok", "/tmp/evil"),
     "zip-backslash": lambda p: zip_of(p, "ok", "a\\..\\..\\evil"),
+    "zip-backslash-folder": lambda p: zip_of(p, "ok", "..\\evil\\", data=b""),
     "zip-drive": lambda p: zip_of(p, "ok", "C:\\evil"),
     "zip-link": lambda p: zip_of(p, "ok", zip_member("evil", stat.S_IFLNK | 0o777), data=b"/etc"),
     "zip-device": lambda p: zip_of(p, "ok", zip_member("evil", stat.S_IFCHR | 0o666)),
     "tar-parent": lambda p: tar_of(p, tar_member("ok"), tar_member("../evil")),
+    "tar-backslash": lambda p: tar_of(p, tar_member("ok"), tar_member("a\\..\\..\\evil")),
     "tar-absolute": lambda p: tar_of(p, tar_member("ok"), tar_member("/tmp/evil")),
     "tar-link": lambda p: tar_of(p, tar_member("ok"), tar_member("evil", tarfile.SYMTYPE, "/etc")),
     "tar-inner-link": lambda p: tar_of(
@@ -181,11 +197,31 @@ def test_a_tar_cut_anywhere(tmp_path):
             unpack(path, tmp_path / "out")
 
 
-@pytest.mark.parametrize("data", [b"", b"<!DOCTYPE html>", os.urandom(100)])
+NO_ARCHIVE = {
+    b"": "a.zip: cannot be unpacked (it is empty); get it again",
+    b"Rar!\x1a\x07\x01\0rest": "a.zip: cannot be unpacked (neither zip nor tar, it begins with"
+    " b'Rar!\\x1a\\x07\\x01\\x00'); get it again",
+    gzip.compress(
+        b"no tar"
+    ): "a.zip: cannot be unpacked (no tar in it, or gzip that is damaged or cut short);"
+    " get it again",
+}
+
+
+@pytest.mark.parametrize("data", NO_ARCHIVE)
 def test_no_archive(tmp_path, data):
     path = tmp_path / "a.zip"
     path.write_bytes(data)
-    with pytest.raises(UserError, match="a.zip: cannot be unpacked"):
+    with pytest.raises(BrokenArchive) as raised:
+        unpack(path, tmp_path / "out")
+    assert str(raised.value) == f"{tmp_path}/{NO_ARCHIVE[data]}"
+
+
+@pytest.mark.parametrize("page", [b"<!DOCTYPE html>", b"\xef\xbb\xbf\n  <HTML lang='en'><head>"])
+def test_a_page_that_was_saved_as_an_archive(tmp_path, page):
+    path = tmp_path / "a.tar.gz"
+    path.write_bytes(page)
+    with pytest.raises(BrokenArchive, match="a.tar.gz: is a web page and not the file, .*; get it"):
         unpack(path, tmp_path / "out")
 
 
@@ -207,6 +243,7 @@ def test_a_password(tmp_path):
         unpack(path, tmp_path / "out")
 
 
-def test_a_file_where_a_folder_should_be(tmp_path):
-    with pytest.raises(UserError, match="cannot be unpacked"):
+def test_what_the_disk_refuses_is_no_fault_of_the_archive(tmp_path):
+    with pytest.raises(UserError, match="cannot be unpacked") as raised:
         unpack(zip_of(tmp_path / "a.zip", "a", "a/b"), tmp_path / "out")
+    assert not isinstance(raised.value, BrokenArchive)

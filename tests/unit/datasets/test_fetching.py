@@ -184,6 +184,64 @@ def test_what_was_fetched_is_written_down(own):
     ]
 
 
+def without_checksum(flags: list[str]) -> list[str]:
+    at = flags.index("--sha256")
+    return flags[:at] + flags[at + 2 :]
+
+
+def damaged(path: Path) -> bytes:
+    """Its first bytes, and what unpacking gives of it is half a set."""
+    data = bytearray(path.read_bytes())
+    data[data.index(b"train.json") + 20] ^= 1
+    path.write_bytes(data)
+    return bytes(data)
+
+
+def test_a_stored_archive_that_is_broken_is_fetched_again(own, capsys):
+    assert main(own) == 0
+    first = contents("data/train")
+    damaged(Path("data/archives/my set.zip"))
+    assert main([*without_checksum(own), "--output", "data/again"]) == 0
+    error = capsys.readouterr().err
+    assert "data/archives/my set.zip: cannot be unpacked (Bad CRC" in error
+    assert "); fetching it again\n" in error
+    assert contents("data/again").keys() == first.keys()
+    assert main([*own, "--output", "data/third"]) == 0  # it is whole now
+    assert "again" not in capsys.readouterr().err
+
+
+def test_an_archive_that_is_broken_where_it_comes_from_is_fetched_once(own, website, capsys):
+    damaged(Path("website/my set.zip"))
+    assert main(without_checksum(own)) == 1
+    first = capsys.readouterr().err
+    assert "cannot be unpacked (Bad CRC" in first and "fetching it again" not in first
+    assert main(without_checksum(own)) == 1  # nor is it refused for ever
+    assert capsys.readouterr().err.count("fetching it again\n") == 1
+
+
+def test_nothing_that_is_said_names_the_temporary_folder(own, capsys):
+    own[own.index("--images") + 1] = "elsewhere"
+    assert main(own) == 1
+    assert "data/train: no elsewhere in it" in capsys.readouterr().err
+
+
+def test_nor_does_what_is_said_of_missing_images(website, capsys):
+    document = json.loads(COCO)
+    document["images"].append({"id": 2, "file_name": "2.png"})
+    packed("website/a.zip", **{"train__1.png": picture(), "train.json": json.dumps(document)})
+    get = f"download --url {website}/a.zip --format coco --annotations train.json --images train"
+    assert main(shlex.split(f"{get} --output out")) == 0
+    said = "1 of 2 image files are missing and will be rejected, for example out/train/2.png"
+    assert said in capsys.readouterr().out
+
+
+def test_nor_does_what_a_reader_says_of_the_annotations(website, capsys):
+    packed("website/a.zip", **{"train__1.png": picture(), "train.json": "[1, "})
+    get = f"download --url {website}/a.zip --format coco --annotations train.json --images train"
+    assert main(shlex.split(f"{get} --output out")) == 1
+    assert "out/train.json: not JSON" in capsys.readouterr().err
+
+
 def test_a_wrong_checksum_leaves_nothing(own, capsys):
     own[own.index("--sha256") + 1] = "0" * 64
     assert main(own) == 1
@@ -275,6 +333,7 @@ def test_an_archive_put_by_hand_is_verified(capsys):
     assert main(shlex.split("download --source kitti --output out")) == 1
     error = capsys.readouterr().err
     assert "data/archives/data_object_label_2.zip: expected 5601213 bytes but got" in error
+    assert "; delete it and get it again from its makers\n" in error
 
 
 def test_a_web_page_saved_as_an_archive(capsys):
@@ -282,7 +341,16 @@ def test_a_web_page_saved_as_an_archive(capsys):
     Path("data/archives/annotation_val.odgt").write_text(person("a,1"))
     Path("data/archives/CrowdHuman_val.zip").write_text("<!DOCTYPE html>")
     assert main(shlex.split("download --source crowdhuman.val --output out")) == 1
-    assert "CrowdHuman_val.zip: cannot be unpacked" in capsys.readouterr().err
+    error = capsys.readouterr().err.splitlines()
+    assert len(error) == 2  # the licence, and what to do
+    assert "data/archives/CrowdHuman_val.zip: is a web page and not the file" in error[1]
+
+
+def test_a_web_page_saved_as_annotations(capsys):
+    packed("data/archives/CrowdHuman_val.zip", **{"Images__a.jpg": b"x"})
+    Path("data/archives/annotation_val.odgt").write_text("<html>")
+    assert main(shlex.split("download --source crowdhuman.val --output out")) == 1
+    assert "annotation_val.odgt: is a web page and not the file" in capsys.readouterr().err
 
 
 def test_a_set_that_is_unpacked_already_is_used_where_it_lies(capsys):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import subprocess
 import sys
 import threading
@@ -77,8 +78,8 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "store" / "file.bin"
 
 
-def get(server: Server, path: Path, **options) -> None:
-    fetch(server.url, path, backoff=0.005, **options)
+def get(server: Server, path: Path, **options) -> bool:
+    return fetch(server.url, path, backoff=0.005, **options)
 
 
 def left(path: Path) -> list[str]:
@@ -293,12 +294,27 @@ def test_other_bytes_never_reach_the_name(server, path):
     assert left(path) == []
 
 
-def test_a_bad_file_that_is_there_is_named(server, path):
+def test_a_bad_file_that_is_there_is_fetched_again(server, path, capsys):
     path.parent.mkdir()
     path.write_bytes(CONTENT[:-1])
-    with pytest.raises(UserError, match="store/file.bin: expected .* delete it and get it again"):
+    assert get(server, path, size=len(CONTENT)) is True
+    assert path.read_bytes() == CONTENT
+    assert re.search(
+        rf"store/file.bin: expected {len(CONTENT)} bytes but got {len(CONTENT) - 1};"
+        " .*; fetching it again\n",
+        capsys.readouterr().err,
+    )
+    assert get(server, path, size=len(CONTENT)) is False
+    assert server.ranges == [None]
+
+
+def test_a_bad_file_stays_until_there_is_another(server, path):
+    path.parent.mkdir()
+    path.write_bytes(b"bad")
+    server.script = [status(404)]
+    with pytest.raises(UserError, match="the server answers 404"):
         get(server, path, size=len(CONTENT))
-    assert server.ranges == []
+    assert path.read_bytes() == b"bad"
 
 
 def test_a_web_page_is_no_file(server, path):
