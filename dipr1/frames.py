@@ -184,6 +184,31 @@ def policy_frame(policy: PolicyFrames, width: int, height: int) -> Frame:
     return Frame.absolute(width, height, *_settled_size(policy, width, height))
 
 
+def window_frame(policy: PolicyFrames, width: int, height: int, model_pixels: float) -> Frame:
+    """The frame of a window of `width` x `height` pixels, enlarged to `model_pixels`.
+
+    So a look at a part costs what a look at the whole image costs, and shows more of it. A frame of
+    fixed size holds the window as it holds the image; thousandths mean the same at any size.
+
+    Args:
+        policy: whose frame it is.
+        width, height: of the window, pixels of the image.
+        model_pixels: area of the whole image in the model frame.
+
+    Raises:
+        ValueError: as :func:`policy_frame`.
+
+    >>> frame = window_frame(PolicyFrames("absolute"), 160, 120, model_pixels=644 * 476)
+    >>> frame.model_width, frame.model_height
+    (644, 476)
+    """
+    if policy.kind == "thousandths" or policy.fixed is not None:
+        return policy_frame(policy, width, height)
+    grow = math.sqrt(model_pixels / (width * height))
+    enlarged = (max(1, round(side * grow)) for side in (width, height))
+    return Frame.absolute(width, height, *_settled_size(policy, *enlarged))
+
+
 def _settled_size(policy: PolicyFrames, width: int, height: int) -> tuple[int, int]:
     """The (width, height) that the processor leaves alone once an image was resized to it.
 

@@ -50,17 +50,30 @@ def build_prompt(labels: Sequence[str], frame: Frame, wording: int = 0) -> list[
     named = " and ".join(labels)
     if frame.fixed:
         return [{"role": "user", "content": TINY_PROMPT.format(labels=named)}]
-    if frame.kind == "thousandths":
-        coordinates = "thousandths of the image's width and height, 0 to 1000"
-    else:
-        coordinates = f"pixels of the image, which is {frame.model_width} x {frame.model_height}"
     text = PROMPT.format(
         request=REQUESTS[wording].format(labels=named),
-        coordinates=coordinates,
+        coordinates=_coordinates(frame),
         first_label=labels[0],
         quoted_labels=", ".join(json.dumps(label, ensure_ascii=False) for label in labels),
     )
     return [{"role": "user", "content": text}]
+
+
+def reframed(prompt: list[dict[str, str]], before: Frame, after: Frame) -> list[dict[str, str]]:
+    """The same question about an image in another frame, whatever else its text says.
+
+    >>> whole, part = Frame.absolute(64, 48, 56, 56), Frame.absolute(30, 20, 84, 56)
+    >>> reframed(build_prompt(["person"], whole), whole, part) == build_prompt(["person"], part)
+    True
+    """
+    old, new = _coordinates(before), _coordinates(after)
+    return [turn | {"content": turn["content"].replace(old, new)} for turn in prompt]
+
+
+def _coordinates(frame: Frame) -> str:
+    if frame.kind == "thousandths":
+        return "thousandths of the image's width and height, 0 to 1000"
+    return f"pixels of the image, which is {frame.model_width:.0f} x {frame.model_height:.0f}"
 
 
 def render_response(

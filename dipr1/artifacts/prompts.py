@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import ArrayLike
 
 from dipr1.artifacts import Artifact
 from dipr1.artifacts.annotations import objects_and_areas
-from dipr1.artifacts.columns import BOXES, EXIF, STRINGS, listed, narrowed, ragged
+from dipr1.artifacts.columns import BOX, BOXES, EXIF, STRINGS, listed, narrowed, ragged
+from dipr1.boxes import area, clip, ioa
 from dipr1.errors import UserError
-from dipr1.frames import Frame, PolicyFrames, policy_frame
-from dipr1.prompts import build_prompt
+from dipr1.frames import Frame, PolicyFrames, policy_frame, window_frame
+from dipr1.prompts import build_prompt, reframed
 
 PROMPTS = Artifact(
     "prompts",
@@ -33,8 +36,12 @@ PROMPTS = Artifact(
             "ignore_boxes": BOXES,  # model frame
         }
     ),
-    optional=EXIF,
+    # x1 y1 x2 y2 in whole pixels of the image: the part that is asked about; null is all of it.
+    # width, height and the frame are then the part's, and boxes count from its corner.
+    optional=pa.schema([*EXIF, pa.field("window", BOX)]),
 )
+
+LEAST_INSIDE = 0.4  # of what a window cuts, to be asked for
 
 
 def prompt_rows(annotations: pa.Table, labels: Sequence[str], policy: PolicyFrames) -> pa.Table:
@@ -107,3 +114,65 @@ def _sizes(frames: Sequence[Frame]) -> tuple[np.ndarray, np.ndarray]:
     images = np.array([(frame.width, frame.height) for frame in frames], np.float64)
     models = np.array([(frame.model_width, frame.model_height) for frame in frames], np.float64)
     return images.reshape(-1, 2), models.reshape(-1, 2)
+
+
+def window_row(row: Mapping[str, Any], window: ArrayLike, policy: PolicyFrames) -> dict[str, Any]:
+    """The same question about a window of an image only.
+
+    Args:
+        row: of the prompts artifact; may be a window itself.
+        window: (4,) x1 y1 x2 y2 in pixels of what the row shows; cut to it, and rounded outwards to
+            whole pixels.
+        policy: whose frame the window is brought into, enlarged to cost what the row costs.
+
+    Returns:
+        A row of the prompts artifact with `window`. An object of which `LEAST_INSIDE` lies inside
+        is to be found there, as far as it lies inside; what else a border cuts is ignored.
+
+    Raises:
+        ValueError: nothing of the window lies inside, or the policy's processor refuses its shape.
+    """
+    low, high = np.floor(window[:2]), np.ceil(window[2:])
+    part = clip(np.concatenate([low, high])[None], row["width"], row["height"])[0]
+    width, height = (int(side) for side in part[2:] - part[:2])
+    if min(width, height) < 1:
+        raise ValueError(f"expected a window inside {row['width']} x {row['height']}, got {window}")
+    before = frame_of(row)
+    after = window_frame(policy, width, height, before.model_width * before.model_height)
+    shown, ignored = (
+        before.to_image(np.reshape(row[name], (-1, 4))) for name in ("gt_boxes", "ignore_boxes")
+    )
+    inside = ioa(shown, part[None])[:, 0]
+    found = inside >= LEAST_INSIDE
+    ignored = np.concatenate([ignored, shown[~found]])
+    corner = np.tile(part[:2], 2)
+
+    def converted(boxes: np.ndarray) -> list[list[float]]:
+        boxes = clip(boxes - corner, width, height)
+        return after.to_model(boxes[area(boxes) > 0]).tolist()
+
+    outer = np.zeros(2) if row.get("window") is None else np.array(row["window"][:2])
+    sides = [float(side) for side in part + np.tile(outer, 2)]
+    return dict(row) | {
+        "image_id": f"{row['image_id']}@" + ",".join(f"{side:.0f}" for side in sides),
+        "window": sides,
+        "width": width,
+        "height": height,
+        "frame_width": float(after.model_width),
+        "frame_height": float(after.model_height),
+        "prompt": reframed(row["prompt"], before, after),
+        "gt_boxes": converted(shown[found]),
+        "gt_labels": [label for label, kept in zip(row["gt_labels"], found, strict=True) if kept],
+        "ignore_boxes": converted(ignored),
+    }
+
+
+def frame_of(row: Mapping[str, Any]) -> Frame:
+    """The frame of a row of the prompts artifact.
+
+    >>> row = {"width": 200, "height": 100, "frame_width": 1000.0, "frame_height": 1000.0}
+    >>> frame_of(row | {"frame": "thousandths"}).to_image([[0, 0, 500, 500]])
+    array([[  0.,   0., 100.,  50.]])
+    """
+    sizes = (row[name] for name in ("width", "height", "frame_width", "frame_height"))
+    return Frame(row["frame"], *sizes)

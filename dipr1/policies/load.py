@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
@@ -83,8 +84,28 @@ def _plain_generation(model, tokenizer) -> GenerationConfig:
     return GenerationConfig(eos_token_id=ends, pad_token_id=tokenizer.pad_token_id)
 
 
-def load_image(path: str, frame: str, width: float, height: float, exif: str = TURN) -> Image.Image:
-    """An image in the model's frame: resized where the frame is absolute.
+IMAGE_COLUMNS = ("image", "frame", "frame_width", "frame_height", "exif", "window")  # if there
+
+
+def image_source(row: Mapping[str, Any]) -> tuple:
+    """What :func:`load_image` needs to show the image of a row of the prompts artifact."""
+    window = row.get("window")
+    return (
+        *(row[name] for name in ("image", "frame", "frame_width", "frame_height")),
+        row.get("exif") or TURN,
+        None if window is None else tuple(window),
+    )
+
+
+def load_image(
+    path: str,
+    frame: str,
+    width: float,
+    height: float,
+    exif: str = TURN,
+    window: Sequence[float] | None = None,
+) -> Image.Image:
+    """An image, or a window of it, in the model's frame: resized where the frame is absolute.
 
     The processor's own resize is then the identity, so the frame's size is the size that the
     model sees, for every family.
@@ -95,6 +116,9 @@ def load_image(path: str, frame: str, width: float, height: float, exif: str = T
         width: the frame's width (used where it is absolute).
         height: the frame's height.
         exif: what becomes of its EXIF orientation.
+        window: x1, y1, x2, y2 in whole pixels of the image; only this part is shown, cut before
+            anything is resized. In thousandths it is enlarged to as many pixels as the whole image
+            has, so that it costs as much and shows more.
 
     Raises:
         UserError: the file cannot be read as an image.
@@ -108,6 +132,13 @@ def load_image(path: str, frame: str, width: float, height: float, exif: str = T
             f"{path}: cannot be read as an image ({error}); mend the file, or convert again with"
             " --decode, which leaves broken images out"
         ) from None
+    whole = image.width * image.height
+    if window is not None:
+        image = image.crop([round(side) for side in window])
     if frame == "absolute":
-        image = image.resize((round(width), round(height)), Image.Resampling.BICUBIC)
+        return image.resize((round(width), round(height)), Image.Resampling.BICUBIC)
+    if window is not None:
+        grow = math.sqrt(whole / (image.width * image.height))
+        size = (round(image.width * grow), round(image.height * grow))
+        return image.resize(size, Image.Resampling.BICUBIC)
     return image

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from dipr1.artifacts.prompts import frame_of
 from dipr1.artifacts.samples import SAMPLES
 from dipr1.errors import UserError
-from dipr1.frames import Frame
 from dipr1.policies.engines.transformers import respond
 from dipr1.policies.generated import Generated, box_confidence, box_log_likelihood
 from dipr1.policies.load import LoadedPolicy
@@ -96,8 +96,7 @@ def sample_row(prompt: dict, number: int, response: Generated) -> dict:
         response: as it was generated.
     """
     parsed = parse_response(response.text, labels=prompt["labels"])
-    sizes = (prompt[name] for name in ("width", "height", "frame_width", "frame_height"))
-    frame = Frame(prompt["frame"], *sizes)
+    frame = frame_of(prompt)
     answer, look = parsed.answer, parsed.look
     num_boxes = 0 if answer is None else len(answer.boxes)
     return {

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from dipr1.artifacts.reward_columns import reward_columns
-from dipr1.policies.load import load_image
+from dipr1.policies.load import IMAGE_COLUMNS, image_source, load_image
 from dipr1.prompts import render_response
 from dipr1.regions import look_targets
 from dipr1.training.questions import variations
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 TEACHER_LOOKS = 4  # with all sixteen targets the teacher would write more looks than answers
 
 CACHED_BYTES = 1 << 30
-
-IMAGE_COLUMNS = ("image", "frame", "frame_width", "frame_height", "exif")  # the last if there
 
 
 class ImageCache:
@@ -100,17 +98,18 @@ def teacher_response(
 def with_images(prompts: pa.Table, columns: dict[str, list[Any]]) -> Dataset:
     """Rows with `prompt`, `image` and further columns.
 
-    An image is decoded when a row is first read, and kept for the other responses to its prompt.
+    What a row shows of an image is decoded when the row is first read, and kept for the other
+    responses to its prompt.
     """
     from datasets import Dataset
 
     known = [name for name in IMAGE_COLUMNS if name in prompts.column_names]
-    sources = prompts.select(known).to_pylist()
+    sources = [image_source(row) for row in prompts.select(known).to_pylist()]
     images = ImageCache()
 
     def open_images(batch: dict[str, list]) -> dict[str, list]:
         rows = batch.pop("row")
-        return batch | {"image": [images.load(*sources[row].values()) for row in rows]}
+        return batch | {"image": [images.load(*sources[row]) for row in rows]}
 
     row = {"row": list(range(len(sources)))}
     lessons = Dataset.from_dict({"prompt": prompts["prompt"].to_pylist()} | columns | row)

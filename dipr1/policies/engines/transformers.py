@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from dipr1.pixels import TURN
 from dipr1.policies.generated import Generated
-from dipr1.policies.load import LoadedPolicy, load_image
+from dipr1.policies.load import LoadedPolicy, image_source, load_image
 
 
 def respond(
@@ -22,7 +21,8 @@ def respond(
 
     Args:
         policy: the model and its processor.
-        rows: prompts-artifact rows (image, frame, frame_width, frame_height, prompt).
+        rows: prompts-artifact rows (image, frame, frame_width, frame_height, prompt; if there exif
+            and window).
         num_samples: responses per row.
         temperature: 0 is greedy.
         max_new_tokens: longest response.
@@ -62,16 +62,7 @@ def respond(
 def model_inputs(policy: LoadedPolicy, rows: list[dict]):
     """Tokens and pixels of prompts, padded on the left, on the model's device."""
     texts = [_prompt_text(policy.processor, row["prompt"]) for row in rows]
-    images = [
-        load_image(
-            row["image"],
-            row["frame"],
-            row["frame_width"],
-            row["frame_height"],
-            row.get("exif", TURN),
-        )
-        for row in rows
-    ]
+    images = [load_image(*image_source(row)) for row in rows]
     return policy.processor(
         text=texts, images=images, padding=True, padding_side="left", return_tensors="pt"
     ).to(policy.model.device)

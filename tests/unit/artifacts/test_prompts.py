@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dipr1.artifacts.annotations import ANNOTATIONS
 from dipr1.artifacts.columns import box_arrays
-from dipr1.artifacts.prompts import PROMPTS, prompt_rows
+from dipr1.artifacts.prompts import PROMPTS, frame_of, prompt_rows, window_row
 from dipr1.errors import UserError
-from dipr1.frames import PolicyFrames, policy_frame
+from dipr1.frames import LARGEST_ASPECT_RATIO, PolicyFrames, policy_frame
 from dipr1.prompts import build_prompt
 
 TINY = PolicyFrames("absolute", fixed=(128, 128))
@@ -78,3 +80,93 @@ def test_an_image_that_the_processor_refuses_is_named():
     table = pa.Table.from_pylist(rows, schema=ANNOTATIONS.schema)
     with pytest.raises(UserError, match="images/thin.jpg: .*4000 x 10"):
         prompt_rows(table, ["person"], PolicyFrames("absolute"))
+
+
+FAMILIES = [TINY, PolicyFrames("absolute"), PolicyFrames("thousandths")]
+
+
+def one_row(policy: PolicyFrames, boxes: list[list[float]], ignore: list[bool]) -> dict:
+    """The prompt about an image of 400 x 300 with these boxes."""
+    image = {
+        "image_id": "a",
+        "image": "a.jpg",
+        "width": 400,
+        "height": 300,
+        "boxes": boxes,
+        "labels": ["person"] * len(boxes),
+        "ignore": ignore,
+        "visibility": [None] * len(boxes),
+    }
+    table = pa.Table.from_pylist([image], ANNOTATIONS.schema)
+    return prompt_rows(table, ["person"], policy).to_pylist()[0]
+
+
+@pytest.mark.parametrize("policy", FAMILIES)
+def test_a_window_counts_from_its_corner(policy):
+    boxes = [
+        [110, 60, 130, 100],  # inside
+        [80, 60, 130, 100],  # three fifths inside
+        [70, 60, 110, 100],  # a quarter inside: cut, and not to be found
+        [200, 60, 320, 100],  # an area that is ignored
+        [0, 0, 50, 50],  # far away
+    ]
+    row = one_row(policy, boxes, [False, False, False, True, False])
+    part = window_row(row, [99.7, 50.2, 300, 200], policy)
+    assert part["window"] == [99, 50, 300, 200]
+    assert (part["width"], part["height"]) == (201, 150)
+    assert part["image_id"] == "a@99,50,300,200"
+    frame = frame_of(part)
+    expected = [[11, 10, 31, 50], [0, 10, 31, 50]]
+    np.testing.assert_allclose(frame.to_image(part["gt_boxes"]), expected, atol=1e-3)
+    ignored = frame.to_image(part["ignore_boxes"])
+    np.testing.assert_allclose(ignored, [[101, 10, 201, 50], [0, 10, 11, 50]], atol=1e-3)
+    assert part["gt_labels"] == ["person", "person"]
+    whole = policy_frame(policy, 201, 150) if policy.fixed else frame
+    assert part["prompt"] == build_prompt(["person"], whole)
+
+
+@pytest.mark.parametrize("policy", FAMILIES)
+def test_a_window_of_a_window(policy):
+    row = one_row(policy, [[110, 60, 130, 100]], [False])
+    once = window_row(row, [110, 70, 160, 120], policy)
+    twice = window_row(window_row(row, [100, 50, 300, 200], policy), [10, 20, 60, 70], policy)
+    assert twice["window"] == once["window"]
+    for name in ("width", "height"):
+        assert twice[name] == once[name]
+    np.testing.assert_allclose(
+        frame_of(twice).to_image(twice["gt_boxes"]), [[0, 0, 20, 30]], atol=1e-3
+    )
+
+
+@pytest.mark.parametrize("policy", FAMILIES)
+@given(
+    window=st.tuples(*[st.floats(-100, 500)] * 4),
+    boxes=st.lists(st.tuples(*[st.floats(0, 300)] * 4), max_size=5),
+)
+def test_a_window_shows_what_lies_in_it(policy, window, boxes):
+    upright = [[min(a, c), min(b, d), max(a, c) + 1, max(b, d) + 1] for a, b, c, d in boxes]
+    row = one_row(policy, upright, [False] * len(upright))
+    try:
+        part = window_row(row, window, policy)
+    except ValueError:
+        low, high = np.clip(np.reshape(window, (2, 2)), 0, [400, 300])
+        sides = np.ceil(high) - np.floor(low)
+        assert (high <= low).any() or sides.max() > LARGEST_ASPECT_RATIO * sides.min()
+        return
+    assert 0 <= part["window"][0] < part["window"][2] <= 400
+    assert 0 <= part["window"][1] < part["window"][3] <= 300
+    found = frame_of(part).to_image(part["gt_boxes"]) + np.tile(part["window"][:2], 2)
+    assert len(found) == len(part["gt_labels"])
+    assert (found[:, :2] >= np.array(part["window"][:2]) - 1e-3).all()
+    assert (found[:, 2:] <= np.array(part["window"][2:]) + 1e-3).all()
+
+
+def test_rows_with_windows_are_written_and_read(tmp_path):
+    row = one_row(TINY, [[110, 60, 130, 100]], [False])
+    rows = [row, window_row(row, [100, 50, 300, 200], TINY)]
+    table = pa.Table.from_pylist(rows, PROMPTS.schema_with(["window"]))
+    PROMPTS.write(table, tmp_path / "prompts.parquet")
+    assert PROMPTS.read(tmp_path / "prompts.parquet")["window"].to_pylist() == [
+        None,
+        [100, 50, 300, 200],
+    ]

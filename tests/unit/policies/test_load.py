@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dipr1.artifacts.prompts import window_row
 from dipr1.errors import UserError
-from dipr1.policies.load import load_image, load_policy
+from dipr1.policies.families import read_policy_frames
+from dipr1.policies.load import image_source, load_image, load_policy
 
 
 def test_broken_image(tmp_path):
@@ -47,6 +49,47 @@ def test_the_frame_is_the_size_that_the_model_sees(qwen, qwen_prompts):
         seen = policy.processor.image_processor(images=[image], return_tensors="pt")
         _, down, across = seen["image_grid_thw"][0].tolist()
         assert (across * 14, down * 14) == (row["frame_width"], row["frame_height"])
+
+
+def numbered(path, exif=None, size=(6, 4)) -> np.ndarray:
+    """A picture, each pixel of another grey; returns its greys (height, width)."""
+    greys = np.arange(size[0] * size[1], dtype=np.uint8).reshape(size[::-1])
+    Image.fromarray(greys).save(path, exif=exif or Image.Exif())
+    return greys
+
+
+def test_a_window_is_cut_from_the_picture_as_it_is_seen(tmp_path):
+    path, exif = str(tmp_path / "a.png"), Image.Exif()
+    exif[0x0112] = 6
+    turned = np.rot90(numbered(path, exif), -1)  # 4 x 6: an orientation of 6 turns it clockwise
+    row = {"image": path, "frame": "absolute", "frame_width": 3.0, "frame_height": 5.0}
+    row["window"] = [1.0, 0.0, 4.0, 5.0]
+    window = load_image(*image_source(row))
+    np.testing.assert_array_equal(np.asarray(window)[..., 0], turned[0:5, 1:4])
+    whole = load_image(*image_source(row | {"window": None, "exif": None}))
+    assert whole.size == (3, 5)
+
+
+def test_a_window_in_thousandths_has_as_many_pixels_as_the_image(tmp_path):
+    path = str(tmp_path / "a.png")
+    numbered(path, size=(20, 10))
+    size = load_image(path, "thousandths", 1000.0, 1000.0, "turn", (0, 0, 10, 5)).size
+    assert size == (20, 10)
+    size = load_image(path, "thousandths", 1000.0, 1000.0, "turn", (19, 0, 20, 2)).size
+    assert size == (10, 20)
+
+
+def test_the_frame_of_a_window_is_the_size_that_the_model_sees_and_pays_for(qwen, qwen_prompts):
+    policy, frames = load_policy(str(qwen), threads=1), read_policy_frames(str(qwen))
+    for whole in qwen_prompts[:3]:
+        sides = np.array([0.5, 0.25, 0.9, 0.75]) * np.tile([whole["width"], whole["height"]], 2)
+        row = window_row(whole, sides, frames)
+        image = load_image(*image_source(row))
+        seen = policy.processor.image_processor(images=[image], return_tensors="pt")
+        _, down, across = seen["image_grid_thw"][0].tolist()
+        assert (across * 14, down * 14) == (row["frame_width"], row["frame_height"])
+        cost = row["frame_width"] * row["frame_height"]
+        assert 0.7 < cost / (whole["frame_width"] * whole["frame_height"]) <= 1.5
 
 
 def test_a_folder_without_weights_is_told(tmp_path):

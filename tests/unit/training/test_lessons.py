@@ -7,11 +7,12 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
+from dipr1.artifacts.prompts import PROMPTS
 from dipr1.artifacts.reward_columns import reward_columns
 from dipr1.artifacts.variance import VARIANCE
 from dipr1.responses import parse_response
 from dipr1.rewards import accuracy_reward, looking_reward
-from dipr1.training.lessons import ImageCache, teacher_response
+from dipr1.training.lessons import ImageCache, teacher_response, with_images
 from tests.unit.two_images import prompts, variance
 
 
@@ -29,6 +30,17 @@ def test_teacher_looks_nowhere_without_statistics():
     columns = reward_columns(prompts(), pa.Table.from_pylist(rows, VARIANCE.schema))
     response = parse_response(teacher_response(columns, 0, "{count} people."))
     assert (len(response.look.boxes), len(response.answer.boxes)) == (0, 2)
+
+
+def test_a_lesson_shows_the_window_that_it_asks_about(tmp_path):
+    greys = np.tile(np.arange(200, dtype=np.uint8), (100, 1))
+    Image.fromarray(greys).save(tmp_path / "a.png")
+    row = prompts().to_pylist()[0] | {"image": str(tmp_path / "a.png")}
+    part = row | {"window": [50.0, 0.0, 150.0, 100.0], "width": 100, "height": 100}
+    table = pa.Table.from_pylist([row, part], PROMPTS.schema_with(["window"]))
+    whole, window = with_images(table, reward_columns(table, None))[:]["image"]
+    assert whole.size == window.size == (100, 100)
+    np.testing.assert_array_equal(np.asarray(window)[..., 0], greys[:, 50:150])
 
 
 def test_images_are_kept_up_to_so_many_bytes(tmp_path):
