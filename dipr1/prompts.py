@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from dipr1.frames import Frame
+from dipr1.responses import Form
 
 # A policy with a fixed frame was pretrained on the template itself and needs no explanation.
 TINY_PROMPT = "Find every {labels}."
+TINY_ANSWER_PROMPT = "Find every {labels}. Boxes only."
 
 # Ways to ask: the first is the usual one, the others are for training sets that vary it.
 REQUESTS = (
@@ -21,9 +23,10 @@ REQUESTS = (
     "Detect all instances of {labels} in the photo.",
 )
 
-PROMPT = """\
+QUESTION = """\
 {request} Coordinates are {coordinates}; a box is [x1, y1, x2, y2], the left, \
-upper, right and lower border of the whole object, its hidden part included.
+upper, right and lower border of the whole object, its hidden part included."""
+STEPS = """\
 Answer in three steps, in exactly this form and with nothing else:
 <think> what the scene is and what makes it hard </think>
 <look> [{{"bbox_2d": [x1, y1, x2, y2], "why": "what is uncertain there"}}, ...] </look>
@@ -31,15 +34,23 @@ Answer in three steps, in exactly this form and with nothing else:
 In <look> list the regions that need a closer look, such as overlapping or half-hidden objects; \
 in <answer> list every object once, with one of the labels {quoted_labels}. Both are JSON lists \
 and may be empty: []."""
+ANSWER = """\
+Answer in exactly this form and with nothing else:
+<answer> [{{"bbox_2d": [x1, y1, x2, y2], "label": "{first_label}"}}, ...] </answer>
+List every object once, with one of the labels {quoted_labels}. It is a JSON list and may be \
+empty: []."""
 
 
-def build_prompt(labels: Sequence[str], frame: Frame, wording: int = 0) -> list[dict[str, str]]:
+def build_prompt(
+    labels: Sequence[str], frame: Frame, wording: int = 0, form: Form = "steps"
+) -> list[dict[str, str]]:
     """The conversation that asks for every object of `labels`, in the coordinates of `frame`.
 
     Args:
         labels: what is asked for.
         frame: of the image; a policy with a fixed frame knows one wording only.
         wording: which of `REQUESTS` it begins with.
+        form: of the response: think, look and answer, or the answer alone.
 
     Returns:
         One user message with plain text; trainers and processors put the image before it.
@@ -49,8 +60,9 @@ def build_prompt(labels: Sequence[str], frame: Frame, wording: int = 0) -> list[
     """
     named = " and ".join(labels)
     if frame.fixed:
-        return [{"role": "user", "content": TINY_PROMPT.format(labels=named)}]
-    text = PROMPT.format(
+        brief = TINY_PROMPT if form == "steps" else TINY_ANSWER_PROMPT
+        return [{"role": "user", "content": brief.format(labels=named)}]
+    text = f"{QUESTION}\n{STEPS if form == 'steps' else ANSWER}".format(
         request=REQUESTS[wording].format(labels=named),
         coordinates=_coordinates(frame),
         first_label=labels[0],
@@ -83,6 +95,7 @@ def render_response(
     labels: Sequence[str],
     whys: Sequence[str] | None = None,
     digits: int = 0,
+    form: Form = "steps",
 ) -> str:
     """A well-formed response: what a teacher would answer.
 
@@ -93,24 +106,25 @@ def render_response(
         labels: N labels of the answer.
         whys: L texts for the look boxes, or None to leave them out.
         digits: decimals of the coordinates; 0 writes integers.
+        form: `answer` leaves out what is thought and looked at.
 
     >>> print(render_response("One.", [], [[1, 2, 3.6, 4]], ["person"]))
     <think> One. </think>
     <look> [] </look>
     <answer> [{"bbox_2d": [1, 2, 4, 4], "label": "person"}] </answer>
     """
-    looks = [{"bbox_2d": box} for box in _rounded(look_boxes, digits)]
-    if whys is not None:
-        looks = [look | {"why": why} for look, why in zip(looks, whys, strict=True)]
     answers = [
         {"bbox_2d": box, "label": label}
         for box, label in zip(_rounded(answer_boxes, digits), labels, strict=True)
     ]
-    return (
-        f"<think> {think} </think>\n"
-        f"<look> {json.dumps(looks, ensure_ascii=False)} </look>\n"
-        f"<answer> {json.dumps(answers, ensure_ascii=False)} </answer>"
-    )
+    answer = f"<answer> {json.dumps(answers, ensure_ascii=False)} </answer>"
+    if form == "answer":
+        return answer
+    looks = [{"bbox_2d": box} for box in _rounded(look_boxes, digits)]
+    if whys is not None:
+        looks = [look | {"why": why} for look, why in zip(looks, whys, strict=True)]
+    look = json.dumps(looks, ensure_ascii=False)
+    return f"<think> {think} </think>\n<look> {look} </look>\n{answer}"
 
 
 def _rounded(boxes: ArrayLike, digits: int) -> list[list[int]] | list[list[float]]:

@@ -10,6 +10,9 @@ Each tag once, in this order, nothing outside but white space; `think` not empty
 arrays (``[]`` is one); `why` optional text; `label` one of the prompt's labels. Coordinates are in
 the model frame, integers or decimals; this module does not convert them.
 
+A policy that is asked for boxes alone answers with the last section and nothing else: the form
+`answer` (:meth:`Response.in_form`), where the other is `steps`.
+
 Anything else is read as far as its meaning is plain, and every departure is named:
 
 ======================  ========  ==================================================================
@@ -59,13 +62,14 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import chain, islice
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from dipr1 import almost_json
 
 SECTIONS = ("think", "look", "answer")
+Form = Literal["steps", "answer"]
 BOX_KEY = "bbox_2d"
 OTHER_BOX_KEYS = ("box_2d", "bbox", "box")
 
@@ -99,6 +103,8 @@ PROBLEMS = (
 
 # A well-formed response may have these: the form is right, the box is wrong.
 _PROBLEMS_OF_CONTENT = {"look_degenerate_box", "answer_degenerate_box"}
+# The form `answer` has exactly these besides.
+_PROBLEMS_OF_ANSWER_ALONE = {"think_missing", "look_missing"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -146,6 +152,16 @@ class Response:
     answer: Answer | None
     problems: tuple[str, ...]
     well_formed: bool
+
+    def in_form(self, form: Form) -> bool:
+        """Whether the response has exactly the form that was asked for.
+
+        >>> parse_response("<answer> [] </answer>").in_form("answer")
+        True
+        """
+        if form == "steps":
+            return self.well_formed
+        return {*self.problems} - _PROBLEMS_OF_CONTENT == _PROBLEMS_OF_ANSWER_ALONE
 
 
 def parse_response(text: str, labels: Collection[str] | None = None) -> Response:

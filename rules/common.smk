@@ -14,7 +14,7 @@ from dipr1.config import check, train_flags
 from dipr1.datasets.options import code_of_download, Conversion, Draw, Files, Style
 from dipr1.errors import UserError
 from dipr1.provenance import code_digest, policy_digest
-from dipr1.policies.options import Checkpoint, Generation
+from dipr1.policies.options import Asked, Checkpoint, Generation
 from dipr1.training.options import code_of_training
 
 

@@ -18,6 +18,7 @@ rule predict:
         gpu=0,
     params:
         policy=policy_flags,
+        form=lambda wildcards: flags(experiment.arms[wildcards.arm], Asked),
         options=flags(experiment.sample, Generation),
         # finished parts of an interrupted job, outside the outputs that Snakemake deletes
         parts="results/checkpoints/predictions/{arm}/seed{seed}/{dataset}.{split}",
@@ -29,6 +30,7 @@ rule predict:
     shell:
         "dipr1 predict {input.prompts}"
         " {params.policy}"
+        " {params.form}"
         " --arm {wildcards.arm}"
         " --seed {wildcards.seed}"
         " {params.options}"

@@ -81,7 +81,7 @@ class Artifact:
 
         Args:
             path: the file.
-            columns: names of those to read; all by default.
+            columns: names of those to read, an optional one where it is there; all by default.
 
         Raises:
             UserError: the file is missing, is not Parquet, or lacks a column.
@@ -95,6 +95,7 @@ class Artifact:
             raise UserError(f"{path}: not a Parquet file ({reason}); make it again") from None
         schema = self.schema_with(there)
         wanted = columns or schema.names
+        wanted = [name for name in wanted if name in there or name not in self.optional.names]
         missing = [name for name in wanted if name not in there]
         if missing:
             raise UserError(

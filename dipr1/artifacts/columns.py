@@ -108,3 +108,10 @@ def box_arrays(column: pa.ChunkedArray) -> list:
     rows = split_rows(values.astype(np.float64), offsets)
     there = column.is_valid().to_numpy()
     return [row if valid else None for row, valid in zip(rows, there, strict=True)]
+
+
+def replaced(table: pa.Table, columns: dict[str, pa.Array]) -> pa.Table:
+    """`table` with other values in some of its columns."""
+    for name, column in columns.items():
+        table = table.set_column(table.schema.get_field_index(name), name, column)
+    return table

@@ -12,11 +12,12 @@ from numpy.typing import ArrayLike
 
 from dipr1.artifacts import Artifact
 from dipr1.artifacts.annotations import objects_and_areas
-from dipr1.artifacts.columns import BOX, BOXES, EXIF, STRINGS, listed, narrowed, ragged
+from dipr1.artifacts.columns import BOX, BOXES, EXIF, STRINGS, listed, narrowed, ragged, replaced
 from dipr1.boxes import area, clip, ioa
 from dipr1.errors import UserError
 from dipr1.frames import Frame, PolicyFrames, policy_frame, window_frame
 from dipr1.prompts import build_prompt, reframed
+from dipr1.responses import Form
 
 PROMPTS = Artifact(
     "prompts",
@@ -176,3 +177,37 @@ def frame_of(row: Mapping[str, Any]) -> Frame:
     """
     sizes = (row[name] for name in ("width", "height", "frame_width", "frame_height"))
     return Frame(row["frame"], *sizes)
+
+
+def reworded(
+    prompts: pa.Table,
+    fixed: bool,
+    *,
+    asked: Sequence[Sequence[str]] | None = None,
+    wordings: Sequence[int] | None = None,
+    form: Form = "steps",
+) -> pa.Table:
+    """The same rows with another question each.
+
+    Args:
+        prompts: the prompts artifact.
+        fixed: the policy's frame is the same for every image.
+        asked: the labels that each row asks for; by default the same as before.
+        wordings: of each row; by default the usual one.
+        form: of the response.
+    """
+    asked = prompts["labels"].to_pylist() if asked is None else asked
+    wordings = [0] * prompts.num_rows if wordings is None else wordings
+    sizes = [
+        prompts[name].to_pylist()
+        for name in ("frame", "width", "height", "frame_width", "frame_height")
+    ]
+    texts = [
+        build_prompt(labels, Frame(*size, fixed=fixed), wording, form)
+        for labels, wording, *size in zip(asked, wordings, *sizes, strict=True)
+    ]
+    columns = {
+        "labels": pa.array(asked, STRINGS),
+        "prompt": pa.array(texts, PROMPTS.schema.field("prompt").type),
+    }
+    return replaced(prompts, columns)

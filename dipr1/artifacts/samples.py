@@ -23,4 +23,5 @@ SAMPLES = Artifact(
             "log_likelihood": pa.list_(pa.float32()),
         }
     ),
+    optional=pa.schema({"form": pa.string()}),  # `answer` where the boxes alone were asked for
 )

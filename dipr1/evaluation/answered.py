@@ -14,7 +14,7 @@ from dipr1.artifacts.annotations import ANY_LABEL, objects_and_areas
 from dipr1.artifacts.columns import box_arrays, ragged, split_rows
 from dipr1.evaluation.answers import Judged, judge
 from dipr1.evaluation.looks import looked
-from dipr1.responses import Response, parse_response
+from dipr1.responses import Form, Response, parse_response
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class AnsweredImage:
         size: width and height.
         asked: the labels that are asked for.
         response: what the policy wrote, in the model frame.
+        form: of the response that was asked for.
     """
 
     detections: np.ndarray
@@ -44,6 +45,7 @@ class AnsweredImage:
     size: tuple[int, int]
     asked: tuple[str, ...]
     response: Response
+    form: Form = "steps"
 
     @property
     def boxes(self) -> np.ndarray:
@@ -58,21 +60,27 @@ class AnsweredImage:
         return judge(*boxes, *labels, (0.5, 0.75))
 
     def figures(self) -> dict[str, Any]:
-        """The columns of the images artifact that are about the answer taken as it is."""
+        """The columns of the images artifact that are about the answer taken as it is.
+
+        Those about looking are None where no look was asked for: it was not refused.
+        """
         half, strict = self.judged
-        look = looked(self.look_boxes, self.boxes, self.objects, half, self.size)
+        look = vars(looked(self.look_boxes, self.boxes, self.objects, half, self.size))
+        looks = {f"look_{name}": value for name, value in look.items()}
+        looks |= {"num_looks": len(self.look_boxes)}
+        if self.form == "answer":
+            looks = dict.fromkeys(looks)
         return {
-            "well_formed": self.response.well_formed,
+            "well_formed": self.response.in_form(self.form),
             "readable": self.response.answer is not None,
             "num_objects": len(self.objects),
             "num_boxes": len(self.boxes),
-            "num_looks": len(self.look_boxes),
             "num_counted": half.num_counted,
             "hits50": half.hits,
             "num_counted75": strict.num_counted,
             "hits75": strict.hits,
             "errors": len(self.objects) + half.num_counted - 2 * half.hits,
-        } | {f"look_{name}": value for name, value in vars(look).items()}
+        } | looks
 
 
 def answered_images(
@@ -100,12 +108,20 @@ def answered_images(
             predictions["text"].to_pylist(),
             *(box_arrays(predictions[name]) for name in ("boxes", "look_boxes")),
             scores,
+            forms_of(predictions),
             strict=True,
         )
     ]
 
 
-def _answered(size, labels, boxes, objects, areas, asked, text, answer, look, scores):
+def forms_of(predictions: pa.Table) -> list[Form]:
+    """The form of response that each row was asked for."""
+    if "form" not in predictions.column_names:
+        return ["steps"] * predictions.num_rows
+    return [form or "steps" for form in predictions["form"].to_pylist()]
+
+
+def _answered(size, labels, boxes, objects, areas, asked, text, answer, look, scores, form):
     """One image, of what each artifact says of it."""
     response = parse_response(text, asked)
     answer = np.empty((0, 4)) if answer is None else answer
@@ -121,6 +137,7 @@ def _answered(size, labels, boxes, objects, areas, asked, text, answer, look, sc
         size=size,
         asked=tuple(asked),
         response=response,
+        form=form,
     )
 
 

@@ -29,6 +29,9 @@ from dipr1.rewards import REWARDS, LookingReward
 # before so many others
 BATCH = 512
 
+# null where an answer alone was asked for
+OF_STEPS = ["look_recall", *(f"reward_{name}" for name, one in REWARDS.items() if one.of_steps)]
+
 
 def per_image(
     annotations: pa.Table,
@@ -69,7 +72,8 @@ def per_image(
         rewards = _rewards(texts, {name: column[rows] for name, column in columns.items()})
         for index, (image, reward) in enumerate(zip(batch, rewards, strict=True), start):
             of_regions = {} if regions is None else regions.figures(index, image)
-            figures.append(image.figures() | _own_figures(image) | reward | of_regions)
+            of_look = dict.fromkeys(OF_STEPS) if image.form == "answer" else {}
+            figures.append(image.figures() | _own_figures(image) | reward | of_regions | of_look)
         images += batch
     given = {
         "image_id": annotations["image_id"],

@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from dipr1.options import Section
+from dipr1.responses import Form
 
 
 class Checkpoint(Section):
@@ -25,6 +26,16 @@ class Policy(Checkpoint):
         None,
         description="Coordinates that it answers in, where a fine-tune has others than its family:"
         " pixels after the resize (`absolute`), or `thousandths`.",
+    )
+
+
+class Asked(Section):
+    """What form of response is asked for."""
+
+    form: Form = Field(
+        "steps",
+        description="What is asked for: think, look and answer (`steps`), or boxes alone"
+        " (`answer`).",
     )
 
 

@@ -69,12 +69,14 @@ class Reward:
         meaning: for readers of the report; {one} and {many} stand for what is looked for.
         weight: in the total of :mod:`dipr1.rewards.scores`, unless others are given.
         options: those that an arm may have.
+        of_steps: it judges what an answer alone has not: that it thinks, or where it looks.
     """
 
     make: Callable[..., Callable[..., list[float | None]]]
     meaning: str
     weight: float = 0.0
     options: tuple[RewardOption, ...] = ()
+    of_steps: bool = False
 
 
 REWARDS = {
@@ -82,11 +84,13 @@ REWARDS = {
         make=ReasoningReward,
         meaning="1 for a response in the three-step form, else 0.",
         weight=1.0,
+        of_steps=True,
     ),
     "looking": Reward(
         make=LookingReward,
         meaning="Do the look regions cover, and only cover, where the base policy's boxes vary?",
         weight=0.3,
+        of_steps=True,
         options=(
             RewardOption(
                 "looking_source",

@@ -37,4 +37,4 @@ def shared_arguments(arm: TrainedOptions, seed: int, folder: Path) -> dict[str, 
 
 def variety(arm: TrainedOptions) -> dict[str, Any]:
     """How an arm varies the questions, for :func:`dipr1.training.questions.variations`."""
-    return {"wordings": arm.wordings, "ask": arm.ask, "absent_labels": arm.absent_labels}
+    return {name: getattr(arm, name) for name in ("wordings", "ask", "absent_labels", "form")}

@@ -12,6 +12,7 @@ from dipr1.artifacts.reward_columns import reward_columns
 from dipr1.policies.load import IMAGE_COLUMNS, image_source, load_image
 from dipr1.prompts import render_response
 from dipr1.regions import look_targets
+from dipr1.responses import Form
 from dipr1.training.questions import variations
 
 if TYPE_CHECKING:
@@ -66,7 +67,11 @@ def asked(
 
 
 def teacher_response(
-    columns: dict[str, list[Any]], row: int, think: str, why: str | None = None
+    columns: dict[str, list[Any]],
+    row: int,
+    think: str,
+    why: str | None = None,
+    form: Form = "steps",
 ) -> str:
     """What a teacher would answer to prompt `row`: all objects, and looks at what is uncertain.
 
@@ -76,6 +81,7 @@ def teacher_response(
         think: text of the first section; `{count}` becomes the number of objects. Better in words
             that the policy uses already, since a few updates teach no new ones.
         why: what is said of each look, if anything.
+        form: of the response.
     """
     boxes = np.array(columns["gt_boxes"][row], np.float64).reshape(-1, 4)
     # left to right: an order that can be seen, where that of the annotations cannot
@@ -92,6 +98,7 @@ def teacher_response(
         boxes[order],
         labels,
         whys=None if why is None else [why] * len(looks),
+        form=form,
     )
 
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, get_type_hints
 from pydantic import Field, create_model, model_validator
 
 from dipr1.options import Section
+from dipr1.policies.options import Asked
 from dipr1.rewards import REWARDS, Reward, RewardOption
 
 REWARD_OF = {option.key: name for name, reward in REWARDS.items() for option in reward.options}
@@ -99,13 +100,13 @@ class Training(GrpoOptions, SftOptions, TrainingSplit):
     """What is trained on, and the options of all arms that do not set them themselves."""
 
 
-class UntrainedArm(Section):
+class UntrainedArm(Asked):
     """The base policy itself, not trained."""
 
     method: Literal["none"] = Field(description="No training.")
 
 
-class SftArm(SftOptions):
+class SftArm(Asked, SftOptions):
     """Supervised fine-tuning on a perfect teacher's responses."""
 
     method: Literal["sft"] = Field(description="Supervised fine-tuning.")
@@ -122,7 +123,7 @@ class SftArm(SftOptions):
         return self
 
 
-class _RewardedArm(GrpoOptions):
+class _RewardedArm(Asked, GrpoOptions):
     """GRPO with a weighted sum of rewards."""
 
     method: Literal["grpo"] = Field(description="Group relative policy optimisation.")
@@ -134,6 +135,16 @@ class _RewardedArm(GrpoOptions):
     def _has_rewards(self) -> _RewardedArm:
         if not any(self.rewards.values()):
             raise ValueError("an arm of method 'grpo' needs at least one reward with a weight")
+        return self
+
+    @model_validator(mode="after")
+    def _rewards_fit_the_form(self) -> _RewardedArm:
+        unfit = [name for name in REWARDS if self.rewards.get(name) and REWARDS[name].of_steps]
+        if self.form == "answer" and unfit:
+            raise ValueError(
+                f"form 'answer' asks for boxes alone, which the {unfit[0]} reward cannot judge;"
+                " take it out of `rewards` or ask for `steps`"
+            )
         return self
 
     @model_validator(mode="after")
@@ -191,7 +202,13 @@ def settled(arm: Any, training: Training) -> Any:
 
 
 def without_meaning(arm: Any) -> set[str]:
-    """Options of rewards to which `arm` gives no weight: nothing depends on them."""
+    """Options of `arm` on which nothing depends.
+
+    They are those of rewards without a weight, and a teacher's words where boxes alone are asked
+    for.
+    """
+    if arm.method == "sft" and arm.form == "answer":
+        return {"sft_think", "sft_why"}
     unweighted = {name for name in REWARDS if arm.method == "grpo" and not arm.rewards.get(name)}
     return {key for key, name in REWARD_OF.items() if name in unweighted}
 

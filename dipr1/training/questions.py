@@ -17,12 +17,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dipr1.artifacts.columns import STRINGS, listed, narrowed, ragged
-from dipr1.artifacts.prompts import PROMPTS
+from dipr1.artifacts.columns import listed, narrowed, ragged, replaced
+from dipr1.artifacts.prompts import reworded
 from dipr1.artifacts.variance import places_of_objects, regions_by_image
 from dipr1.errors import UserError
-from dipr1.frames import Frame
-from dipr1.prompts import REQUESTS, build_prompt
+from dipr1.prompts import REQUESTS
+from dipr1.responses import Form
 
 
 def variations(
@@ -32,6 +32,7 @@ def variations(
     wordings: int = 1,
     ask: Literal["all", "each", "both"] = "all",
     absent_labels: Sequence[str] = (),
+    form: Form = "steps",
     fixed: bool = False,
     seed: int = 0,
 ) -> Iterator[tuple[pa.Table, pa.Table | None]]:
@@ -45,6 +46,7 @@ def variations(
         ask: for all labels together, for each alone (where an image has none of it, the right
             answer is `[]`), or both.
         absent_labels: what is in no image of the split; each image is asked for one of them.
+        form: of the responses that are asked for.
         fixed: the policy's frame is the same for every image; such a policy knows one wording.
         seed: of the draws.
 
@@ -69,8 +71,12 @@ def variations(
         others = rng.permuted(np.tile(np.arange(1, len(REQUESTS)), (prompts.num_rows, 1)), axis=1)
         for turn in range(wordings):
             chosen = others[:, turn - 1] if turn else np.zeros(prompts.num_rows, np.int64)
-            usual = turn == 0 and asked[0] == labels
-            yield part if usual else (_reworded(part[0], asked, chosen, fixed), part[1])
+            if turn == 0 and asked[0] == labels and form == "steps":
+                yield part
+                continue
+            wording = chosen.tolist()
+            again = reworded(part[0], fixed, asked=asked, wordings=wording, form=form)
+            yield again, part[1]
 
 
 def _label_sets(
@@ -105,7 +111,7 @@ def of_labels(
         "gt_boxes": listed(boxes.reshape(-1, 4)[kept], new_offsets),
         "gt_labels": listed(names.filter(kept), new_offsets),
     }
-    restricted = _replaced(prompts, changed)
+    restricted = replaced(prompts, changed)
     if variance is None:
         return restricted, None
     regions = regions_by_image(prompts, variance)
@@ -114,30 +120,5 @@ def of_labels(
     image = np.searchsorted(offsets, places, side="right") - 1
     renumbered = np.cumsum(kept)[places] - 1 - new_offsets[image]
     column = pa.array(renumbered, pa.int32())
-    objects = _replaced(regions.rows.take(rows), {"gt_index": column})
+    objects = replaced(regions.rows.take(rows), {"gt_index": column})
     return restricted, pa.concat_tables([objects, variance.filter(variance["region"].is_null())])
-
-
-def _reworded(
-    prompts: pa.Table, asked: list[list[str]], wordings: np.ndarray, fixed: bool
-) -> pa.Table:
-    """The same rows with another question each."""
-    sizes = [
-        prompts[name].to_pylist()
-        for name in ("frame", "width", "height", "frame_width", "frame_height")
-    ]
-    texts = [
-        build_prompt(labels, Frame(*size, fixed=fixed), wording)
-        for labels, wording, *size in zip(asked, wordings.tolist(), *sizes, strict=True)
-    ]
-    columns = {
-        "labels": pa.array(asked, STRINGS),
-        "prompt": pa.array(texts, PROMPTS.schema.field("prompt").type),
-    }
-    return _replaced(prompts, columns)
-
-
-def _replaced(table: pa.Table, columns: dict[str, pa.Array]) -> pa.Table:
-    for name, column in columns.items():
-        table = table.set_column(table.schema.get_field_index(name), name, column)
-    return table

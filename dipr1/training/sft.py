@@ -19,7 +19,7 @@ def lessons(arm: SftArm, prompts: pa.Table, variance: pa.Table | None, **asking:
     """What an arm is shown; `asking` is the `seed` and whether the policy's frame is `fixed`."""
     prompts, columns = asked(prompts, variance, **variety(arm), **asking)
     responses = (
-        teacher_response(columns, row, arm.sft_think, arm.sft_why)
+        teacher_response(columns, row, arm.sft_think, arm.sft_why, arm.form)
         for row in range(prompts.num_rows)
     )
     completions = [[{"role": "assistant", "content": response}] for response in responses]

@@ -8,16 +8,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from dipr1.artifacts.made import made_by
-from dipr1.artifacts.prompts import PROMPTS
+from dipr1.artifacts.prompts import PROMPTS, reworded
 from dipr1.artifacts.samples import SAMPLES
 from dipr1.artifacts.writing import output_file
 from dipr1.options import add_options, options
-from dipr1.policies.families import policy_input
+from dipr1.policies.families import policy_input, read_policy_frames
 from dipr1.policies.load import load_policy
-from dipr1.policies.options import Checkpoint, Sample
+from dipr1.policies.options import Asked, Checkpoint, Sample
 from dipr1.policies.sampling import parse_shard, sample
 from dipr1.progress import say
+from dipr1.responses import Form
 from dipr1.resuming import claim
 
 
@@ -42,6 +45,7 @@ def add_file_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--threads", metavar="N", type=int, help="CPU threads (default all)")
     add_options(parser, Checkpoint)
+    add_options(parser, Asked)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -67,10 +71,10 @@ def write_samples(
 
     `about` is the arm and seed that the artifact says it is of.
     """
-    policy = options(args, Checkpoint)
+    policy, form = options(args, Checkpoint), options(args, Asked).form
     settings = sampling.model_dump() | policy.model_dump(exclude={"model"})
-    settings |= {"shard": shard, "seed": seed}
-    prompts = PROMPTS.read(args.prompts)
+    settings |= {"shard": shard, "seed": seed, "form": form}
+    prompts = _in_form(PROMPTS.read(args.prompts), policy, form)
     folder = args.parts or args.output.with_suffix(".parts")
     made = made_by(verb, settings, [args.prompts, policy_input(policy.model)], **about)
     claim(folder, made.identity(), "*.parquet")
@@ -82,6 +86,8 @@ def write_samples(
         seed=seed,
         folder=folder,
     )
+    if form != "steps":
+        samples = samples.append_column("form", pa.array([form] * len(samples), pa.string()))
     SAMPLES.write(samples, args.output, made)
     shutil.rmtree(folder)
     num_readable = len(samples) - samples["boxes"].null_count
@@ -89,3 +95,11 @@ def write_samples(
         f"{args.output}: {len(samples)} responses to {len(set(samples['image_id'].to_pylist()))}"
         f" images, {num_readable} of them readable ({num_readable / max(len(samples), 1):.1%})"
     )
+
+
+def _in_form(prompts: pa.Table, policy: Checkpoint, form: Form) -> pa.Table:
+    """The prompts, asking for another form of response where it is not the usual one."""
+    if form == "steps" or not prompts.num_rows:
+        return prompts
+    frames = read_policy_frames(policy.model, prompts["frame"][0].as_py())
+    return reworded(prompts, frames.fixed is not None, form=form)

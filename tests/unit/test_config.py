@@ -107,11 +107,11 @@ def test_what_does_not_fit_together_is_named(changes, message):
     [
         (
             {"method": "sft", "rewards": {"accuracy": 1}},
-            "unknown key 'arms.x.rewards'; allowed here: absent_labels, ask, freeze_vision, ",
+            "unknown key 'arms.x.rewards'; allowed here: absent_labels, ask, form, freeze_vision, ",
         ),
         (
             {"method": "none", "updates": 3},
-            "unknown key 'arms.x.updates'; allowed here: method",
+            "unknown key 'arms.x.updates'; allowed here: form, method",
         ),
         (
             {"method": "grpo", "rewards": {"accuracy": 1}, "sft_think": "so"},
@@ -119,6 +119,10 @@ def test_what_does_not_fit_together_is_named(changes, message):
         ),
         ({"method": "grpo", "rewards": {"accurate": 1}}, "arms.x.rewards.accurate: found 'accur"),
         ({"updates": 3}, "arms.x.method: field required"),
+        (
+            {"method": "grpo", "form": "answer", "rewards": {"accuracy": 1, "looking": 0.3}},
+            "arms.x: form 'answer' asks for boxes alone, which the looking reward cannot judge;",
+        ),
         (
             {"method": "grpo", "rewards": {"accuracy": 1}, "looking_source": "group"},
             "arms.x: looking_source is an option of the looking reward, which this arm does not",
@@ -155,12 +159,14 @@ def test_only_what_an_arm_depends_on_is_told_to_its_training():
     arms = {
         "plain": {"method": "grpo", "rewards": {"accuracy": 1, "looking": 0}},
         "taught": {"method": "sft"},
+        "brief": {"method": "sft", "form": "answer"},
     }
     before = check(config(arms=arms))
     for changes, changed in [
-        ({"training__sft_learning_rate": 0.5}, {"taught"}),
+        ({"training__sft_learning_rate": 0.5}, {"taught", "brief"}),
+        ({"training__sft_think": "So."}, {"taught"}),
         ({"training__group_size": 2}, {"plain"}),
-        ({"training__updates": 7}, {"plain", "taught"}),
+        ({"training__updates": 7}, {"plain", "taught", "brief"}),
         ({"arms__plain__looking_source": "group"}, set()),
         ({"arms__plain__quality": "hard"}, {"plain"}),
     ]:

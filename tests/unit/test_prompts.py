@@ -15,6 +15,8 @@ TINY = Frame.absolute(192, 144, 128, 128, fixed=True)
 def test_tiny_is_asked_briefly():
     assert build_prompt(["person"], TINY) == [{"role": "user", "content": "Find every person."}]
     assert build_prompt(["car", "bus"], TINY)[0]["content"] == "Find every car and bus."
+    boxes_alone = build_prompt(["person"], TINY, form="answer")
+    assert boxes_alone == [{"role": "user", "content": "Find every person. Boxes only."}]
 
 
 @pytest.mark.parametrize(
@@ -39,6 +41,19 @@ def test_the_template_in_the_prompt_is_well_formed_once_filled_in():
     template = text[text.index("<think>") : text.index("</answer>") + len("</answer>")]
     filled = template.replace("x1, y1, x2, y2", "1, 2, 3, 4").replace(", ...", "")
     assert parse_response(filled, ["person"]).well_formed
+
+
+def test_an_answer_alone_is_asked_for_in_its_form():
+    text = build_prompt(["person"], Frame.thousandths(1, 1), form="answer")[0]["content"]
+    assert "think" not in text and "look" not in text
+    template = text[text.index("<answer>") : text.index("</answer>") + len("</answer>")]
+    filled = template.replace("x1, y1, x2, y2", "1, 2, 3, 4").replace(", ...", "")
+    assert parse_response(filled, ["person"]).in_form("answer")
+
+
+def test_an_answer_alone_is_rendered_without_the_other_steps():
+    text = render_response("Two.", [[1, 2, 3, 4]], [[1, 2, 3, 4]], ["person"], form="answer")
+    assert text == '<answer> [{"bbox_2d": [1, 2, 3, 4], "label": "person"}] </answer>'
 
 
 # --- what a teacher answers -----------------------------------------------------------------------

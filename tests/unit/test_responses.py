@@ -52,6 +52,24 @@ def test_decimals_and_other_keys_are_well_formed():
     assert response.answer.boxes.tolist() == [[0.5, 1, 2.25, 10]]
 
 
+@pytest.mark.parametrize(
+    ("text", "in_form"),
+    [
+        ('<answer>[{"bbox_2d": [1, 2, 3, 4], "label": "person"}]</answer>', True),
+        ('<answer>[{"bbox_2d": [3, 2, 1, 4], "label": "person"}]</answer>', True),
+        ("<answer>[]</answer> none", False),
+        ("<answer>none</answer>", False),
+        ("<look>[]</look><answer>[]</answer>", False),
+        ("<think>a</think><look>[]</look><answer>[]</answer>", False),
+        ("[]", False),
+    ],
+)
+def test_the_form_of_an_answer_alone(text, in_form):
+    response = parse_response(text, ["person"])
+    assert response.in_form("answer") is in_form
+    assert response.in_form("steps") is response.well_formed
+
+
 def test_why_is_optional():
     response = parse_response(GOOD.replace(', "why": "two overlap"', ""))
     assert response.well_formed and response.look.whys == ("",)

@@ -346,6 +346,30 @@ def test_a_box_without_a_confidence_is_named(split, capsys):
     assert "image '1': expected one confidence per box but got 1 for 2 boxes" in message
 
 
+def test_an_answer_alone_is_not_judged_by_what_was_not_asked_for(split):
+    texts = [perfect(boxes).partition("</look>\n")[2] for boxes in PEOPLE]
+    texts[2] = f"<think> Nobody. </think> {texts[2]}"
+    as_steps = split.evaluate(texts, *split.with_variance)
+    assert (as_steps["well_formed_rate"], as_steps["mean_look_boxes"]) == (0.0, 0.0)
+    path = split.folder / "predictions.parquet"
+    predictions = SAMPLES.read(path)
+    SAMPLES.write(predictions.append_column("form", pa.array(["answer"] * 3)), path)
+    assert split.run(*split.with_variance) == 0
+    table = METRICS.read(split.folder / "metrics.parquet").to_pydict()
+    values = dict(zip(table["name"], table["value"], strict=True))
+    assert values["well_formed_rate"] == pytest.approx(2 / 3)
+    without = {name for name, value in values.items() if value is None}
+    looking = {name for name in values if "look" in name or "elsewhere" in name}
+    assert without == looking | {"reward_reasoning"} | undefined(as_steps)
+    assert {name: value for name, value in values.items() if name not in without} == {
+        name: value for name, value in as_steps.items() if name not in without
+    } | {"well_formed_rate": values["well_formed_rate"]}
+
+
+def undefined(values: dict[str, float | None]) -> set[str]:
+    return {name for name, value in values.items() if value is None}
+
+
 def test_evaluate_runs_without_torch(split):
     split.evaluate([perfect(boxes) for boxes in PEOPLE])
     code = (

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from dipr1.artifacts.made import read_made
-from dipr1.artifacts.prompts import PROMPTS
+from dipr1.artifacts.prompts import PROMPTS, reworded
 from dipr1.artifacts.samples import SAMPLES
 from dipr1.cli import main
 from tests.unit.experiment import make_experiment
@@ -58,3 +58,20 @@ def test_without_torch_one_line_says_what_to_install(prompts, tmp_path, monkeypa
     assert main([verb, str(prompts), "--output", str(tmp_path / "a.parquet"), *SHORT]) == 1
     told = f"dipr1 {verb}: needs torch; pip install 'dipr1[train]'"
     assert capsys.readouterr().err.splitlines()[-1] == told
+
+
+def test_boxes_alone_can_be_asked_for(prompts, tmp_path):
+    asked = PROMPTS.read(prompts)
+    alone, usual = tmp_path / "alone.parquet", tmp_path / "usual.parquet"
+    words = ["--form", "answer", "--output", str(alone)]
+    assert main(["predict", str(prompts), *words, *SHORT]) == 0
+    assert SAMPLES.read(alone)["form"].to_pylist() == ["answer"] * asked.num_rows
+    assert read_made(alone).options["form"] == "answer"
+    # the same as an artifact whose prompts say so
+    question = reworded(asked, True, form="answer")
+    assert question["prompt"][0].as_py()[0]["content"] == "Find every person. Boxes only."
+    PROMPTS.write(question, tmp_path / "prompts.parquet")
+    words = [str(tmp_path / "prompts.parquet"), "--output", str(usual)]
+    assert main(["predict", *words, *SHORT]) == 0
+    assert SAMPLES.read(alone)["text"] == SAMPLES.read(usual)["text"]
+    assert "form" not in SAMPLES.read(usual).column_names
