@@ -13,6 +13,7 @@ from dipr1.options import Section
 
 SCENES = "scenes"
 DECODED_BY_DEFAULT = 50_000  # images
+CHECK = "check"
 
 
 class Style(Section):
@@ -103,6 +104,11 @@ class Conversion(Section):
         None,
         description="Decode every image whole, and reject what is broken inside (default: where"
         f" there are fewer than {DECODED_BY_DEFAULT}).",
+    )
+    declared_sizes: Literal[CHECK, "ignore"] = Field(
+        CHECK,
+        description="Whether an image of another size than its annotations declare is rejected"
+        " (`check`), or its file is trusted (`ignore`); the boxes are pixels of the file then.",
     )
     strict: bool = Field(False, description="Stop where any record is rejected.")
 

@@ -149,7 +149,8 @@ class Reading:
             image: path of the file.
             record: where in the source the image is named, such as `line 3`.
             raw: the record as it was, without the boxes' own records.
-            size: width and height that the file declares.
+            size: width and height that the file declares, as they stand there; dipr1.datasets.sizes
+                judges them.
             fault: why the image cannot be used.
         """
         index = len(self.images)
@@ -157,6 +158,8 @@ class Reading:
             fault = "its id is listed twice"
         if not (_is_text(image_id) and _is_text(image)):
             fault = "its id or file name is no valid text"
+        if size == (None, None):
+            size = None
         self.images.append(ImageRecord(image_id, image, size, self.source, record, raw, fault))
         return index
 

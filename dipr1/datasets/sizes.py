@@ -2,12 +2,18 @@
 
 An image's size is the one in its header where a folder of images is given, else the one that the
 annotations declare, else the one in a table of sizes; an image of unknown size is rejected.
+
+What annotations declare is judged here, in one way for every format: `100`, `100.0` and the text
+`"100"` are the same; where both sides are 0, null or no text, nothing is declared, for tools write
+that where they do not know. Everything else (negative, a fraction, one side alone) is wrong.
 """
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import itertools
+import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +23,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from dipr1.datasets.options import DECODED_BY_DEFAULT
+from dipr1.datasets.options import CHECK, DECODED_BY_DEFAULT
 from dipr1.datasets.reading import ImageRecord, Reading, read_json, visible_files
 from dipr1.errors import UserError
 from dipr1.frames import PolicyFrames, policy_frame
@@ -64,6 +70,7 @@ def sizes_and_faults(
     has_files: bool,
     exif: str = TURN,
     decode: bool | None = None,
+    declared_sizes: str = CHECK,
 ) -> tuple[np.ndarray, list[str | None]]:
     """(I, 2) width and height of each image, and in words why it cannot be used, None if it can.
 
@@ -74,6 +81,7 @@ def sizes_and_faults(
             than declared is a fault.
         exif: what becomes of their EXIF orientation.
         decode: read the files whole; by default where there are not too many.
+        declared_sizes: whether those count that the annotations declare.
     """
     images = reading.images
     usable = [index for index, image in enumerate(images) if image.fault is None]
@@ -85,7 +93,10 @@ def sizes_and_faults(
     sizes = np.zeros((len(images), 2), np.int32)
     faults: list[str | None] = [image.fault for image in images]
     for index in usable:
-        size = _size_of(images[index], headers.get(index), table, exif)
+        image = images[index]
+        if declared_sizes != CHECK:
+            image = image._replace(size=None)
+        size = _size_of(image, headers.get(index), table, exif)
         if isinstance(size, str):
             faults[index] = size
         else:
@@ -102,16 +113,26 @@ def _size_of(
     """Width and height, or in words why the image cannot be used."""
     if isinstance(header, str):
         return header
-    declared = image.size
-    if declared is not None:
-        size = whole_size(*declared)
+    if image.size is not None and not all(map(_says_nothing, image.size)):
+        size = whole_size(*image.size)
         if header is not None and size != header.size:
-            return _other_size(declared, size, header, exif)
-        if size is None:
-            return "its declared size is not two positive whole numbers"
-        return size
+            return _other_size(image.size, size, header, exif)
+        return size or "its declared size is not two positive whole numbers"
     known = header.size if header is not None else table.get(image.image_id)
     return known or "its size is not known: give --images or --sizes"
+
+
+def _says_nothing(side: object) -> bool:
+    """Whether a declared side stands for one that is not known."""
+    return side is None or (isinstance(side, str) and not side.strip()) or _number(side) == 0
+
+
+def _number(side: object) -> float:
+    """A number, or the one that a text says; NaN for all else."""
+    if isinstance(side, str):
+        with contextlib.suppress(ValueError):
+            return float(side)
+    return side if type(side) in (int, float) else math.nan
 
 
 def _other_size(
@@ -123,7 +144,7 @@ def _other_size(
         f" {header.size[0]} x {header.size[1]}"
     )
     if header.orientation < 5 or size != header.size[::-1]:
-        return reason
+        return f"{reason} (declared_sizes: ignore trusts the files)"
     turned, remedy = ("", "ignore") if exif == TURN else ("not ", TURN)
     return f"{reason}, {turned}turned by its EXIF orientation (exif: {remedy} is for such sets)"
 
@@ -205,15 +226,13 @@ def _ends_well(file: BinaryIO, image_format: str | None) -> bool:
 def whole_size(width: object, height: object) -> tuple[int, int] | None:
     """A declared size as whole numbers; None where no image can be of that size.
 
-    >>> whole_size(640, 480.0), whole_size(640, 0), whole_size("640", None)
-    ((640, 480), None, None)
+    >>> whole_size(640, 480.0), whole_size("640", "480.0"), whole_size(640, 0)
+    ((640, 480), (640, 480), None)
     """
-    sides = []
-    for side in (width, height):
-        if type(side) not in (int, float) or not 0 < side < 2**31 or side != int(side):
-            return None
-        sides.append(int(side))
-    return sides[0], sides[1]
+    sides = _number(width), _number(height)
+    if not all(0 < side < 2**31 and side == int(side) for side in sides):  # NaN is not
+        return None
+    return int(sides[0]), int(sides[1])
 
 
 def read_size_table(path: str) -> dict[str, tuple[int, int]]:

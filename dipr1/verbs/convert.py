@@ -86,6 +86,7 @@ def run(args: argparse.Namespace) -> None:
             has_files=source["images"] is not None,
             exif=rules.exif,
             decode=rules.decode,
+            declared_sizes=rules.declared_sizes,
         )
         if frames is not None:
             faults = unseen(frames, sizes, faults)

@@ -173,7 +173,7 @@ def _read_images(
             path_of(name),
             record=record,
             raw=raw(entry),
-            size=None if size == (None, None) else size,
+            size=size,
             fault="its id is given to different images" if key in ambiguous else None,
         )
         index.setdefault(key, added)

@@ -203,7 +203,7 @@ def _columns(block: _Block, box: str) -> _Columns | None:
     sides = zip(table["width"].to_pylist(), table["height"].to_pylist(), strict=True)
     return _Columns(
         ids,
-        [_size(width, height) for width, height in sides],
+        list(sides),
         numbers,
         starts,
         np.diff(boxes.offsets.to_numpy()),
@@ -292,10 +292,6 @@ def _add_columns(
     )
 
 
-def _size(width: Any, height: Any) -> _Size | None:
-    return None if width is None and height is None else (width, height)
-
-
 def _add_image(
     reading: Reading,
     image_id: str,
@@ -334,7 +330,7 @@ def _add_lines(
             image = None
         else:
             why = None if isinstance(entries, list) else "gtboxes is missing or no list"
-            size = _size(document.get("width"), document.get("height"))
+            size = document.get("width"), document.get("height")
             image = _add_image(reading, image_id, size, line, images, why)
             starts.append(start)
         for number, entry in enumerate(entries if isinstance(entries, list) else ()):

@@ -84,7 +84,7 @@ def _read_frame(reading: Reading, name: str, document: Any, image_file: str) -> 
         image_file,
         record=record,
         raw=raw({key: value for key, value in document.items() if key != "children"}),
-        size=None if size == (None, None) else size,
+        size=size,
     )
     for number, child in enumerate(_objects(document), start=1):
         try:

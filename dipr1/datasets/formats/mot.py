@@ -57,7 +57,7 @@ class _Sequence(NamedTuple):
     path: Path  # gt.txt
     length: int
     labels: dict[int, str]  # its own classes; none where they are MOTChallenge's
-    size: tuple[int, int] | None
+    size: tuple[str | None, str | None]  # as it stands in seqinfo.ini
     folder: str
     suffix: str
 
@@ -113,22 +113,21 @@ def _sequence(path: Path) -> _Sequence:
             number: line.strip() for number, line in read_lines(str(labels_path)) if line.strip()
         }
     if not info_path.is_file():
-        return _Sequence(folder.name, path, 0, labels, None, "img1", ".jpg")
+        return _Sequence(folder.name, path, 0, labels, (None, None), "img1", ".jpg")
     parser = configparser.ConfigParser(interpolation=None)
     try:
         parser.read(info_path, encoding="utf-8-sig")
         info = parser["Sequence"]
-        sides = [int(info[key]) for key in ("imWidth", "imHeight") if key in info]
         length = int(info["seqLength"])
         if not 0 <= length <= _MOST_FRAMES:
             raise ValueError(f"seqLength {length}")
     except (configparser.Error, KeyError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise UserError(
-            f"{info_path}: not a seqinfo.ini with whole numbers, seqLength for one ({reason})"
+            f"{info_path}: not a seqinfo.ini with a whole number under seqLength ({reason})"
         ) from None
     name, suffix = info.get("imDir", "img1"), info.get("imExt", ".jpg")
-    size = (sides[0], sides[1]) if len(sides) == 2 else None
+    size = info.get("imWidth"), info.get("imHeight")
     return _Sequence(folder.name, path, length, labels, size, name, suffix)
 
 

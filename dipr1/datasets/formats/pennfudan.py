@@ -19,7 +19,7 @@ from dipr1.datasets.reading import Reading, image_path, read_lines
 
 LABELS = ("person",)
 _FILE_NAME = re.compile(r'Image filename : "(.+)"')
-_SIZE = re.compile(r"Image size \(X x Y x C\) : (\d{1,9}) x (\d{1,9}) x \d+")
+_SIZE = re.compile(r"Image size \(X x Y x C\) : (\S+) x (\S+) x \S+")
 _COUNT = re.compile(r"Objects with ground truth : (\d{1,9})")
 _BOX = re.compile(
     r"Bounding box for object \d+ .*: "
@@ -68,7 +68,7 @@ def _add_image(
         image_path(images, PurePosixPath(file_name[1]).name if file_name else f"{name}.png"),
         record=f"{name}.txt",
         raw="\n".join(match[0] for match in (file_name, size, count) if match),
-        size=(int(size[1]), int(size[2])) if size else None,
+        size=(size[1], size[2]) if size else None,
         fault=fault,
     )
 

@@ -4,17 +4,19 @@ An `object` has a `name`, an optional `difficult` (1 is ignored, as in the offic
 a `bndbox` whose `xmin`, `ymin`, `xmax`, `ymax` may stand in any order and have decimals. They are
 pixels counted from 1 with both ends inside: a box over the first pixel alone is (1, 1, 1, 1), here
 (0, 0, 1, 1). An object's `part`s (head, hand, foot) have boxes too and are not read. The visible
-share is unknown. The images, in `JPEGImages`, are named in the files, by whole paths at times; a
-`size` of 0 x 0 is unknown. A file that declares entities is rejected unread: expanding them can
-fill the memory.
+share is unknown. The images, in `JPEGImages`, are named in the files, by whole paths at times. A
+file may be in any encoding that Python knows and its XML declaration names. One that declares
+entities is rejected unread: expanding them can fill the memory.
 
 Source: VOC2012 development kit, http://host.robots.ox.ac.uk/pascal/VOC.
 """
 
 from __future__ import annotations
 
+import codecs
+import re
 from collections.abc import Iterable, Sequence
-from pathlib import PureWindowsPath
+from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING
 
 from dipr1.datasets.reading import BadRecord, Reading, annotation_files, image_path
@@ -24,6 +26,17 @@ from dipr1.progress import say
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
+_MARKS = {
+    codecs.BOM_UTF8: "utf-8",
+    codecs.BOM_UTF32_LE: "utf-32-le",  # begins as UTF-16's does
+    codecs.BOM_UTF32_BE: "utf-32-be",
+    codecs.BOM_UTF16_LE: "utf-16-le",
+    codecs.BOM_UTF16_BE: "utf-16-be",
+}
+_WITHOUT_MARK = {b"<\0?\0": "utf-16-le", b"\0<\0?": "utf-16-be"}
+_DECLARATION = re.compile(rb"""\s*<\?xml[^>]*?\sencoding\s*=\s*["']([\w.:-]+)["']""", re.ASCII)
+# What Windows in China writes under either name is the largest of the three.
+_WIDER = {"gb2312": "gb18030", "gbk": "gb18030"}
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
 
 
@@ -42,7 +55,6 @@ def read(annotations: str, images: str | None = None) -> Reading:
         reading.source = path
         try:
             root = _parse(path)
-            size = _size(root)
         except BadRecord as fault:
             reading.reject_image(f"{name}.xml", str(fault))
             continue
@@ -53,7 +65,7 @@ def read(annotations: str, images: str | None = None) -> Reading:
             image_path(images, file_name if "." in file_name else f"{file_name}.jpg"),
             record=f"{name}.xml",
             raw=file_name,
-            size=size,
+            size=(root.findtext("size/width"), root.findtext("size/height")),
         )
         for number, element in enumerate(root.findall("object"), start=1):
             _read_object(reading, image, element, number)
@@ -103,17 +115,6 @@ def _box(element: Element) -> tuple[float, float, float, float]:
     return x1 - 1, y1 - 1, x2, y2
 
 
-def _size(root: Element) -> tuple[int, int] | None:
-    texts = root.findtext("size/width", ""), root.findtext("size/height", "")
-    try:
-        width, height = map(int, texts)
-    except ValueError:
-        if any(texts):
-            raise BadRecord("size is not two whole numbers") from None
-        return None
-    return (width, height) if width or height else None  # annotation tools write 0 for unknown
-
-
 def _parse(path: str) -> Element:
     """The file's root; any fault is a BadRecord, for it spoils one image only."""
     from xml.etree.ElementTree import TreeBuilder
@@ -123,25 +124,45 @@ def _parse(path: str) -> Element:
         raise BadRecord("its file declares XML entities")
 
     builder = TreeBuilder()
-    parser = expat.ParserCreate()
+    parser = expat.ParserCreate("utf-8")  # whatever the declaration says
     parser.buffer_text = True
     parser.EntityDeclHandler = refuse
     parser.StartElementHandler = builder.start
     parser.EndElementHandler = builder.end
     parser.CharacterDataHandler = builder.data
     try:
-        with open(path, "rb") as file:
-            parser.ParseFile(file)
+        parser.Parse(_decoded(Path(path).read_bytes()).encode(), True)
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
     except BadRecord:
         raise
-    except (expat.ExpatError, LookupError, ValueError):  # the last two: an unknown encoding
+    except (expat.ExpatError, UnicodeError):
         raise BadRecord("its file is not XML") from None
     root = builder.close()
     if root.tag.lower() != "annotation":
         raise BadRecord("its file is no annotation")
     return root
+
+
+def _decoded(data: bytes) -> str:
+    """The text of an XML file, by its byte order mark, else by its declaration."""
+    for mark, encoding in _MARKS.items():
+        if data.startswith(mark):
+            return data.removeprefix(mark).decode(encoding)
+    for begin, encoding in _WITHOUT_MARK.items():
+        if data.startswith(begin):
+            return data.decode(encoding)
+    match = _DECLARATION.match(data)
+    name = match[1].decode() if match else "utf-8"
+    try:
+        known = codecs.lookup(name).name
+        # a declaration in single bytes cannot be right about two: some tools write UTF-8 under it
+        encoding = "utf-8" if known.startswith(("utf-16", "utf-32")) else _WIDER.get(known, known)
+        return data.decode(encoding)
+    except LookupError:
+        raise BadRecord(f"its file has an unknown encoding, {name}") from None
+    except UnicodeError:
+        raise BadRecord(f"its file is not written in {name}") from None
 
 
 def _text(element: Element) -> str:

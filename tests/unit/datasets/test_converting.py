@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -87,12 +88,44 @@ def test_an_unusable_image_is_rejected_with_its_boxes(source, capsys):
     assert capsys.readouterr().out.startswith("rows in 7 = kept 1 + rejected 5 + other labels 1\n")
 
 
-@pytest.mark.parametrize("size", [(30, 40), (40, None), ("40", "30")])
+@pytest.mark.parametrize("size", [(30, 40), (40, None), (-40, 30), (40.5, 30), (True, 30)])
 def test_a_declared_size_that_is_not_the_files_is_rejected(source, size):
     source["images"][1] |= {"width": size[0], "height": size[1]}
     assert convert(source) == 0
-    reason = f"declared size {size[0]} x {size[1]} is not the file's 40 x 30"
+    reason = (
+        f"declared size {size[0]} x {size[1]} is not the file's 40 x 30"
+        " (declared_sizes: ignore trusts the files)"
+    )
     assert rejects() == [("images[1]", reason)]
+
+
+def test_the_file_can_be_trusted_where_the_declared_size_is_wrong(source):
+    """Boxes are pixels of the file, clipped to it."""
+    for image in source["images"]:
+        image |= {"width": 20, "height": 10}
+    source["annotations"][1]["bbox"] = [30, 1, 15, 4]
+    assert convert(source, "--declared-sizes", "ignore", "--strict") == 0
+    rows = ANNOTATIONS.read("out/a.parquet").to_pylist()
+    assert [(row["width"], row["height"]) for row in rows] == [(40, 30)] * 3
+    assert [row["boxes"] for row in rows if row["image_id"] == "10"] == [[[30, 1, 40, 5]]]
+
+
+def test_without_files_a_table_of_sizes_takes_the_place_of_what_is_ignored(source):
+    for image in source["images"]:
+        image |= {"width": 20, "height": 10}
+    Path("coco.json").write_text(json.dumps(source))
+    Path("sizes.json").write_text(json.dumps({"1": [30, 40], "2": [30, 40]}))
+    command = (
+        "convert --format coco --annotations coco.json --sizes sizes.json --declared-sizes ignore"
+        " --output out/a.parquet --rejects out/r.parquet"
+    )
+    assert main(shlex.split(command)) == 0
+    rows = ANNOTATIONS.read("out/a.parquet").to_pylist()
+    assert [(row["image_id"], row["width"], row["height"]) for row in rows] == [
+        ("1", 40, 30),
+        ("2", 40, 30),
+    ]
+    assert rejects()[0] == ("images[0]", "its size is not known: give --images or --sizes")
 
 
 def test_counts_that_do_not_add_up_are_a_fault_of_the_program():

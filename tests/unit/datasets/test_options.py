@@ -114,5 +114,5 @@ def test_the_flags_of_a_part_are_those_of_its_fields():
     assert flags(dataset.splits["train"], Draw) == "--num-images 300 --seed 2"
     assert flags(dataset, Conversion) == (
         "--labels 'a b' --ignore-labels --box full --min-inside 0.0 --min-size 0.0 --exif turn"
-        " --strict False"
+        " --declared-sizes check --strict False"
     )

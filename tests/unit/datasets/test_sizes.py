@@ -11,7 +11,14 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from dipr1.datasets.sizes import Header, an_example, image_headers, read_size_table
+from dipr1.datasets import formats
+from dipr1.datasets.sizes import (
+    Header,
+    an_example,
+    image_headers,
+    read_size_table,
+    sizes_and_faults,
+)
 from dipr1.errors import UserError
 
 
@@ -26,6 +33,101 @@ def test_width_and_height(tmp_path: Path, picture, suffix):
     path = str(tmp_path / f"a.{suffix}")
     picture.save(path)
     assert image_headers([path]) == [((57, 31), 1)]
+
+
+def coco(folder: Path, width: str, height: str) -> str:
+    image = f'{{"id": 1, "file_name": "a.png", "width": {width}, "height": {height}}}'
+    text = f'{{"images": [{image}], "annotations": [], "categories": [{{"id": 1, "name": "a"}}]}}'
+    return write(folder / "a.json", text)
+
+
+def crowdhuman(folder: Path, width: str, height: str) -> str:
+    sides = f'"width": {width}, "height": {height}'
+    return write(folder / "a.odgt", f'{{"ID": "1", "gtboxes": [], {sides}}}\n')
+
+
+def eurocity(folder: Path, width: str, height: str) -> str:
+    text = f'{{"imagewidth": {width}, "imageheight": {height}, "children": []}}'
+    return write(folder / "1.json", text)
+
+
+def citypersons(folder: Path, width: str, height: str) -> str:
+    name = folder / "gt" / "bonn" / "bonn_1_gtBboxCityPersons.json"
+    write(name, f'{{"imgWidth": {width}, "imgHeight": {height}, "objects": []}}')
+    return str(folder / "gt")
+
+
+def voc(folder: Path, width: str, height: str) -> str:
+    sides = f"<width>{plain(width)}</width><height>{plain(height)}</height>"
+    write(folder / "1.xml", f"<annotation><size>{sides}</size></annotation>")
+    return str(folder)
+
+
+def mot(folder: Path, width: str, height: str) -> str:
+    info = f"[Sequence]\nseqLength=1\nimWidth={plain(width)}\nimHeight={plain(height)}\n"
+    write(folder / "A" / "seqinfo.ini", info)
+    return write(folder / "A" / "gt" / "gt.txt", "")
+
+
+def pennfudan(folder: Path, width: str, height: str) -> str:
+    text = (
+        'Image filename : "set/PNGImages/a.png"\n'
+        f"Image size (X x Y x C) : {plain(width)} x {plain(height)} x 3\n"
+        "Objects with ground truth : 0\n"
+    )
+    write(folder / "1.txt", text)
+    return str(folder)
+
+
+def plain(side: str) -> str:
+    """A side in a format that knows nothing but text."""
+    return side.strip('"')
+
+
+def write(path: Path, text: str) -> str:
+    path.parent.mkdir(exist_ok=True, parents=True)
+    path.write_text(text)
+    return str(path)
+
+
+WRONG = "its declared size is not two positive whole numbers"
+UNKNOWN = "its size is not known: give --images or --sizes"
+
+
+@pytest.mark.parametrize("layout", [coco, crowdhuman, eurocity, citypersons, voc, mot, pennfudan])
+@pytest.mark.parametrize(
+    ("width", "height", "meaning"),
+    [
+        ("100", "80", (100, 80)),
+        ("100.0", "80.0", (100, 80)),
+        ('"100"', '"80.0"', (100, 80)),
+        ("0", "0", UNKNOWN),
+        ('"0"', "0.0", UNKNOWN),
+        ("100", "0", WRONG),
+        ("100.5", "80", WRONG),
+        ("-100", "80", WRONG),
+        ('"wide"', "80", WRONG),
+        ("1e30", "80", WRONG),
+    ],
+)
+def test_every_format_s_sizes_are_judged_in_one_way(tmp_path, layout, width, height, meaning):
+    assert judged(layout, tmp_path, width, height) == meaning
+
+
+@pytest.mark.parametrize(
+    ("layout", "side"),
+    [(coco, "null"), (crowdhuman, "null"), (eurocity, "null"), (citypersons, "null")]
+    + [(voc, ""), (mot, "")],
+)
+def test_null_and_no_text_declare_nothing(tmp_path, layout, side):
+    assert judged(layout, tmp_path, side, side) == UNKNOWN
+
+
+def judged(layout, folder: Path, width: str, height: str) -> str | tuple[int, int]:
+    """What becomes of the only image's declared size."""
+    reading = formats.read(layout.__name__, layout(folder, width, height), None)
+    sizes, (fault,) = sizes_and_faults(reading, {}, has_files=False)
+    return fault or tuple(sizes[0].tolist())
 
 
 def test_no_paths():

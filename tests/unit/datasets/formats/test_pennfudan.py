@@ -20,7 +20,7 @@ def reading() -> Reading:
 
 def test_the_image_is_found_by_its_name_not_by_the_path_in_the_file(reading):
     image = reading.images[0]
-    assert (image.image, image.size) == ("PNGImages/FudanPed00001.png", (559, 536))
+    assert (image.image, image.size) == ("PNGImages/FudanPed00001.png", ("559", "536"))
 
 
 def test_boxes_count_from_1_with_both_ends_inside(reading):

@@ -9,6 +9,7 @@ import pytest
 
 from dipr1.datasets.formats.voc import read
 from dipr1.datasets.reading import Reading
+from dipr1.datasets.sizes import sizes_and_faults
 from dipr1.errors import UserError
 from tests.unit.datasets.formats.layouts import Layout, Scene, Thing, lines
 from tests.unit.readings import FIXTURES, boxes_of, image_ids, rejects
@@ -38,24 +39,74 @@ def test_parts_of_an_object_are_no_objects_and_lend_it_no_box(reading):
 
 def test_names_are_taken_without_windows_folders_and_a_size_of_0_is_unknown(reading):
     image = reading.images[reading.index["empty"]]
-    assert (image.image, image.size) == ("JPEGImages/empty.png", None)
-    assert reading.images[0].size == (486, 500)
+    assert image.image == "JPEGImages/empty.png"
+    sizes, faults = sizes_and_faults(reading, {"empty": (7, 8)}, has_files=False)
+    assert dict(zip(reading.index, sizes.tolist(), strict=True)) == {
+        "2007_000001": [486, 500],
+        "empty": [7, 8],
+        "wrong_size": [0, 0],
+    }
+    assert faults == [None, None, "its declared size is not two positive whole numbers"]
 
 
 def test_a_bad_file_spoils_its_image_only_and_entities_are_not_expanded(reading):
-    assert image_ids(reading) == ["2007_000001", "empty"]
+    assert image_ids(reading) == ["2007_000001", "empty", "wrong_size"]
     assert {(reject.record, reject.reason) for reject in reading.rejected_images} == {
         ("bomb.xml", "its file declares XML entities"),
         ("cut.xml", "its file is not XML"),
         ("other.xml", "its file is no annotation"),
-        ("wrong_size.xml", "size is not two whole numbers"),
     }
 
 
-def test_an_unknown_encoding_spoils_its_image_only(tmp_path: Path):
-    (tmp_path / "a.xml").write_text('<?xml version="1.0" encoding="no-such"?><annotation/>')
-    (reject,) = read(str(tmp_path)).rejected_images
-    assert reject.reason == "its file is not XML"
+def document(encoding: str, label: str) -> str:
+    return (
+        f'<?xml version="1.0" encoding="{encoding}"?><annotation><object><name>{label}</name>'
+        "<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>2</xmax><ymax>3</ymax></bndbox></object>"
+        "</annotation>"
+    )
+
+
+@pytest.mark.parametrize(
+    ("declared", "written", "label"),
+    [
+        ("GBK", "gbk", "行人"),
+        ("gb2312", "gbk", "行人朱镕基"),  # the fourth letter is not in GB 2312
+        ("GB18030", "gb18030", "行人㐀"),
+        ("Big5", "big5", "行人"),
+        ("Shift_JIS", "shift_jis", "歩行者"),
+        ("EUC-KR", "euc-kr", "보행자"),
+        ("windows-1251", "cp1251", "пешеход"),
+        ("ISO-8859-1", "latin-1", "piéton"),
+        ("utf-8", "utf-8-sig", "行人"),
+        ("gbk", "utf-8-sig", "行人"),  # the mark tells more than the declaration
+        ("utf-16", "utf-16", "行人"),
+        ("utf-16", "utf-16-be", "行人"),
+        ("utf-16", "utf-8", "行人"),  # .NET writes it so
+        ("utf-32", "utf-32", "行人"),
+    ],
+)
+def test_encodings(tmp_path: Path, declared, written, label):
+    (tmp_path / "a.xml").write_bytes(document(declared, label).encode(written))
+    assert boxes_of(read(str(tmp_path))) == [("a", (0, 0, 2, 3), label, False, None)]
+
+
+@pytest.mark.parametrize(
+    ("declared", "written", "reason"),
+    [
+        ("no-such", "utf-8", "its file has an unknown encoding, no-such"),
+        ("hex", "utf-8", "its file has an unknown encoding, hex"),
+        ("utf-8", "gbk", "its file is not written in utf-8"),
+        ("ascii", "gbk", "its file is not written in ascii"),
+    ],
+)
+def test_an_encoding_that_is_none_spoils_its_image_only(tmp_path: Path, declared, written, reason):
+    (tmp_path / "a.xml").write_bytes(document(declared, "行人").encode(written))
+    (tmp_path / "b.xml").write_text(document("ascii", "person"))
+    reading = read(str(tmp_path))
+    assert [reject[:3] for reject in reading.rejected_images] == [
+        (str(tmp_path / "a.xml"), "a.xml", reason)
+    ]
+    assert image_ids(reading) == ["b"]
 
 
 def test_bad_objects_are_rejected_with_place_reason_and_text(reading):
