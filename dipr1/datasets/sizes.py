@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import io
 import itertools
 import math
 import os
@@ -19,7 +20,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -30,6 +31,9 @@ from dipr1.frames import PolicyFrames, policy_frame
 from dipr1.pixels import TURN, has_known_range, orientation, seen_size
 from dipr1.progress import progress
 
+if TYPE_CHECKING:
+    from PIL import Image
+
 # Reading headers waits for the disk or the network, so more threads than cores pay.
 _NUM_THREADS = 8
 
@@ -38,6 +42,8 @@ _MOST_NAMES = 20_000  # that a missing one is compared with
 
 # How a whole file ends. A file that ends otherwise was cut short, or has something appended.
 _ENDINGS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}
+_MISSING_PIXEL = 128
+_NOISE = bytes(range(255)) * 16  # what may stand in a JPEG's data: no mark
 _LATE_EXIF = (b"eXIf", b"exif", b"XMP", b"xmp")  # a PNG may have them after its pixels
 _TAIL = 4096  # bytes at a file's end that are looked through for them
 
@@ -201,6 +207,8 @@ def _header(path: str, exif: str, *, decode: bool) -> Header | str:
                     header = Header(seen_size(image, exif), orientation(image))
                     image.draft("L", (1, 1))  # read whole, but an eighth of it is computed
                 image.load()
+                if image.format == "JPEG" and _is_cut(image, path):
+                    raise ValueError("it ends early, though with the mark of its end")
             return header or Header(seen_size(image, exif), orientation(image))
     except FileNotFoundError:
         return MISSING
@@ -208,6 +216,25 @@ def _header(path: str, exif: str, *, decode: bool) -> Header | str:
     except Exception as error:
         reason = " ".join(str(error).split()).replace(path, "the file")
         return f"image file is broken: {reason or type(error).__name__}"
+
+
+def _is_cut(image: Image.Image, path: str) -> bool:
+    """Whether a decoded JPEG was cut inside and closed again, which Pillow does not say.
+
+    The decoder leaves what is missing gray. Where the last pixel is gray, other bytes are put in
+    front of the end: in a whole file nobody reads them. Of a progressive JPEG only the first scan
+    is seen so.
+    """
+    from PIL import Image
+
+    last = np.asarray(image)[-1, -1]
+    content = Path(path).read_bytes() if (last == _MISSING_PIXEL).all() else b""
+    if not content.endswith(_ENDINGS["JPEG"]):
+        return False
+    end = len(content) - len(_ENDINGS["JPEG"])
+    with Image.open(io.BytesIO(content[:end] + _NOISE + content[end:])) as other:
+        other.draft("L", (1, 1))
+        return other.tobytes() != image.tobytes()
 
 
 def _ends_well(file: BinaryIO, image_format: str | None) -> bool:

@@ -187,6 +187,31 @@ def test_what_is_broken_inside_is_found_by_decoding(tmp_path: Path):
     assert isinstance(reason, str) and reason.startswith("image file is broken: ")
 
 
+@pytest.mark.parametrize("how", [{}, {"subsampling": 0}, {"restart_marker_rows": 1}])
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+@pytest.mark.parametrize("kept", [0.1, 0.5, 0.9])
+def test_a_jpeg_that_was_cut_and_closed_again_is_broken(tmp_path: Path, how, mode, kept):
+    path = tmp_path / "a.jpg"
+    Image.effect_noise((200, 150), 90).convert(mode).save(path, **how)
+    written = path.read_bytes()
+    begin = written.rindex(b"\xff\xda") + 20
+    content = written[: begin + int(kept * (len(written) - begin))].rstrip(b"\xff")
+    path.write_bytes(content + b"\xff\xd9")
+    assert image_headers([str(path)], decode=True) == [
+        "image file is broken: it ends early, though with the mark of its end"
+    ]
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("how", [{}, {"progressive": True}])
+def test_a_jpeg_that_is_gray_at_its_end_is_whole(tmp_path: Path, how, mode):
+    path = tmp_path / "a.jpg"
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 90, 3), np.uint8)
+    pixels[30:] = 128
+    Image.fromarray(pixels).convert(mode).save(path, **how)
+    assert image_headers([str(path)], decode=True) == [Header((90, 60), 1)]
+
+
 @pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
 def test_a_truncated_file_is_broken(tmp_path: Path, picture, suffix):
     path = tmp_path / f"a.{suffix}"
