@@ -70,6 +70,7 @@ from dipr1 import almost_json
 
 SECTIONS = ("think", "look", "answer")
 Form = Literal["steps", "answer"]
+_BEGUN = re.compile(r"<think>\s*\Z")
 BOX_KEY = "bbox_2d"
 OTHER_BOX_KEYS = ("box_2d", "bbox", "box")
 
@@ -103,8 +104,21 @@ PROBLEMS = (
 
 # A well-formed response may have these: the form is right, the box is wrong.
 _PROBLEMS_OF_CONTENT = {"look_degenerate_box", "answer_degenerate_box"}
-# The form `answer` has exactly these besides.
-_PROBLEMS_OF_ANSWER_ALONE = {"think_missing", "look_missing"}
+# The form `answer` has exactly one of these pairs besides: a prompt may begin to think by itself.
+_PROBLEMS_OF_ANSWER_ALONE = ({"think_missing", "look_missing"}, {"think_empty", "look_missing"})
+
+
+def begun_in(prompt: str) -> str:
+    """The part of the response that a prompt ends in: `<think>`, where a template puts it there.
+
+    Args:
+        prompt: as the policy is given it, or its end.
+
+    >>> begun_in("Find every person.<|im_end|>\\n<|im_start|>assistant\\n<think>\\n")
+    '<think>\\n'
+    """
+    begun = _BEGUN.search(prompt)
+    return begun.group() if begun else ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -161,7 +175,7 @@ class Response:
         """
         if form == "steps":
             return self.well_formed
-        return {*self.problems} - _PROBLEMS_OF_CONTENT == _PROBLEMS_OF_ANSWER_ALONE
+        return {*self.problems} - _PROBLEMS_OF_CONTENT in _PROBLEMS_OF_ANSWER_ALONE
 
 
 def parse_response(text: str, labels: Collection[str] | None = None) -> Response:

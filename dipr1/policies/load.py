@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
@@ -39,6 +40,19 @@ class LoadedPolicy:
         return tokenizer.decode([token for token in tokens if token not in dropped])
 
 
+def load_processor(name: str) -> ProcessorMixin:
+    """Load the processor of a Hugging Face checkpoint folder, or of ``tiny``.
+
+    Raises:
+        UserError: the folder holds no checkpoint, or one without weights.
+    """
+    from transformers import AutoProcessor
+
+    processor = AutoProcessor.from_pretrained(_whole_folder(name))
+    processor.tokenizer.padding_side = "left"
+    return processor
+
+
 def load_policy(name: str, dtype: str = "float32", threads: int | None = None) -> LoadedPolicy:
     """Load model and processor from a Hugging Face checkpoint folder.
 
@@ -51,23 +65,27 @@ def load_policy(name: str, dtype: str = "float32", threads: int | None = None) -
         UserError: the folder holds no checkpoint, or one without weights.
     """
     import torch
-    from transformers import AutoModelForImageTextToText, AutoProcessor
+    from transformers import AutoModelForImageTextToText
     from transformers.utils import logging
 
     logging.disable_progress_bar()
     if threads:
         torch.set_num_threads(threads)
+    folder = _whole_folder(name)
+    processor = load_processor(name)
+    model = AutoModelForImageTextToText.from_pretrained(folder, dtype=getattr(torch, dtype))
+    model.generation_config = _plain_generation(model, processor.tokenizer)
+    model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+    return LoadedPolicy(model, processor)
+
+
+def _whole_folder(name: str) -> Path:
     folder = policy_folder(name)
     if not any(folder.glob("*.safetensors")) and not any(folder.glob("*.bin")):
         raise UserError(
             f"{folder}: holds no weights (*.safetensors); download the checkpoint again"
         )
-    processor = AutoProcessor.from_pretrained(folder)
-    processor.tokenizer.padding_side = "left"
-    model = AutoModelForImageTextToText.from_pretrained(folder, dtype=getattr(torch, dtype))
-    model.generation_config = _plain_generation(model, processor.tokenizer)
-    model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
-    return LoadedPolicy(model, processor)
+    return folder
 
 
 def _plain_generation(model, tokenizer) -> GenerationConfig:

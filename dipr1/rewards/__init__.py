@@ -16,6 +16,7 @@ frame_height          height of the model frame
 image_id              whose image it is; `LookingReward(source="group")` groups by it
 prompt_id             of which prompt it is; groups are told apart by it as well
 labels                the labels that the prompt asks for; without the column they are not checked
+prompt_end            how the prompt ends, one text or one each: a `<think>` there is a response's
 ====================  ==========================================================================
 
 Other columns and the trainer's own arguments are ignored, but for ``log_metric``: where it is

@@ -19,13 +19,7 @@ from numpy.typing import ArrayLike
 from dipr1.boxes import as_boxes, in_unit_square, lies_in, overlapping
 from dipr1.matching import match_pairs
 from dipr1.responses import Answer, parse_response
-from dipr1.rewards.completions import (
-    completion_text,
-    f_beta,
-    log_means,
-    rows,
-    uncertainties,
-)
+from dipr1.rewards.completions import f_beta, log_means, rows, uncertainties
 
 Pairs = tuple[np.ndarray, ...]
 """Rows of predictions, columns of ground truth, and their IoUs, pair by pair."""
@@ -92,14 +86,14 @@ class AccuracyReward:
         log_metric = columns.get("log_metric")
         metrics: dict[str, list[float]] = defaultdict(list)
         rewards: list[float | None] = []
-        for completion, boxes, *others in rows(
+        for text, boxes, *others in rows(
             completions,
             columns,
             self.__name__,
             required=self.needs,
             optional=("gt_labels", "ignore_boxes", "gt_uncertainty", "labels"),
         ):
-            answer = parse_response(completion_text(completion)).answer
+            answer = parse_response(text).answer
             if boxes is None or answer is None:
                 rewards.append(None if boxes is None else 0.0)
                 continue

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from dipr1.responses import begun_in
+
 LogMetric = Callable[[str, float], None]
 
 LABELS = {"gt_labels", "labels"}
@@ -19,6 +21,7 @@ ONE_PER_BOX = {
 """Columns whose entries have one value for each box of another column."""
 
 LISTS = {*LABELS, *BOXES, "gt_uncertainty", "region_uncertainty"}
+PROMPT_END = "prompt_end"
 _PLAIN = {list, str, int, float, dict}
 
 
@@ -61,10 +64,11 @@ def rows(
     required: Sequence[str] = (),
     optional: Sequence[str] = (),
 ) -> Iterator[tuple[Any, ...]]:
-    """Each completion with its entries of the required and of the optional columns, in that order.
+    """Each response with its entries of the required and of the optional columns, in that order.
 
-    An entry of an optional column that is not given is None, and so is one that is NaN, which is
-    what data frames make of None. A string where labels are meant is one label.
+    The response is the completion's text after the `<think>` in which the column `prompt_end` ends,
+    if it does. An entry of an optional column that is not given is None, and so is one that is NaN,
+    which is what data frames make of None. A string where labels are meant is one label.
 
     Raises:
         ValueError: a required column is not given, or a column has not one entry per completion, or
@@ -88,13 +92,24 @@ def rows(
     for name, boxes in ONE_PER_BOX.items():
         if boxes in read and read.get(name, absent) is not absent:
             _check_lengths(name, read[name], boxes, read[boxes])
-    return zip(completions, *read.values(), strict=True)
+    return zip(_responses(completions, columns), *read.values(), strict=True)
+
+
+def _responses(completions: Sequence[Any], columns: Mapping[str, Any]) -> list[str]:
+    """The text of each response, with what of it stands in the prompt already."""
+    texts = [completion_text(completion) for completion in completions]
+    if columns.get(PROMPT_END) is None:
+        return texts
+    ends = _column(PROMPT_END, columns[PROMPT_END], len(texts))
+    return [begun_in(end or "") + text for end, text in zip(ends, texts, strict=True)]
 
 
 def _column(name: str, column: Any, length: int) -> list[Any]:
     """The entries of a column, one per completion, each a list, a plain value or None."""
     if isinstance(column, str) and name in LABELS:
         return [[column]] * length
+    if isinstance(column, str) and name == PROMPT_END:
+        return [column] * length
     if isinstance(column, (str, dict)) or not hasattr(column, "__len__"):
         raise ValueError(f"{name}: expected one entry per completion but got {column!r:.60}")
     if len(column) != length:
@@ -108,6 +123,8 @@ def _entry(name: str, row: int, value: Any) -> Any:
     value = as_lists(value)
     if value is None or value != value:
         return None
+    if name == PROMPT_END and not isinstance(value, str):
+        raise ValueError(f"{name}, row {row}: expected a text but got {value!r:.60}")
     if name not in LISTS:
         return value
     if isinstance(value, str) and name in LABELS:

@@ -93,12 +93,12 @@ class LookingReward:
         metrics: dict[str, list[float]] = defaultdict(list)
         rewards: list[float | None] = []
         regions = self._group_regions if self.source == "group" else self._given_regions
-        for (hulls, uncertainty), (completion, width, height) in zip(
+        for (hulls, uncertainty), (text, width, height) in zip(
             regions(completions, columns),
             rows(completions, columns, self.__name__, optional=FRAME),
             strict=True,
         ):
-            look = parse_response(completion_text(completion)).look
+            look = parse_response(text).look
             if hulls is None or look is None:
                 rewards.append(None if hulls is None else 0.0)
                 continue
@@ -184,15 +184,17 @@ class LookingReward:
         groups: dict[Hashable, list[int]] = {}
         for row, key in enumerate(keys):
             groups.setdefault(key, []).append(row)
-        answers = [_answered_boxes(completion) for completion in completions]
         regions: list[tuple[Any, Any]] = [(None, None)] * len(completions)
-        given = rows(
-            completions,
-            columns,
-            self.__name__,
-            required=self.needs,
-            optional=("ignore_boxes", *FRAME),
+        given = list(
+            rows(
+                completions,
+                columns,
+                self.__name__,
+                required=self.needs,
+                optional=("ignore_boxes", *FRAME),
+            )
         )
+        answers = [_answered_boxes(text) for text, *_ in given]
         for row, (_, gt_boxes, ignore_boxes, width, height) in enumerate(given):
             others = [answers[other] for other in groups[keys[row]] if other != row]
             others = [boxes for boxes in others if boxes is not None]
@@ -227,9 +229,9 @@ def _group_keys(
     return [(completion_text(prompt), repr(boxes)) for _, prompt, boxes in given]
 
 
-def _answered_boxes(completion: Any) -> np.ndarray | None:
+def _answered_boxes(text: str) -> np.ndarray | None:
     """(N, 4) boxes of the answer; None where it cannot be read."""
-    answer = parse_response(completion_text(completion)).answer
+    answer = parse_response(text).answer
     return None if answer is None else answer.boxes
 
 

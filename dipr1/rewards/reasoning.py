@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from dipr1.responses import PROBLEMS, SECTIONS, Response, parse_response
-from dipr1.rewards.completions import completion_text, log_means, rows
+from dipr1.rewards.completions import log_means, rows
 
 
 class ReasoningReward:
@@ -33,10 +33,8 @@ class ReasoningReward:
         [1.0, 0.0]
         """
         responses = [
-            parse_response(completion_text(completion), labels)
-            for completion, labels in rows(
-                completions, columns, self.__name__, optional=("labels",)
-            )
+            parse_response(text, labels)
+            for text, labels in rows(completions, columns, self.__name__, optional=("labels",))
         ]
         well_formed = [float(response.well_formed) for response in responses]
         if columns.get("log_metric") is not None:

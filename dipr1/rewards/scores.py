@@ -27,6 +27,7 @@ GROUND_TRUTH = (
     "frame_width",
     "frame_height",
     "labels",
+    "prompt_end",
 )
 """What a record of ground truth may hold, as the columns of :mod:`dipr1.rewards`, for one image."""
 

@@ -30,8 +30,17 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 
-def lessons(arm: GrpoArm, prompts: pa.Table, variance: pa.Table | None, **asking: Any) -> Dataset:
-    """What an arm is asked; `asking` is the `seed` and whether the policy's frame is `fixed`.
+def lessons(
+    arm: GrpoArm, prompts: pa.Table, variance: pa.Table | None, begun: str = "", **asking: Any
+) -> Dataset:
+    """What an arm is asked.
+
+    Args:
+        arm: its rewards, and how the questions vary.
+        prompts: the prompts artifact.
+        variance: the variance artifact of the same images.
+        begun: what of a response stands in the prompt.
+        asking: the `seed` and whether the policy's frame is `fixed`.
 
     Raises:
         UserError: a reward needs statistics and there are none.
@@ -43,6 +52,8 @@ def lessons(arm: GrpoArm, prompts: pa.Table, variance: pa.Table | None, **asking
                 f"--rewards: {reward.__name__} needs {' and '.join(absent)}, so --variance FILE is"
                 " needed"
             )
+    if begun:
+        columns["prompt_end"] = [begun] * prompts.num_rows
     return with_images(prompts, columns)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from dipr1.policies.rendering import check_taught
 from dipr1.training.arguments import shared_arguments, variety
 from dipr1.training.lessons import asked, teacher_response, with_images
 from dipr1.training.options import SftArm
@@ -15,24 +16,48 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 
-def lessons(arm: SftArm, prompts: pa.Table, variance: pa.Table | None, **asking: Any) -> Dataset:
-    """What an arm is shown; `asking` is the `seed` and whether the policy's frame is `fixed`."""
+def lessons(
+    arm: SftArm, prompts: pa.Table, variance: pa.Table | None, begun: str = "", **asking: Any
+) -> Dataset:
+    """What an arm is shown.
+
+    Args:
+        arm: what its teacher says, and how the questions vary.
+        prompts: the prompts artifact.
+        variance: the variance artifact of the same images.
+        begun: what of a response stands in the prompt: the teacher's begins with the same.
+        asking: the `seed` and whether the policy's frame is `fixed`.
+    """
     prompts, columns = asked(prompts, variance, **variety(arm), **asking)
     responses = (
         teacher_response(columns, row, arm.sft_think, arm.sft_why, arm.form)
         for row in range(prompts.num_rows)
     )
+    if begun:
+        responses = (_after(begun, response) for response in responses)
     completions = [[{"role": "assistant", "content": response}] for response in responses]
     return with_images(prompts, {"completion": completions})
+
+
+def _after(begun: str, response: str) -> str:
+    """The response begun as the prompt ends; to the letter, since TRL looks for what both share."""
+    if response.startswith("<think>"):
+        return begun + response.removeprefix("<think>")
+    return f"{begun}</think>\n{response}"
 
 
 def trainer(arm: SftArm, policy, lessons: Dataset, seed: int, folder: Path):
     """A `trl.SFTTrainer` that sees as many prompts per update as GRPO does.
 
     The loss is on the response alone.
+
+    Raises:
+        UserError: the policy's chat template makes something else of responses.
     """
     from trl import SFTConfig, SFTTrainer
 
+    prompt, [answer] = (lessons.data[name][0].as_py() for name in ("prompt", "completion"))
+    check_taught(policy.processor, prompt, answer["content"])
     config = SFTConfig(
         **shared_arguments(arm, seed, folder),
         learning_rate=arm.sft_learning_rate,

@@ -9,6 +9,8 @@ import shutil
 import warnings
 from pathlib import Path
 
+import pyarrow as pa
+
 from dipr1.artifacts.made import made_by, write_made
 from dipr1.artifacts.prompts import PROMPTS
 from dipr1.artifacts.training_log import TRAINING_LOG
@@ -16,8 +18,9 @@ from dipr1.artifacts.variance import VARIANCE
 from dipr1.artifacts.writing import output_folder, whole
 from dipr1.options import add_options, add_union_options, options, union_options
 from dipr1.policies.families import policy_input, read_policy_frames
-from dipr1.policies.load import load_policy
+from dipr1.policies.load import load_policy, load_processor
 from dipr1.policies.options import Policy
+from dipr1.policies.rendering import begun_response
 from dipr1.progress import say
 from dipr1.resuming import claim
 from dipr1.training.options import TrainedArm, code_of_training, without_effect
@@ -64,12 +67,14 @@ def run(args: argparse.Namespace) -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     # TRL 1.16 still uses the old name of an argument that transformers 5.23 has renamed
     warnings.filterwarnings("ignore", ".*gradient_checkpointing.*", FutureWarning)
+    prompts = PROMPTS.read(args.prompts)
     lessons = method.lessons(
         arm,
-        PROMPTS.read(args.prompts),
+        prompts,
         VARIANCE.read(args.variance) if args.variance else None,
         fixed=read_policy_frames(base.model, base.frame).fixed is not None,
         seed=args.seed,
+        begun=_begun(base.model, prompts),
     )
     check_enough(len(lessons), arm.prompts_per_update)
     folder = args.checkpoints or args.output.with_suffix(".parts")
@@ -104,3 +109,10 @@ def run(args: argparse.Namespace) -> None:
     if not arm.keep_checkpoints:
         shutil.rmtree(folder)
     say(f"{args.arm}: {trainer.state.global_step} updates, saved in {args.output}")
+
+
+def _begun(policy: str, prompts: pa.Table) -> str:
+    """What of every response stands in the prompt; all prompts end alike."""
+    if not prompts.num_rows:
+        return ""
+    return begun_response(load_processor(policy), prompts["prompt"][0].as_py())

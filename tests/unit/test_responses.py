@@ -55,6 +55,8 @@ def test_decimals_and_other_keys_are_well_formed():
 @pytest.mark.parametrize(
     ("text", "in_form"),
     [
+        ("<think>\n</think>\n<answer> [] </answer>", True),  # as a prompt may begin it
+        ("<think> nobody </think>\n<answer> [] </answer>", False),
         ('<answer>[{"bbox_2d": [1, 2, 3, 4], "label": "person"}]</answer>', True),
         ('<answer>[{"bbox_2d": [3, 2, 1, 4], "label": "person"}]</answer>', True),
         ("<answer>[]</answer> none", False),

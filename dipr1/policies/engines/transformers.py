@@ -6,6 +6,7 @@ import numpy as np
 
 from dipr1.policies.generated import Generated
 from dipr1.policies.load import LoadedPolicy, image_source, load_image
+from dipr1.policies.rendering import begun_response, prompt_text
 
 
 def respond(
@@ -52,30 +53,23 @@ def respond(
         )
     completions = output[:, inputs["input_ids"].shape[1] :]
     probabilities = recorder.finish(completions)
+    begun = [begun_response(policy.processor, row["prompt"]) for row in rows]
     responses = [
-        one_response(policy, tokens, row)
-        for tokens, row in zip(completions.tolist(), probabilities, strict=True)
+        one_response(policy, tokens, of_tokens, begun[k // num_samples])
+        for k, (tokens, of_tokens) in enumerate(
+            zip(completions.tolist(), probabilities, strict=True)
+        )
     ]
     return [responses[k : k + num_samples] for k in range(0, len(responses), num_samples)]
 
 
 def model_inputs(policy: LoadedPolicy, rows: list[dict]):
     """Tokens and pixels of prompts, padded on the left, on the model's device."""
-    texts = [_prompt_text(policy.processor, row["prompt"]) for row in rows]
+    texts = [prompt_text(policy.processor, row["prompt"]) for row in rows]
     images = [load_image(*image_source(row)) for row in rows]
     return policy.processor(
         text=texts, images=images, padding=True, padding_side="left", return_tensors="pt"
     ).to(policy.model.device)
-
-
-def _prompt_text(processor, prompt: list[dict[str, str]]) -> str:
-    """A conversation by the chat template, with the image before its first turn's text."""
-    messages = [
-        {"role": turn["role"], "content": [{"type": "text", "text": turn["content"]}]}
-        for turn in prompt
-    ]
-    messages[0]["content"].insert(0, {"type": "image"})
-    return processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
 
 
 def _chosen_probabilities():
@@ -110,13 +104,16 @@ def _chosen_probabilities():
     return ChosenProbabilities()
 
 
-def one_response(policy: LoadedPolicy, tokens: list[int], probabilities: np.ndarray) -> Generated:
+def one_response(
+    policy: LoadedPolicy, tokens: list[int], probabilities: np.ndarray, begun: str = ""
+) -> Generated:
     """Cut a response where it ends and find where each token's text ends.
 
     Args:
         policy: that generated it.
         tokens: T, with what ends it and the padding after that.
         probabilities: (T,) of the tokens.
+        begun: what of the response stands in the prompt, which no token is counted for.
     """
     ends_with = policy.ends()
     stop = next((k for k, token in enumerate(tokens) if token in ends_with), len(tokens))
@@ -127,4 +124,5 @@ def one_response(policy: LoadedPolicy, tokens: list[int], probabilities: np.ndar
     if "".join(pieces) != text:
         # a letter spread over several tokens has its length only once they are joined
         ends = np.array([len(policy.text(kept[: k + 1])) for k in range(stop)])
-    return Generated(text, len(kept) + (stop < len(tokens)), ends, probabilities[:stop])
+    num_tokens = len(kept) + (stop < len(tokens))
+    return Generated(begun + text, num_tokens, len(begun) + ends, probabilities[:stop])

@@ -12,7 +12,8 @@ The weights are optional, and so are ``options``, with what an arm of config.yam
 ``options: {looking_source: group}``. Where ``worker.reward.reward_type`` exists, ``batch`` and
 ``sequential`` both work, groups with ``batch`` only and with an ``image_id`` in the ground truth.
 The column that ``data.answer_key`` names holds the JSON of a mapping of
-:data:`dipr1.rewards.scores.GROUND_TRUTH`.
+:data:`dipr1.rewards.scores.GROUND_TRUTH`, with ``"prompt_end": "<think>"`` where the chat template
+ends the prompt in that.
 
 The pixels are those of Qwen2.5-VL: EasyR1 resizes images to 262,144 to 4,194,304 pixels before the
 processor does, and boxes of any other frame earn nothing. EasyR1 wants older transformers than

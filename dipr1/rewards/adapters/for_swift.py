@@ -10,6 +10,9 @@ The data set has the columns of :mod:`dipr1.rewards`. A value may be JSON in pla
 data sets whose columns must be text. ``dipr1_looking_group`` takes the regions from the prompt's
 other responses in the call (:mod:`dipr1.rewards.looking`, source "group").
 
+Where the prompt ends in `<think>` the data set has a column ``prompt_end`` with that, unless
+ms-swift puts it before the response itself (a template's ``response_prefix``).
+
 ms-swift 4.6 wants older transformers and trl than ``dipr1[train]``: install ``dipr1`` alone beside
 it.
 
@@ -31,7 +34,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from dipr1.rewards import REWARDS, LookingReward
-from dipr1.rewards.completions import LABELS
+from dipr1.rewards.completions import LABELS, PROMPT_END
 from dipr1.rewards.scores import GROUND_TRUTH, GROUP
 
 
@@ -58,7 +61,7 @@ ORM, orms = _home()
 
 def _read(name: str, column: Sequence[Any]) -> Sequence[Any]:
     """A column, JSON in it read; what is no JSON of a list is the name of a label or an image."""
-    if name in GROUP or isinstance(column, str):
+    if name in (*GROUP, PROMPT_END) or isinstance(column, str):
         return column
     return [
         json.loads(value)

@@ -11,7 +11,7 @@ with what an arm of config.yaml may have, such as ``{quality: hard}``. Older rel
 ``custom_reward_function`` without ``reward.`` and take the path of a file, which is this one's. The
 column ``reward_model`` of the Parquet files holds ``{"style": "rule", "ground_truth": ...}``, the
 ground truth a mapping of :data:`dipr1.rewards.scores.GROUND_TRUTH` or, so that all rows have one
-type, its JSON.
+type, its JSON, with ``"prompt_end": "<think>"`` where the chat template ends the prompt in that.
 
 How verl calls it: verl-project/verl, verl/experimental/reward_loop/reward_manager/naive.py (one
 response, by keyword, in a thread) and, in older releases,

@@ -108,11 +108,35 @@ def test_a_string_is_one_label(as_column):
         ({"ignore_boxes": [[], [[1, 2]]]}, "ignore_boxes, row 1: expected boxes of four"),
         ({"gt_boxes": [PEOPLE, "[]"]}, r"gt_boxes, row 1: expected a list but got '\[\]'"),
         ({"gt_uncertainty": [0.5, [0.5] * 3]}, "gt_uncertainty, row 0: expected a list"),
+        ({"prompt_end": ["", 5]}, "prompt_end, row 1: expected a text but got 5"),
+        ({"prompt_end": ["<think>"]}, "prompt_end: expected 2 entries"),
     ],
 )
 def test_other_columns_are_refused_by_name_and_row(changed, message):
     with pytest.raises(ValueError, match=message):
         values(lists(2) | changed, TEXTS[:2])
+
+
+END = "<|im_end|>\n<|im_start|>assistant\n<think>\n"
+
+
+@pytest.mark.parametrize(
+    "end", ["<think>", "<think>\n", END, ["<think>\n"] * len(TEXTS), pl.Series([END] * len(TEXTS))]
+)
+def test_a_prompt_that_ends_in_think_begins_the_response(end):
+    texts = [text.removeprefix("<think>") for text in TEXTS]
+    columns = lists(len(TEXTS))
+    begun = ["<think>" + text for text in texts]
+    assert values(columns | {"prompt_end": end}, texts) == values(columns, begun)
+    assert reasoning_reward(texts[:1], prompt_end=end[:1] if isinstance(end, list) else END) == [1]
+    assert reasoning_reward(texts[:1]) == [0.0]
+
+
+def test_other_ends_of_a_prompt_begin_nothing():
+    ends = ["", None, "<|im_start|>assistant\n", "<think> as you like", "<think>\n\n</think>\n\n"]
+    assert reasoning_reward(TEXTS[:1] * 5, prompt_end=ends) == [1.0] * 5
+    # what is written is the policy's, also where it begins to think once more
+    assert reasoning_reward(TEXTS[:1], prompt_end="<think>\n") == [0.0]
 
 
 def test_one_completion_is_no_list():

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from dipr1.errors import UserError
+from dipr1.rewards import reasoning_reward
 from dipr1.training.grpo import lessons, reward_functions, trainer
 from dipr1.training.options import GrpoArm
-from tests.unit.two_images import prompts
+from tests.unit.two_images import prompts, variance
 
 
 def test_rewards_of_an_arm():
@@ -35,3 +36,14 @@ def test_a_reward_without_its_columns_is_refused(source, refused):
             lessons(arm, prompts(), None, fixed=True, seed=0)
     else:
         assert len(lessons(arm, prompts(), None, fixed=True, seed=0)) == 2
+
+
+def test_a_thinking_policy_is_rewarded_for_the_whole_response():
+    pytest.importorskip("datasets")
+    arm = GrpoArm(method="grpo", rewards={"reasoning": 1}, ask="both")
+    rows = lessons(arm, prompts(), variance(), fixed=True, seed=0, begun="<think>\n").data
+    columns = {name: rows[name].to_pylist() for name in ("prompt_end", "labels")}
+    perfect = "two </think> <look> [] </look> <answer> [] </answer>"
+    assert reasoning_reward([perfect] * len(rows), **columns) == [1.0] * len(rows)
+    plain = lessons(arm, prompts(), variance(), fixed=True, seed=0)
+    assert "prompt_end" not in plain.column_names

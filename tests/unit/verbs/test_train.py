@@ -11,10 +11,12 @@ import pytest
 
 from dipr1.artifacts.annotations import ANNOTATIONS
 from dipr1.artifacts.prompts import PROMPTS, prompt_rows
+from dipr1.artifacts.samples import SAMPLES
 from dipr1.artifacts.training_log import TRAINING_LOG
 from dipr1.cli import main
 from dipr1.demo.scenes import scene
 from dipr1.policies.families import read_policy_frames
+from tests.unit.thinking import make_thinking
 
 GRPO = ("--method", "grpo", "--group-size", 2, "--micro-batch-size", 2)
 GRPO += ("--rewards", json.dumps({"accuracy": 1}), "--max-completion-length", 100)
@@ -82,6 +84,37 @@ def test_a_policy_of_another_family_is_trained(qwen, qwen_prompts, tmp_path):
     assert {"loss", "rewards/reasoning_reward/mean", "problems/no_tags", "grad_norm"} <= names
     # no response can be read, so there is nothing to look at
     assert "rewards/looking_reward/mean" not in names
+
+
+def test_a_policy_whose_prompt_begins_to_think(prompts, tmp_path):
+    """It learns from a teacher to go on from there, and its whole responses are rewarded."""
+    checkpoint, taught = make_thinking(tmp_path / "thinking"), tmp_path / "taught"
+    words = ("--updates", 10, "--sft-learning-rate", 1e-3, "--policy", checkpoint)
+    words += ("--sft-think", "A street with {count} people.")
+    assert train(prompts, taught, *SFT, *words) == 0
+    answers = tmp_path / "answers.parquet"
+    words = ("predict", prompts, "--policy", taught, "--threads", 1, "--output", answers)
+    assert main([str(word) for word in words]) == 0
+    answers = SAMPLES.read(answers)
+    assert answers["problems"].to_pylist() == [[], []]
+    assert all(text.startswith("<think>\n A street") for text in answers["text"].to_pylist())
+    for chances in answers["confidence"].to_pylist():
+        assert len(set(chances)) == len(chances)  # each box has its own
+
+    words = ("--updates", 1, "--temperature", 0.1, "--policy", taught)
+    words += ("--rewards", json.dumps({"reasoning": 1, "accuracy": 1}))
+    assert train(prompts, tmp_path / "trained", *GRPO, *words) == 0
+    log = TRAINING_LOG.read(tmp_path / "trained" / "training_log.parquet").to_pylist()
+    figures = {row["name"]: row["value"] for row in log}
+    assert figures["rewards/reasoning_reward/mean"] == 1.0
+    assert figures["rewards/accuracy_reward/mean"] > 0.5
+
+
+def test_a_template_that_takes_the_thinking_out_is_told(prompts, tmp_path, capsys):
+    checkpoint = make_thinking(tmp_path / "thinking", "without thinking")
+    assert train(prompts, tmp_path / "taught", *SFT, "--policy", checkpoint) == 1
+    assert "the policy's chat template makes '\\n<look>" in capsys.readouterr().err.splitlines()[-1]
+    assert not (tmp_path / "taught").exists()
 
 
 def test_a_launcher_is_refused_before_anything_is_touched(prompts, tmp_path, monkeypatch, capsys):

@@ -10,7 +10,9 @@ import pytest
 
 from dipr1.demo.scenes import scene
 from dipr1.policies.engines.transformers import model_inputs, one_response, respond
+from dipr1.policies.generated import box_confidence
 from dipr1.policies.load import load_policy
+from tests.unit.thinking import BEGUN, make_thinking
 
 torch = pytest.importorskip("torch")
 
@@ -111,6 +113,31 @@ def test_padding_after_any_end_does_not_count(policy, monkeypatch):
     response = one_response(policy, [*tokens, other, other, other], np.ones(len(tokens) + 3))
     assert (response.text, response.num_tokens) == ("[1]", len(tokens) + 1)
     assert len(response.token_probabilities) == len(tokens)
+
+
+def test_what_stands_in_the_prompt_is_text_but_no_token(policy):
+    text = "two </think><answer> [[1, 20, 3, 4], [5, 6, 70, 8]] </answer>"
+    tokens = policy.processor.tokenizer(text)["input_ids"]
+    chances = np.linspace(0.2, 0.9, len(tokens))
+    alone = one_response(policy, tokens, chances)
+    whole = one_response(policy, tokens, chances, "<think>\n")
+    assert whole.text == "<think>\n" + alone.text
+    assert whole.num_tokens == alone.num_tokens
+    assert (whole.token_ends - alone.token_ends).tolist() == [len("<think>\n")] * len(tokens)
+    assert box_confidence(whole, 2).tolist() == box_confidence(alone, 2).tolist()
+    assert len(set(box_confidence(whole, 2).tolist())) == 2  # not the mean over the response
+
+
+def test_a_thinking_template_begins_the_response(rows, tmp_path):
+    policy = load_policy(str(make_thinking(tmp_path / "checkpoint")), threads=1)
+    [responses] = respond(
+        policy, rows[:1], num_samples=2, temperature=1.0, max_new_tokens=5, seed=0
+    )
+    for response in responses:
+        assert response.text.startswith(BEGUN) and "<think>" not in response.text[7:]
+        assert response.num_tokens <= 5
+        assert response.token_ends[0] > len(BEGUN)
+        assert response.token_ends[-1] == len(response.text)
 
 
 def test_another_family_responds(qwen, qwen_prompts):

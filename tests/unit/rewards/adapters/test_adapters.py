@@ -153,3 +153,18 @@ def test_importing_takes_numpy_and_little_of_ours(module):
     *packages, num_ours = result.stdout.split()
     assert packages == ["dipr1", "numpy"], result.stderr
     assert int(num_ours) <= 11 + len(REWARDS)
+
+
+def test_what_stands_in_the_prompt_already_may_be_told():
+    texts = [text.removeprefix("<think>") for text in TEXTS]
+    truth = SCENE | {"prompt_end": "<think>\n"}
+    [first, *_] = for_verl.compute_score_batch(["crowd"], texts[:1], [json.dumps(truth)])
+    assert first["reasoning"] == 1.0
+    one = {"response": texts[0], "ground_truth": json.dumps(truth)}
+    assert for_easyr1.compute_score(one)["reasoning"] == 1.0
+    assert score_response(texts[0], **truth)["reasoning"] == 1.0
+    for column in ("<think>\n", ["<think>\n"] * len(texts)):
+        columns = columns_of(texts) | {"prompt_end": column}
+        for make in SWIFT.values():
+            begun = make()(["<think>" + text for text in texts], **columns_of(texts))
+            assert make()(texts, **columns) == begun
