@@ -4,7 +4,7 @@
 float32, and a width in float64 plus the corner it starts from rounds to the corner it ends at. What
 is ignored is written as both `iscrowd` (which pycocotools matches by IoA, as we do) and `ignore`; a
 known visible share is under `visibility`. COCO knows no area that is ignored whatever is asked for:
-it is written, and comes back, once per category.
+it is written once per category, and `all_labels` says for which copies that it is one and the same.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 
 from dipr1.artifacts.annotations import ANY_LABEL
 from dipr1.artifacts.columns import ragged
+from dipr1.datasets.formats.coco import ALL_LABELS
 from dipr1.errors import UserError
 
 
@@ -63,9 +64,7 @@ def coco_document(
         "info": {"description": "annotations, made by dipr1"},
         "licenses": [],
         "images": _images(annotations, ids, images, keep_ids=number_ids),
-        "annotations": _annotations(
-            annotations, ids, [numbers[name] for name in label_of_box.to_pylist()]
-        ),
+        "annotations": _annotations(annotations, ids, label_of_box.to_pylist(), numbers),
         "categories": [{"id": number, "name": name} for name, number in categories.items()],
     }
 
@@ -109,7 +108,10 @@ def _file_name(path: str, folder: str | None) -> str:
 
 
 def _annotations(
-    annotations: pa.Table, ids: list[int] | list[str], categories: list[list[int]]
+    annotations: pa.Table,
+    ids: list[int] | list[str],
+    labels: list[str],
+    numbers: dict[str, list[int]],
 ) -> list[dict[str, Any]]:
     """One entry per box and category of it."""
     boxes, offsets = ragged(annotations["boxes"])
@@ -122,19 +124,24 @@ def _annotations(
         itertools.repeat(key, count) for key, count in zip(ids, np.diff(offsets), strict=True)
     )
     columns = zip(
-        image_of_box, categories, boxes.tolist(), areas.tolist(), ignored, visibility, strict=True
+        image_of_box, labels, boxes.tolist(), areas.tolist(), ignored, visibility, strict=True
     )
-    entries = []
-    each = ((category, row) for row in columns for category in row[1])
-    for number, (category, (image, _, bbox, area, ignore, visible)) in enumerate(each, start=1):
-        entry = {
-            "id": number,
-            "image_id": image,
-            "category_id": category,
-            "bbox": bbox,
-            "area": area,
-            "iscrowd": ignore,
-            "ignore": ignore,
-        }
-        entries.append(entry if visible is None else entry | {"visibility": visible})
+    entries: list[dict[str, Any]] = []
+    for image, label, bbox, area, ignore, visible in columns:
+        optional = {} if visible is None else {"visibility": visible}
+        if label == ANY_LABEL:
+            optional[ALL_LABELS] = len(entries) + 1
+        entries += [
+            {
+                "id": number,
+                "image_id": image,
+                "category_id": category,
+                "bbox": bbox,
+                "area": area,
+                "iscrowd": ignore,
+                "ignore": ignore,
+                **optional,
+            }
+            for number, category in enumerate(numbers[label], start=len(entries) + 1)
+        ]
     return entries

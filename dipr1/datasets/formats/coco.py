@@ -2,10 +2,11 @@
 
 An annotation's `bbox` is [x, y, width, height]. Files are read as they occur: ids may be numbers or
 texts, 0 included; `area` is not needed; `iscrowd` may be missing or a bool, and `ignore` counts as
-it does; `visibility` (0..1) is an extra key of this project, `vis_ratio` of others. Images without
-annotations are images without objects and are kept. Different images of one id are all rejected,
-for nobody can tell whose the annotations are. The folder of images is the one that `file_name` is
-relative to.
+it does. Two extra keys are this project's: `visibility` (0..1; `vis_ratio` of others), and
+`all_labels`, a number that the copies, one per category, of an area share that is ignored whatever
+is asked for: one of them is read. Images without annotations are images without objects and are
+kept. Different images of one id are all rejected, for nobody can tell whose the annotations are.
+The folder of images is the one that `file_name` is relative to.
 
 Source: https://cocodataset.org/#format-data.
 """
@@ -18,6 +19,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from dipr1.datasets.reading import (
+    ANY_LABEL,
     BadRecord,
     Reading,
     four_numbers,
@@ -28,6 +30,7 @@ from dipr1.datasets.reading import (
 )
 from dipr1.errors import UserError
 
+ALL_LABELS = "all_labels"
 LISTS = ("images", "annotations", "categories")
 _VISIBILITY = ("visibility", "vis_ratio")
 
@@ -88,7 +91,10 @@ def read_document(
     known = [layout.label] if layout.label else labels.values()
     reading = Reading(source, known, box_record="annotations[{number}]", raws=_raws)
     image_index = _read_images(document["images"], path_of, layout, reading)
+    areas: set[object] = set()
     for position, annotation in enumerate(document["annotations"]):
+        if _is_copy(annotation, areas):
+            continue
         try:
             _read_box(annotation, position, image_index, labels, layout, reading)
         except BadRecord as fault:
@@ -206,6 +212,17 @@ def _image_name(key: str | None, entry: Any, layout: Layout) -> str:
     return name
 
 
+def _is_copy(annotation: Any, areas: set[object]) -> bool:
+    """Whether it is of an area that is among `areas`; another that is for all labels joins them."""
+    number = annotation.get(ALL_LABELS) if isinstance(annotation, dict) else None
+    if type(number) is not int:
+        return False
+    area = number, _identifier(annotation.get("image_id"))
+    is_copy = area in areas
+    areas.add(area)
+    return is_copy
+
+
 def _read_box(
     annotation: Any,
     position: int,
@@ -225,7 +242,11 @@ def _read_box(
     label = layout.label or labels.get(_identifier(annotation.get("category_id")) or "")
     if label is None:
         raise BadRecord("unknown category_id")
-    ignore = _flag(annotation, "iscrowd") or _flag(annotation, "ignore")
+    if annotation.get(ALL_LABELS) is not None:
+        if type(annotation[ALL_LABELS]) is not int:
+            raise BadRecord(f"{ALL_LABELS} is no whole number")
+        label = ANY_LABEL
+    ignore = label == ANY_LABEL or _flag(annotation, "iscrowd") or _flag(annotation, "ignore")
     key = "bbox" if ignore else layout.bbox
     bbox = four_numbers(annotation.get(key), f"{key} is not four numbers [x, y, width, height]")
     reading.add_box(

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dipr1.artifacts import artifact_named
-from dipr1.artifacts.annotations import ANNOTATIONS
+from dipr1.artifacts.annotations import ANNOTATIONS, ANY_LABEL
 from dipr1.artifacts.prompts import prompt_rows
 from dipr1.cli import main
 from dipr1.datasets.exporting import coco_document
@@ -43,14 +43,15 @@ def rows(draw, image_id: str) -> dict:
     boxes = draw(st.lists(boxes_in(width, height), max_size=5))
     count = len(boxes)
     share = st.none() | st.floats(0, 1, width=32)
+    labels = draw(st.lists(st.sampled_from([*LABELS, ANY_LABEL]), min_size=count, max_size=count))
     return {
         "image_id": image_id,
         "image": draw(TEXT),
         "width": width,
         "height": height,
         "boxes": boxes,
-        "labels": draw(st.lists(st.sampled_from(LABELS), min_size=count, max_size=count)),
-        "ignore": draw(st.lists(st.booleans(), min_size=count, max_size=count)),
+        "labels": labels,
+        "ignore": [label == ANY_LABEL or draw(st.booleans()) for label in labels],
         "visibility": draw(st.lists(share, min_size=count, max_size=count)),
     }
 
@@ -72,11 +73,12 @@ def there_and_back(table: pa.Table, folder: Path, *flags: str) -> pa.Table:
     return ANNOTATIONS.read(second)
 
 
-@given(table=artifacts().filter(lambda table: any(table["labels"].to_pylist())))
+@given(table=artifacts())
 @settings(deadline=None, max_examples=60)
 def test_what_leaves_comes_back(table):
     with TemporaryDirectory() as folder:
-        assert there_and_back(table, Path(folder)).to_pylist() == table.to_pylist()
+        back = there_and_back(table, Path(folder), "--labels", *LABELS)
+        assert back.to_pylist() == table.to_pylist()
 
 
 def one(**changes) -> pa.Table:
@@ -121,6 +123,19 @@ def test_the_document_is_what_coco_tools_expect():
     }
     assert first["visibility"] == np.float32(0.3)
     assert (first["iscrowd"], first["ignore"]) == (0, 0)
+
+
+def test_an_area_for_all_labels_is_one_per_category_there_and_one_here():
+    table = one(labels=["rider", ANY_LABEL])
+    document = coco_document(table, labels=["rider", "person"])
+    copies = [
+        (entry["id"], entry["category_id"], entry.get("all_labels"))
+        for entry in document["annotations"]
+    ]
+    assert copies == [(1, 1, None), (2, 1, 2), (3, 2, 2)]
+    with TemporaryDirectory() as folder:
+        back = there_and_back(table, Path(folder), "--labels", "rider", "person")
+    assert back.to_pylist() == table.to_pylist()
 
 
 def test_the_labels_of_the_data_set_are_numbered():

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dipr1.datasets.formats.coco import read
-from dipr1.datasets.reading import Reading
+from dipr1.datasets.reading import ANY_LABEL, Reading
 from dipr1.errors import UserError
 from tests.unit.datasets.formats.layouts import QUARTERS, Layout, Scene, Thing, coco_document, lines
 from tests.unit.readings import boxes_of, rejects
@@ -163,6 +163,22 @@ def test_a_reject_carries_its_record_and_file(traps):
 
 def test_labels_are_the_categories(traps):
     assert traps.labels == ["person", "rider"]
+
+
+def test_copies_of_an_area_for_all_labels_are_one(tmp_path):
+    def copy(image: int, number: object) -> dict:
+        return {"image_id": image, "category_id": 1, "bbox": [1, 2, 3, 4], "all_labels": number}
+
+    document = WHOLE | {"images": [{"id": number, "file_name": "a.jpg"} for number in (1, 2)]}
+    copies = [copy(1, 1), copy(1, 1), copy(1, 3), copy(2, 1), copy(2, "x"), copy(2, True)]
+    reading = read(write(tmp_path, document | {"annotations": copies}))
+    box = (1, 2, 4, 6), ANY_LABEL, True, None
+    assert boxes_of(reading) == [("1", *box), ("1", *box), ("2", *box)]
+    assert reading.categories == ["person"]
+    assert [reject[1:3] for reject in reading.rejected_boxes] == [
+        ("annotations[4]", "all_labels is no whole number"),
+        ("annotations[5]", "all_labels is no whole number"),
+    ]
 
 
 def test_a_byte_order_mark_is_no_fault(tmp_path):
