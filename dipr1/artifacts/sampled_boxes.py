@@ -67,6 +67,16 @@ class SampledSplit:
         """(I,) whether an image has samples."""
         return np.bincount(self.image, minlength=len(self.ids)) > 0
 
+    def counted(self) -> str:
+        """The images of the split in words: those with samples, and those that are left out.
+
+        >>> two = pa.array(["a", "b"])
+        >>> SampledSplit(two, two, *[np.empty(0)] * 3, [], np.array([1, 1]), np.arange(2)).counted()
+        'images in 2 = sampled 1 + without samples 1'
+        """
+        total, num_sampled = len(self.ids), int(np.count_nonzero(self.sampled()))
+        return f"images in {total} = sampled {num_sampled} + without samples {total - num_sampled}"
+
     def by_id(self) -> np.ndarray:
         """(I,) the images in the order of their image_id."""
         return pc.sort_indices(self.ids).to_numpy().astype(np.intp)

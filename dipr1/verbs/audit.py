@@ -74,7 +74,10 @@ def run(args: argparse.Namespace) -> None:
     ranked = rank_images(regions, doubts, by_id[measured.measured()[by_id]])
     if args.images_output:
         AUDIT_IMAGES.write(_images(ranked, split), args.images_output, made)
-    say(f"{args.output}: {len(rows)} suspects in {len(ranked.image)} images; {readable}")
+    say(
+        f"{args.output}: {len(rows)} suspects in {len(ranked.image)} images;"
+        f" {split.counted()}; {readable}"
+    )
 
 
 def _suspects(

@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> None:
     VARIANCE.write(table, args.output, made)
     num_phantoms = np.count_nonzero(regions.gt_index < 0)
     say(
-        f"{args.output}: {np.count_nonzero(split.sampled())} images, {readable};"
+        f"{args.output}: {split.counted()}; {readable};"
         f" {len(regions.image)} regions, of which {num_phantoms} phantoms"
         + (f"; {len(unmeasured)} images have no statistics" if len(unmeasured) else "")
     )

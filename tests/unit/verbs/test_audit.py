@@ -96,7 +96,7 @@ def test_planted_errors_are_ranked_first(tmp_path):
     assert len(ranked) == 300
 
 
-def test_the_cap_and_the_allowed_images(tmp_path):
+def test_the_cap_and_the_allowed_images(tmp_path, capsys):
     images = {name: ([A, C], [False, False]) for name in ("a", "b", "c")}
     annotations = write_annotations(tmp_path / "annotations.parquet", images, SIDE, SIDE)
     shard = write_samples(tmp_path / "0.parquet", [(n, t, [A]) for n in "ab" for t in range(8)])
@@ -105,6 +105,7 @@ def test_the_cap_and_the_allowed_images(tmp_path):
     assert main([*words, "--output", str(suspects), "--images-output", str(ranking)]) == 0
     assert polars.read_parquet(suspects)["image"].to_list() == ["a.png"]
     assert polars.read_parquet(ranking)["image_id"].to_list() == ["a", "b"]
+    assert "images in 3 = sampled 2 + without samples 1; " in capsys.readouterr().err
 
 
 def test_what_cannot_be_read_is_held_against_no_label(tmp_path, capsys):

@@ -56,7 +56,8 @@ def test_the_artifact(tmp_path, annotations, capsys):
     assert table["box_variance"].to_list()[:3] == [None] * 3
     assert table["box_variance"][3] == pytest.approx(2 / 21**2 / 4)
     line = capsys.readouterr().err.splitlines()[-1]
-    assert "3 images, 6 of 7 responses are readable (85.7%); 4 regions, of which 1 p" in line
+    assert "images in 3 = sampled 3 + without samples 0; 6 of 7 responses are readable" in line
+    assert "(85.7%); 4 regions, of which 1 p" in line
 
 
 def test_an_image_with_one_readable_response_has_no_statistics(tmp_path, annotations, capsys):
@@ -163,3 +164,4 @@ def test_an_image_without_samples_is_an_error(tmp_path, annotations, capsys):
     assert not output.exists()
     assert variance([shard], annotations, output, "--allow-missing") == 0
     assert set(polars.read_parquet(output)["image_id"]) == {"b", "c,1"}
+    assert "images in 3 = sampled 2 + without samples 1; " in capsys.readouterr().err
