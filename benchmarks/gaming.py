@@ -326,7 +326,7 @@ def is_honest(text: str, truth: Crowd) -> bool:
     """Whether a response says the truth, read by a reader that shares no code with dipr1's.
 
     It says the truth where its form is the one of the method, its answer outside the ignore regions
-    is the people, in any order, and its looks cover the targets and nothing else.
+    is the people, in any order, and its looks cover the targets, and no place more often than they.
     """
     sections = _STRICT.fullmatch(text)
     if sections is None or len(re.findall(r"</?(?:think|look|answer)>", text)) != 6:
@@ -342,11 +342,26 @@ def is_honest(text: str, truth: Crowd) -> bool:
     inside = (ioa(more, truth.ignore) >= 0.5).any(axis=1) if len(more) else np.ones(0, bool)
     if people - answer or not inside.all():
         return False
-    frame = shapely.box(0, 0, *FRAME_SIZE)
-    upright = [box for box in looked if box[0] < box[2] and box[1] < box[3]]
-    wanted = shapely.union_all([shapely.box(*box) for box in truth.targets().tolist()])
-    covered = shapely.union_all([shapely.box(*box) for box in upright]).intersection(frame)
-    return covered.symmetric_difference(wanted).area <= 1e-4 * max(wanted.area, 1.0)
+    looks = np.clip(_rows(looked), 0, np.tile(FRAME_SIZE, 2))
+    return _covers(looks, truth.targets())
+
+
+def _covers(looks: np.ndarray, targets: np.ndarray) -> bool:
+    """Whether each place of a target is looked at, and none by more looks than targets hold it."""
+    edges = [np.unique(np.concatenate([looks, targets])[:, axis::2]) for axis in (0, 1)]
+    middles = [(side[1:] + side[:-1]) / 2 for side in edges]
+    areas = np.outer(*map(np.diff, edges))
+
+    def held(boxes: np.ndarray) -> np.ndarray:
+        x, y = (
+            ((boxes[:, axis, None] < middles[axis]) & (middles[axis] < boxes[:, axis + 2, None]))
+            for axis in (0, 1)
+        )
+        return x.T.astype(int) @ y.astype(int)
+
+    num_looks, num_targets = held(looks), held(targets)
+    wrong = (num_looks > num_targets) | ((num_looks == 0) & (num_targets > 0))
+    return areas[wrong].sum() <= 1e-4 * max(areas[num_targets > 0].sum(), 1.0)
 
 
 def informed_round(rng: np.random.Generator, _: list[dict]) -> dict[str, Any]:

@@ -453,6 +453,13 @@ def _look_array(reply: Reply) -> np.ndarray:
     return np.array(reply.looks, dtype=np.float64).reshape(-1, 4)
 
 
+def _looks_again(num: int, share: float, reply: Reply) -> np.ndarray:
+    """Every look `num` times more, each time with every side moved by about `share` of its size."""
+    looks = _look_array(reply)
+    again = _jittered(np.random.default_rng(0), np.tile(looks, (num, 1)), share)
+    return np.concatenate([looks, clip(again, *FRAME_SIZE).round()])
+
+
 def _swapped(reply: Reply, crowd: Crowd) -> Reply:
     return replace(
         reply, answer=_labelled(crowd, _look_array(reply)), looks=as_tuples(reply.boxes())
@@ -593,6 +600,10 @@ HACKS = (
     Hack("look at specks of the regions", LOOK, _look(
         lambda reply: _scaled(0.1, _look_array(reply)))),
     Hack("look at wide surroundings", LOOK, _look(lambda reply: _scaled(3, _look_array(reply)))),
+    Hack("look at the first region twice", LOOK, _look(lambda r: (*r.looks, *r.looks[:1]))),
+    Hack("every look 20 times", LOOK, _look(lambda reply: reply.looks * 20)),
+    Hack("every look again, near it", LOOK, _look(partial(_looks_again, 1, 0.05))),
+    Hack("every look five times, around it", LOOK, _look(partial(_looks_again, 4, 0.2))),
     Hack("look boxes inverted", LOOK, _look(lambda r: _look_array(r)[:, [2, 3, 0, 1]])),
     Hack("look and answer exchanged", ("looking", "accuracy"), lambda c, r: _swapped(r, c)),
     # the text
@@ -646,8 +657,7 @@ def _halves_of_looks(reply: Reply) -> np.ndarray:
 
 
 FREE = (
-    Free("look boxes 20 times", _look(lambda reply: reply.looks * 20), "the union counts"),
-    Free("look boxes in halves", _look(_halves_of_looks), "the union counts"),
+    Free("look boxes in halves", _look(_halves_of_looks), "areas count, not boxes"),
     Free("look boxes of zero area", _look(lambda r: np.vstack([_look_array(r), [[5, 5, 5, 9]]])),
          "they cover nothing"),
     Free("look boxes outside the frame",

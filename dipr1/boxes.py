@@ -10,7 +10,7 @@ model text and have to be counted, not to stop a training run.
 
 from __future__ import annotations
 
-from itertools import islice
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -197,80 +197,120 @@ def union_area(boxes: ArrayLike) -> float:
     >>> union_area([[0, 0, 2, 2], [1, 0, 3, 2], [1, 0, 3, 2]])
     6.0
     """
-    return union_areas(boxes, [])[0]
+    sides, areas = _sides(boxes)
+    sides = sides[:, areas > 0.0]
+    if sides.shape[1] == 0:
+        return 0.0
+    if sides.shape[1] > _MANY_BOXES:
+        import shapely
+
+        return float(shapely.union_all(shapely.box(*sides)).area)
+    grid = _Grid(sides)
+    return float(grid.widths @ ((grid.held(slice(None)) > 0) @ grid.heights))
 
 
-def union_areas(boxes: ArrayLike, regions: ArrayLike) -> tuple[float, np.ndarray, float]:
-    """Exact areas of the union of `boxes`: all of it, and what lies in `regions`.
+def shared_areas(boxes: ArrayLike, regions: ArrayLike) -> tuple[float, np.ndarray, float]:
+    """Exact areas that `boxes` share with `regions`; a box that is repeated counts again.
+
+    With n(x) and m(x) the number of boxes and of regions that hold the point x, the area of the
+    boxes is the integral of n, and what they share with the regions is that of min(n, m).
 
     Args:
         boxes: (N, 4) xyxy, any one frame.
         regions: (K, 4) xyxy, the same frame.
 
     Returns:
-        The area of the union, the (K,) areas of its part in each region, and the area of its part
-        in the union of the regions.
+        The area of the boxes, the (K,) areas of the part of each region that their union covers,
+        and the area that boxes and regions share.
 
-    >>> union_areas([[0, 0, 2, 2], [1, 0, 3, 2]], [[0, 0, 1, 1], [0, 0, 1, 4]])
-    (6.0, array([1., 2.]), 2.0)
+    >>> shared_areas([[0, 0, 2, 2], [0, 0, 2, 2]], [[0, 0, 1, 1], [0, 0, 1, 4]])
+    (8.0, array([1., 2.]), 3.0)
     """
     (sides, areas), (region_sides, _) = _sides_of_both(boxes, regions)
-    usable = areas > 0.0
-    if not usable.all():
-        sides = sides[:, usable]
-    num_boxes, num_regions = sides.shape[1], region_sides.shape[1]
-    if num_boxes == 0:
-        return 0.0, np.zeros(num_regions), 0.0
-    if num_boxes + num_regions > _MANY_BOXES:
-        return _union_areas_of_many(sides, region_sides)
-    return _union_areas_on_grid(sides, region_sides)
+    total = float(areas.sum())
+    if sides.shape[1] > _SOME_BOXES:
+        return total, *_shared_of_many(sides, region_sides)
+    return total, *_shared_on_grid(sides, region_sides)
 
 
-# The grid grows with the square of the boxes; from here on polygons are faster.
-_MANY_BOXES = 400
+# A grid grows with the square of the boxes. From here on it pays to cut what lies outside the
+# regions, from here on polygons are faster, and so large is the largest grid.
+_SOME_BOXES, _MANY_BOXES, _CELLS = 40, 400, 600_000
 
 
-def _union_areas_on_grid(sides: np.ndarray, regions: np.ndarray) -> tuple[float, np.ndarray, float]:
-    """`union_areas` of coordinates (4, N) and (4, K).
+class _Grid:
+    """The plane, cut at every side of some boxes: a cell lies inside a box or outside of it.
 
-    The plane is cut at every side: within a cell of that grid a union covers everything or nothing,
-    so that areas are plain sums over cells.
+    Attributes:
+        widths, heights: (X,) of the columns and (Y,) of the rows.
+        columns, rows: (2, N) of each box the first one and the one behind the last.
     """
-    both = np.concatenate((sides, regions), axis=1)
-    xs, ys = both[::2].ravel(), both[1::2].ravel()
-    xs.sort()
-    ys.sort()
-    widths, heights = xs[1:] - xs[:-1], ys[1:] - ys[:-1]
-    # Of each box the first and last column and row, the last ones excluded.
-    columns, rows = xs.searchsorted(both[::2]), ys.searchsorted(both[1::2])
-    covered = np.zeros((len(widths), len(heights)))
-    inside = np.zeros(covered.shape, dtype=bool)
-    cells = zip(*columns.tolist(), *rows.tolist(), strict=True)
-    for x1, x2, y1, y2 in islice(cells, sides.shape[1]):
-        covered[x1:x2, y1:y2] = 1.0
-    for x1, x2, y1, y2 in cells:
-        inside[x1:x2, y1:y2] = True
-    covered *= heights
-    of_column = covered.sum(axis=1)
-    in_any = widths @ (covered * inside).sum(axis=1)
-    # (K, columns) of a region's rows, then (K,) of its columns as well.
-    low, high = rows[:, sides.shape[1] :, None]
-    position = np.arange(len(heights))
-    within = ((position >= low) & (position < high)).astype(np.float64) @ covered.T
-    within *= widths
-    low, high = columns[:, sides.shape[1] :, None]
-    position = np.arange(len(widths))
-    within *= (position >= low) & (position < high)
-    return float(widths @ of_column), within.sum(axis=1), float(in_any)
+
+    def __init__(self, sides: np.ndarray) -> None:
+        xs, ys = np.unique(sides[::2]), np.unique(sides[1::2])
+        self.columns, self.rows = xs.searchsorted(sides[::2]), ys.searchsorted(sides[1::2])
+        self.widths, self.heights = xs[1:] - xs[:-1], ys[1:] - ys[:-1]
+
+    def held(self, chosen: slice) -> np.ndarray:
+        """(X, Y) how many of the chosen boxes hold each cell."""
+        columns, rows = self.columns[:, None, chosen], self.rows[None, :, chosen]
+        num_rows = len(self.heights) + 1
+        corners = columns * num_rows + rows
+        # A box adds one from its first corner on and takes it away behind its sides.
+        changes = np.bincount(
+            corners.ravel(),
+            np.repeat((1.0, -1.0, -1.0, 1.0), corners.shape[2]),
+            minlength=(len(self.widths) + 1) * num_rows,
+        ).reshape(-1, num_rows)
+        return changes.cumsum(axis=0).cumsum(axis=1)[:-1, :-1]
+
+    def columns_of(self, chosen: slice) -> np.ndarray:
+        """(N, X) bool: the columns of each of the chosen boxes."""
+        return _between(self.columns[:, chosen, None], len(self.widths))
+
+    def rows_of(self, chosen: slice) -> np.ndarray:
+        """(N, Y) bool: the rows of each of the chosen boxes."""
+        return _between(self.rows[:, chosen, None], len(self.heights))
 
 
-def _union_areas_of_many(sides: np.ndarray, regions: np.ndarray) -> tuple[float, np.ndarray, float]:
-    import shapely
+def _between(ends: np.ndarray, num: int) -> np.ndarray:
+    """(N, num) bool: the places from the first to the second of `ends` (2, N, 1)."""
+    places = np.arange(num)
+    return (places >= ends[0]) & (places < ends[1])
 
-    union, region_boxes = shapely.union_all(shapely.box(*sides)), shapely.box(*regions)
-    within = shapely.area(shapely.intersection(union, region_boxes))
-    both = shapely.intersection(union, shapely.union_all(region_boxes))
-    return float(union.area), within, float(both.area)
+
+def _shared_on_grid(sides: np.ndarray, regions: np.ndarray) -> tuple[np.ndarray, float]:
+    """`shared_areas` of coordinates (4, N) and (4, K), as plain sums over the cells of a grid."""
+    grid = _Grid(np.concatenate((sides, regions), axis=1))
+    boxes, others = slice(sides.shape[1]), slice(sides.shape[1], None)
+    num_boxes = grid.held(boxes)
+    covered = (num_boxes > 0) * grid.heights
+    within = grid.rows_of(others).astype(np.float64) @ covered.T * grid.columns_of(others)
+    shared = np.minimum(num_boxes, grid.held(others)) @ grid.heights
+    return within @ grid.widths, float(grid.widths @ shared)
+
+
+def _shared_of_many(sides: np.ndarray, regions: np.ndarray) -> tuple[np.ndarray, float]:
+    """`_shared_on_grid` in strips of the plane, and nowhere but where the regions are."""
+    within, shared = np.zeros(regions.shape[1]), 0.0
+    if not within.size:
+        return within, shared
+    top, bottom = regions[1].min(), regions[3].max()
+    edges = np.unique(np.concatenate((sides[::2].ravel(), regions[::2].ravel())))
+    edges = edges[(edges >= regions[0].min()) & (edges <= regions[2].max())]
+    step = max(1, _CELLS // (2 * (sides.shape[1] + regions.shape[1])))
+    for left, right in pairwise([*edges[:-1:step], *edges[-1:]]):
+        strip = np.array([[left], [top], [right], [bottom]])
+        more, area_shared = _shared_on_grid(_cut(sides, strip), _cut(regions, strip, keep=True))
+        within += more
+        shared += area_shared
+    return within, shared
+
+
+def _cut(sides: np.ndarray, strip: np.ndarray, keep: bool = False) -> np.ndarray:
+    """The parts of boxes (4, N) inside a box (4, 1); all N of them if `keep`, else what is left."""
+    parts = np.clip(sides, np.tile(strip[:2], (2, 1)), np.tile(strip[2:], (2, 1)))
+    return parts if keep else parts[:, (parts[2:] > parts[:2]).all(axis=0)]
 
 
 def overlapping(

@@ -17,7 +17,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dipr1.boxes import IGNORE_IOA, area, as_boxes, overlapping, stacked
+from dipr1.boxes import IGNORE_IOA, area, as_boxes, ioa, overlapping, stacked
 from dipr1.matching import (
     Stack,
     largest_ioa,
@@ -28,6 +28,9 @@ from dipr1.matching import (
 
 # Fewer readable responses do not tell what comes and goes: an image has no statistics then.
 LEAST_RESPONSES = 2
+
+# Of its own area, from here on a hull is seen by whoever looks at the other one.
+SEEN_IOA = 0.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,27 +123,43 @@ def box_variance(
 
 
 def look_targets(
-    hulls: ArrayLike, uncertainty: ArrayLike, threshold: float = 0.5, max_regions: int = 16
+    hulls: ArrayLike, uncertainty: ArrayLike, threshold: float = 0.5, max_regions: int = 4
 ) -> np.ndarray:
     """Which regions a response should look at, the most important first.
 
     Args:
-        hulls: (K, 4) hulls of an image's regions, any one frame; one without area is never chosen.
+        hulls: (K, 4) hulls of an image's regions, any one frame, to which they are clipped; one
+            without area is never chosen.
         uncertainty: (K,) values in [0, 1].
         threshold: the smallest uncertainty of a chosen region.
         max_regions: at most so many are chosen.
 
     Returns:
         (<= max_regions,) indices: the highest uncertainty first, of equal ones the larger hull
-        first, of equal hulls the first.
+        first, of equal hulls the first. A region is left out where half of its hull or more lies in
+        the hull of one that is chosen before: whoever looks there sees it as well.
 
-    >>> look_targets([[0, 0, 1, 1], [0, 0, 3, 3], [0, 0, 2, 2]], [0.9, 0.2, 0.9])
-    array([2, 0])
+    >>> look_targets([[0, 0, 1, 1], [0, 0, 3, 3], [0, 0, 2, 2], [2, 0, 4, 1]], [0.9, 0.2, 0.9, 0.8])
+    array([2, 3])
     """
     areas, uncertainty = area(hulls), np.asarray(uncertainty, dtype=np.float64)
     candidates = np.flatnonzero((uncertainty >= threshold) & (areas > 0.0))
     order = np.lexsort((-areas[candidates], -uncertainty[candidates]))
-    return candidates[order[:max_regions]]
+    candidates = candidates[order]
+    if len(candidates) < 2:
+        return candidates[:max_regions]
+    boxes = as_boxes(hulls)[candidates]
+    return candidates[_apart(ioa(boxes, boxes) >= SEEN_IOA, max_regions)]
+
+
+def _apart(lies_in: np.ndarray, most: int) -> list[int]:
+    """At most so many of (N, N) boxes in their order, none of which lies in one chosen before."""
+    free, chosen = np.ones(len(lies_in), dtype=bool), []
+    for k in range(len(lies_in)):
+        if free[k] and len(chosen) < most:
+            chosen.append(k)
+            free &= ~lies_in[:, k]
+    return chosen
 
 
 # --- a block of images --------------------------------------------------------------------------

@@ -19,7 +19,7 @@ import pyarrow as pa
 from dipr1.artifacts.aligning import by_image, image_rows
 from dipr1.artifacts.annotations import ANY_LABEL
 from dipr1.artifacts.variance import regions_only
-from dipr1.boxes import iou
+from dipr1.boxes import clip, iou
 from dipr1.evaluation.answered import AnsweredImage, answered_images
 from dipr1.evaluation.answers import Judged
 from dipr1.pixels import TURN
@@ -111,7 +111,7 @@ class _Images:
         for at, (row, image) in enumerate(zip(rows, images.to_pylist(), strict=True)):
             record = self._record(row, image) | {
                 "why": rows[row],
-                "regions": _regions(regions[at]),
+                "regions": _regions(regions[at], (image["width"], image["height"])),
                 "suspects": [_suspect(suspect) for suspect in suspects[at]],
             }
             picture = open_picture(image["image"], LARGEST_SIDE, image.get("exif", TURN))
@@ -262,11 +262,12 @@ def _by_image(images: pa.Table, table: pa.Table | None) -> list[list[dict]]:
     return [rows[start:end] for start, end in pairwise(bounds)]
 
 
-def _regions(regions: list[dict]) -> list[list]:
+def _regions(regions: list[dict], size: tuple[float, float]) -> list[list]:
     """The regions that the looking reward asks for: hull, uncertainty, support, is it a phantom."""
     if not regions:
         return []
-    wanted = look_targets([r["hull"] for r in regions], [r["uncertainty"] for r in regions])
+    hulls = clip([r["hull"] for r in regions], *size)
+    wanted = look_targets(hulls, [r["uncertainty"] for r in regions])
     return [
         [
             *_short(region["hull"]),

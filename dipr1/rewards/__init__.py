@@ -99,6 +99,20 @@ REWARDS = {
                 "Looking: whose boxes vary, those of the base policy, measured beforehand, or"
                 " those of the prompt's other responses (docs/method.md, section 5).",
             ),
+            RewardOption(
+                "looking_max_regions",
+                "max_regions",
+                "Looking: at most so many regions are to be looked at, none of which lies by half"
+                " in another.",
+                minimum=1,
+            ),
+            RewardOption(
+                "looking_beta",
+                "beta",
+                "Looking: beta of F-beta; above 1 pays for covering the regions more than for"
+                " looking at little else.",
+                minimum=0.0,
+            ),
         ),
     ),
     "accuracy": Reward(

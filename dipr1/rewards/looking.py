@@ -2,7 +2,8 @@
 
 The paper's abstract names a reward guided by the variance of the boxes. We have read the abstract
 only, so the equation is ours (docs: the method, section 5): the F-beta of two ratios of exact
-areas.
+areas. Every look counts: one that is repeated, or drawn again beside the first, costs its whole
+area.
 
 The hulls are clipped to the frame like the look boxes, where the columns `frame_width` and
 `frame_height` give it: of a region that reaches beyond the image, the visible part is what can be
@@ -18,7 +19,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dipr1.boxes import area, as_boxes, clip, union_area, union_areas
+from dipr1.boxes import area, as_boxes, clip, shared_areas, union_area
 from dipr1.regions import LEAST_RESPONSES, box_variance, look_targets
 from dipr1.responses import parse_response
 from dipr1.rewards.completions import (
@@ -38,7 +39,8 @@ class LookingReward:
 
     Args:
         threshold: regions of at least this uncertainty are to be looked at.
-        max_regions: at most so many of them, the most uncertain ones.
+        max_regions: at most so many of them, the most uncertain ones that do not lie in each other
+            (:func:`dipr1.regions.look_targets`).
         beta: of F-beta; above 1 favours recall.
         source: where the regions come from. "precomputed": the columns `region_boxes` and
             `region_uncertainty`. "group": the other responses to the same prompt in the call, so
@@ -55,7 +57,7 @@ class LookingReward:
     def __init__(
         self,
         threshold: float = 0.5,
-        max_regions: int = 16,
+        max_regions: int = 4,
         beta: float = 1.0,
         source: Literal["precomputed", "group"] = "precomputed",
         match_iou: float = 0.5,
@@ -124,6 +126,10 @@ class LookingReward:
     ) -> tuple[float, float]:
         """Recall and precision of the regions looked at, by area.
 
+        Recall is the mean share of a region that is looked at, weighted by its uncertainty;
+        precision is the share of the looks' areas that lies where a region is, where n looks and m
+        regions hold a point that of min(n, m) of n looks.
+
         Args:
             look_boxes: (N, 4), in the frame of `hulls`.
             hulls: (K, 4) of the regions.
@@ -138,14 +144,13 @@ class LookingReward:
         if frame is not None:
             look_boxes = clip(look_boxes, *frame)
         if len(hulls) == 0 or len(look_boxes) == 0:
-            looks = union_area(look_boxes) > 0.0
-            agree = float(len(hulls) == 0 and not looks)
+            agree = float(len(hulls) == 0 and not area(look_boxes).any())
             return agree, agree
-        looked, within, in_any = union_areas(look_boxes, hulls)
+        looked, within, shared = shared_areas(look_boxes, hulls)
         if looked == 0.0:
             return 0.0, 0.0
         shares = np.minimum(within / area(hulls), 1.0)
-        return float(weights @ shares / weights.sum()), min(in_any / looked, 1.0)
+        return float(weights @ shares / weights.sum()), min(shared / looked, 1.0)
 
     def _targets(
         self,

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from dipr1.artifacts.reward_columns import reward_columns
+from dipr1.boxes import clip
 from dipr1.policies.load import IMAGE_COLUMNS, image_source, load_image
 from dipr1.prompts import render_response
 from dipr1.regions import look_targets
@@ -18,8 +19,6 @@ from dipr1.training.questions import variations
 if TYPE_CHECKING:
     from datasets import Dataset
     from PIL import Image
-
-TEACHER_LOOKS = 4  # with all sixteen targets the teacher would write more looks than answers
 
 CACHED_BYTES = 1 << 30
 
@@ -89,9 +88,10 @@ def teacher_response(
     labels = [columns["gt_labels"][row][k] for k in order]
     looks = np.zeros((0, 4))
     if columns.get("region_boxes") and columns["region_boxes"][row] is not None:
-        hulls = np.array(columns["region_boxes"][row]).reshape(-1, 4)
+        frame = columns["frame_width"][row], columns["frame_height"][row]
+        hulls = clip(columns["region_boxes"][row], *frame)
         uncertainty = np.array(columns["region_uncertainty"][row])
-        looks = hulls[look_targets(hulls, uncertainty)[:TEACHER_LOOKS]]
+        looks = hulls[look_targets(hulls, uncertainty)]
     return render_response(
         think.format(count=len(boxes)),
         looks,

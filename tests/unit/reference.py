@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
@@ -136,14 +137,23 @@ def known(uncertainty: Sequence[float | None]) -> list[Fraction]:
     return [Fraction(0 if u is None or u != u else u) for u in uncertainty]
 
 
-def targets(hulls, uncertainty, threshold=0.5, max_regions=16) -> list[int]:
+def targets(hulls, uncertainty, threshold=0.5, max_regions=4) -> list[int]:
     """Which regions are to be looked at, in order."""
-    chosen = [k for k, u in enumerate(uncertainty) if u >= threshold and box_area(hulls[k])]
-    return sorted(chosen, key=lambda k: (-uncertainty[k], -box_area(hulls[k]), k))[:max_regions]
+    wanted = [k for k, u in enumerate(uncertainty) if u >= threshold and box_area(hulls[k])]
+    chosen = []
+    for k in sorted(wanted, key=lambda k: (-uncertainty[k], -box_area(hulls[k]), k)):
+        if all(box_ioa(hulls[k], hulls[other]) < HALF for other in chosen):
+            chosen.append(k)
+    return chosen[:max_regions]
+
+
+def counted_cells(boxes: Iterable[Box]) -> Counter[tuple[int, int]]:
+    """How many boxes with integer coordinates hold each unit cell."""
+    return Counter(cell for box in boxes for cell in cells([box]))
 
 
 def look_recall_precision(
-    looks, hulls, uncertainty, frame=None, threshold=0.5, max_regions=16
+    looks, hulls, uncertainty, frame=None, threshold=0.5, max_regions=4
 ) -> tuple[Fraction, Fraction]:
     """Recall and precision of look boxes with integer coordinates, by counting cells."""
     if frame is not None:
@@ -157,11 +167,14 @@ def look_recall_precision(
         return agree, agree
     wanted = {k: cells([hulls[k]]) for k in chosen}
     recall = sum(weights[k] * Fraction(len(looked & wanted[k]), len(wanted[k])) for k in chosen)
-    precision = Fraction(len(looked & set().union(*wanted.values())), len(looked))
+    # The least of two counters is their intersection.
+    num_looks = counted_cells(looks)
+    shared = num_looks & counted_cells(hulls[k] for k in chosen)
+    precision = Fraction(shared.total(), num_looks.total())
     return recall / sum(weights[k] for k in chosen), precision
 
 
-def looking(looks, hulls, uncertainty, width, height, threshold=0.5, max_regions=16):
+def looking(looks, hulls, uncertainty, width, height, threshold=0.5, max_regions=4):
     """The looking reward of boxes with integer coordinates."""
     frame = (width, height)
     recall, precision = look_recall_precision(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dipr1.boxes import area, as_boxes, clip, ioa, iou, match, overlapping, union_area
+from dipr1.boxes import area, as_boxes, clip, ioa, iou, match, overlapping, shared_areas, union_area
 from tests.unit import random_boxes, reference
 from tests.unit.random_boxes import INTEGER_KINDS, TOLERANCE, cases, clustered_boxes, some_boxes
 
@@ -253,6 +253,65 @@ def test_unions_equal_counted_cells():
     for random in cases("unions", 2000):
         boxes = some_boxes(random, 8, INTEGER_KINDS)
         assert abs(union_area(boxes) - len(reference.cells(boxes))) < TOLERANCE
+
+
+def test_shared_areas_by_hand():
+    look, region = [0, 0, 4, 4], [2, 0, 6, 4]
+    total, within, shared = shared_areas([look], [region])
+    assert (total, within.tolist(), shared) == (16, [8], 8)
+    # of two looks where one region is, one shares nothing; where two are, both do
+    total, within, shared = shared_areas([look, look], [region])
+    assert (total, within.tolist(), shared) == (32, [8], 8)
+    total, within, shared = shared_areas([look, look], [region, region, [0, 0, 1, 1]])
+    assert (total, within.tolist(), shared) == (32, [8, 8, 1], 17)
+    total, within, shared = shared_areas([], [region])
+    assert (total, within.tolist(), shared) == (0, [0], 0)
+    total, within, shared = shared_areas([look, [3, 3, 1, 1], [np.nan, 0, 1, 1]], [])
+    assert (total, within.tolist(), shared) == (16, [], 0)
+
+
+def test_shared_areas_equal_counted_cells():
+    for random in cases("shared", 2000):
+        boxes, regions = some_boxes(random, 8, INTEGER_KINDS), some_boxes(random, 5, INTEGER_KINDS)
+        total, within, shared = shared_areas(boxes, regions)
+        held, wanted = reference.counted_cells(boxes), reference.counted_cells(regions)
+        assert abs(total - held.total()) < TOLERANCE
+        assert abs(shared - (held & wanted).total()) < TOLERANCE
+        covered = [len(reference.cells([region]) & held.keys()) for region in regions]
+        np.testing.assert_allclose(within, covered, rtol=0, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("num", [30, 41, 100, 300, 1000, 3000])
+@pytest.mark.parametrize("largest", [3, 40, 400])
+def test_shared_areas_of_many_boxes(num, largest):
+    rng = np.random.default_rng(num + largest)
+    corners = rng.integers(0, 400, (num + 5, 2))
+    boxes = np.hstack([corners, corners + rng.integers(1, largest + 1, (num + 5, 2))])
+    looks, regions = boxes[5:], boxes[:5]
+    held, wanted = np.zeros((2, 800, 800), dtype=int)
+    for grid, chosen in ((held, looks), (wanted, regions)):
+        for x1, y1, x2, y2 in chosen:
+            grid[x1:x2, y1:y2] += 1
+    for scale in (1, 7):
+        total, within, shared = shared_areas(looks / scale, regions / scale)
+        assert total * scale**2 == pytest.approx(held.sum(), rel=1e-11)
+        assert shared * scale**2 == pytest.approx(np.minimum(held, wanted).sum(), rel=1e-9)
+        covered = [(held[x1:x2, y1:y2] > 0).sum() for x1, y1, x2, y2 in regions]
+        np.testing.assert_allclose(within * scale**2, covered, rtol=1e-9)
+
+
+def test_strips_of_a_large_grid_add_up():
+    rng = np.random.default_rng(0)
+    corners = rng.uniform(0, 100, (2500, 2))
+    looks = np.hstack([corners, corners + rng.uniform(0.1, 9, (2500, 2))])
+    regions = np.array([[0, 0, 60, 50], [30.5, 20, 99, 98.7]])
+    _, within, shared = shared_areas(looks, regions)
+    halves = [
+        shared_areas(clip(looks - [x, 0] * 2, 50, 120), clip(regions - [x, 0] * 2, 50, 120))
+        for x in (0, 50)
+    ]
+    np.testing.assert_allclose(within, halves[0][1] + halves[1][1], rtol=1e-11)
+    assert shared == pytest.approx(halves[0][2] + halves[1][2], rel=1e-11)
 
 
 def test_unions_of_decimals():

@@ -208,9 +208,27 @@ def test_no_look_targets():
 def test_look_targets_in_order():
     hulls = [[0, 0, side, 1] for side in (1, 2, 3, 3, 9, 5)]
     uncertainty = [0.7, 0.9, 0.7, 0.7, 0.2, 0.5]
-    assert look_targets(hulls, uncertainty).tolist() == [1, 2, 3, 0, 5]
-    assert look_targets(hulls, uncertainty, max_regions=3).tolist() == [1, 2, 3]
-    assert look_targets(hulls, uncertainty, threshold=0.8).tolist() == [1]
+    apart = [[x1, 2 * k, x2, 2 * k + 1] for k, (x1, _, x2, _) in enumerate(hulls)]
+    assert look_targets(apart, uncertainty).tolist() == [1, 2, 3, 0]
+    assert look_targets(apart, uncertainty, max_regions=9).tolist() == [1, 2, 3, 0, 5]
+    assert look_targets(apart, uncertainty, max_regions=3).tolist() == [1, 2, 3]
+    assert look_targets(apart, uncertainty, threshold=0.8).tolist() == [1]
+    # 2 of its 3 lie in the first, then 2 of 5
+    assert look_targets(hulls, uncertainty, max_regions=3).tolist() == [1, 5]
+
+
+def test_a_region_half_of_which_is_seen_already_is_no_look_target():
+    first, half, less = [0, 0, 10, 10], [5, 0, 15, 10], [5.1, 0, 15.1, 10]
+    assert look_targets([first, half], [0.9, 0.8]).tolist() == [0]
+    assert look_targets([first, less], [0.9, 0.8]).tolist() == [0, 1]
+    # of its own area, not of the other's: one around the first is a target
+    assert look_targets([first, [0, 0, 21, 10]], [0.9, 0.8]).tolist() == [0, 1]
+    assert look_targets([[0, 0, 21, 10], first], [0.9, 0.8]).tolist() == [0]
+    # a region that is left out leaves none out
+    assert look_targets([first, half, [11, 0, 19, 10]], [0.9, 0.8, 0.7]).tolist() == [0, 2]
+    # of its nine columns four lie in each of two
+    third = [6, 0, 15, 10]
+    assert look_targets([first, [11, 0, 21, 10], third], [0.9, 0.8, 0.7]).tolist() == [0, 1, 2]
 
 
 # --- against a slow exact reference, on a thousand random cases ------------------------------

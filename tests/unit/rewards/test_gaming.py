@@ -28,7 +28,7 @@ from benchmarks.hacks import (
     score,
 )
 from dipr1.boxes import ioa
-from dipr1.regions import box_variance
+from dipr1.regions import box_variance, look_targets
 from dipr1.rewards import AccuracyReward, LookingReward, accuracy_reward, reasoning_reward
 
 CROWD = {one.name: one for one in CROWDS}
@@ -315,7 +315,9 @@ def test_in_a_group_that_agrees_looking_nowhere_pays(num_responses):
 
 def test_in_a_small_group_everybody_is_a_target():
     truth = CROWD["certain"]
-    agree = [Reply(honest(truth).answer, as_tuples(truth.people))] * 3
+    largest = truth.people[look_targets(truth.people, np.ones(len(truth.people)))]
+    agree = [Reply(honest(truth).answer, as_tuples(largest))] * 3
+    assert len(largest) == 4
     assert looking_by_group(agree, truth) == pytest.approx([1.0] * 3, abs=1e-12)
     # one other response says nothing of how boxes vary
     assert looking_by_group(agree[:2], truth) == [None, None]
