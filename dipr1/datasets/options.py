@@ -19,7 +19,21 @@ CHECK = "check"
 class Style(Section):
     """What the scenes of a data set look like (format `scenes`)."""
 
-    style: Literal["street", "night"] = Field("street", description="Look of the built-in scenes.")
+    style: Literal["square", "street", "night", "far", "dusk"] = Field(  # as in dipr1.demo.scenes
+        "square",
+        description="Look of the built-in scenes: a crowd seen from a mast (`square`), the same"
+        " from further away (`far`), at dusk or at `night`, or a close `street`.",
+    )
+    crowding: float = Field(
+        1.0, gt=0, le=10, description="Scenes: how tightly people stand; 2 halves their distances."
+    )
+    occlusion: float = Field(
+        1.0,
+        ge=1,
+        le=10,
+        description="Scenes: how many people stand right behind another; at 2 about every second"
+        " one more.",
+    )
 
 
 class Draw(Section):

@@ -198,7 +198,7 @@ class Lessons:
         rng = np.random.default_rng([self.seed, self.number, index])
         width, height = SIZES[int(rng.choice(len(SIZES), p=SIZE_SHARES))]
         scene_seed = SCENE_SEED + 10 * self.seed + self.number
-        drawn = scene(index, seed=scene_seed, width=width, height=height)
+        drawn = scene(index, seed=scene_seed, style="street", width=width, height=height)
         text, boxes = teach(drawn, rng)
         image = np.asarray(drawn.image.resize((tiny.SIDE, tiny.SIDE), resample=3))
         lesson = {"image": image, "boxes": boxes}

@@ -17,7 +17,7 @@ import os
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import numpy as np
 from PIL import Image
@@ -40,7 +40,7 @@ from dipr1.demo.drawing import (
 _SUPERSAMPLING = 2
 _LEAST_VISIBLE = 0.2  # persons less visible than this become ignore boxes
 _MOST_COVERED = 0.72  # a place where one nearer person would hide more than this is not taken
-_MOST_PEOPLE = 9
+_EMPTY = 0.05  # share of scenes without people
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Style:
     trousers: Sequence[Colour]
     horizon: tuple[float, float]  # share of the image's height
     steepness: tuple[float, float]  # a person's height / (foot - horizon); low: from high above
-    heights: tuple[float, float]  # pixels in an image 144 high
+    heights: tuple[float, float]  # units: pixels in an image 144 high
     props: Sequence[str]
     gain: tuple[float, float]
     tints: Sequence[tuple[float, float, float]]
@@ -79,41 +79,102 @@ class Style:
     noise: tuple[float, float]
     umbrella: float = 0.0
     glow: bool = False
+    size: tuple[int, int] = (192, 144)  # pixels, where none are asked for
+    mean_people: float = 5.1  # about; the first is certain, the others are counted by Poisson
+    most_people: int = 9
+    clusters: tuple[int, int] = (1, 2)
+    depth: float = 12  # of a cluster, units
+    far_heights: tuple[float, float] = (14, 22)  # of people too far to tell apart, units
 
+
+_MAST = {
+    "size": (384, 288),
+    "mean_people": 9.0,
+    "most_people": 16,
+    "clusters": (2, 4),
+}
+"""A crowd as a camera on a mast sees it: many people, and most of them small."""
+
+_STREET = {
+    "backdrop": street_backdrop,
+    "clothes": palette(
+        "be2c30 284682 2c2c32 e2e0d8 466e4c e2b03c 78466e"
+        " 966e4e 648cb4 d67846 606268 e696aa 3c8286 543c30"
+    ),
+    "trousers": palette("282e46 222226 5a6888 826e54 545458 aa9c82 3c322e 782832"),
+}
+_DAYLIGHT = {
+    "gain": (0.82, 1.12),
+    "tints": ((1.0, 1.0, 1.0), (1.05, 1.0, 0.92), (0.94, 0.99, 1.06)),
+    "gradient": 0.14,
+    "noise": (2.0, 6.0),
+}
+_STREET_LAMPS = {
+    "tints": ((0.9, 0.95, 1.2), (1.12, 0.98, 0.8), (1.08, 0.86, 1.1)),
+    "gradient": 0.35,
+    "noise": (6.0, 11.0),
+    "glow": True,
+}
 
 STYLES: dict[str, Style] = {
     "street": Style(
         number=1,
-        backdrop=street_backdrop,
-        clothes=palette(
-            "be2c30 284682 2c2c32 e2e0d8 466e4c e2b03c 78466e"
-            " 966e4e 648cb4 d67846 606268 e696aa 3c8286 543c30"
-        ),
-        trousers=palette("282e46 222226 5a6888 826e54 545458 aa9c82 3c322e 782832"),
         horizon=(0.10, 0.30),
         steepness=(0.78, 1.02),
         heights=(36, 115),
         props=("pole", "sign", "bin", "mannequin", "tree", "car"),
-        gain=(0.82, 1.12),
-        tints=((1.0, 1.0, 1.0), (1.05, 1.0, 0.92), (0.94, 0.99, 1.06)),
-        gradient=0.14,
-        noise=(2.0, 6.0),
+        **_STREET,
+        **_DAYLIGHT,
     ),
     "night": Style(
         number=2,
         backdrop=night_backdrop,
         clothes=palette("282a38 463e50 1c1e26 685446 bed23c 781e2c 3c545c 968c96"),
         trousers=palette("1a1c24 2c2e3c 3c3432 141418"),
-        horizon=(0.02, 0.16),
-        steepness=(0.52, 0.74),
-        heights=(30, 84),
+        horizon=(-0.06, 0.12),
+        steepness=(0.46, 0.62),
+        heights=(14, 66),
         props=("pole", "sign", "bin", "car"),
         gain=(0.72, 1.0),
-        tints=((0.9, 0.95, 1.2), (1.12, 0.98, 0.8), (1.08, 0.86, 1.1)),
-        gradient=0.35,
-        noise=(6.0, 11.0),
         umbrella=0.28,
-        glow=True,
+        far_heights=(7, 10),
+        **_STREET_LAMPS,
+        **_MAST,
+    ),
+    "square": Style(
+        number=3,
+        horizon=(-0.02, 0.14),
+        steepness=(0.46, 0.64),
+        heights=(12, 66),
+        props=("pole", "sign", "bin", "mannequin", "tree", "car"),
+        far_heights=(6, 9),
+        **_STREET,
+        **_DAYLIGHT,
+        **_MAST,
+    ),
+    "far": Style(
+        number=4,
+        horizon=(-0.12, 0.06),
+        steepness=(0.3, 0.42),
+        heights=(10, 46),
+        props=("pole", "sign", "bin", "mannequin", "tree", "car"),
+        far_heights=(5, 7),
+        **_STREET,
+        **_DAYLIGHT,
+        **_MAST,
+    ),
+    # what the tiny policy knows of the night: its light, but neither its clothes nor its houses
+    "dusk": Style(
+        number=5,
+        horizon=(-0.02, 0.14),
+        steepness=(0.46, 0.64),
+        heights=(12, 66),
+        props=("pole", "sign", "bin", "mannequin", "tree", "car"),
+        gain=(0.4, 0.85),
+        far_heights=(6, 9),
+        **_STREET,
+        **_STREET_LAMPS,
+        **_MAST,
     ),
 }
 
@@ -131,23 +192,27 @@ class _Placed:
     prop: str | None = None
 
 
+@cache
 def _poisson_steps(mean: float, most: int) -> tuple[float, ...]:
     weights = [mean**k / math.factorial(k) for k in range(most)]
     total = sum(weights)
     return tuple(np.cumsum([weight / total for weight in weights]).tolist())
 
 
-_EXTRA_PEOPLE = _poisson_steps(4.1, _MOST_PEOPLE)  # on top of the first
-
-
-def _num_people(dice: Dice) -> int:
-    if dice.chance(0.05):
+def _num_people(dice: Dice, style: Style) -> int:
+    if dice.chance(_EMPTY):
         return 0
-    return min(_MOST_PEOPLE, 1 + bisect_right(_EXTRA_PEOPLE, dice.roll()))
+    extra = _poisson_steps(style.mean_people - 1, style.most_people)
+    return min(style.most_people, 1 + bisect_right(extra, dice.roll()))
 
 
 def _place_people(
-    canvas: Canvas, dice: Dice, style: Style, horizon: float, crowding: float
+    canvas: Canvas,
+    dice: Dice,
+    style: Style,
+    horizon: float,
+    crowding: float,
+    occlusion: float,
 ) -> list[_Placed]:
     """Feet and heights in clusters, none almost wholly behind another."""
     unit = canvas.unit
@@ -157,13 +222,19 @@ def _place_people(
     last_foot = min(horizon + most / steep, canvas.height + 8 * unit)
     centres = [
         (dice.between(0.12, 0.88) * canvas.width, dice.between(first_foot, last_foot))
-        for _ in range(dice.integer(1, 2))
+        for _ in range(dice.integer(*style.clusters))
     ]
     placed: list[_Placed] = []
-    for _ in range(_num_people(dice)):
+    for _ in range(_num_people(dice, style)):
         for _attempt in range(6):
+            if placed and occlusion > 1 and dice.chance(1 - 1 / occlusion):
+                person = _behind(canvas, dice, dice.pick(placed), horizon, steep)
+                if person.foot >= first_foot and not _too_covered(person, placed):
+                    placed.append(person)
+                    break
+                continue
             centre_x, centre_foot = dice.pick(centres)
-            foot = centre_foot + dice.bell() * 12 * unit
+            foot = centre_foot + dice.bell() * style.depth * unit
             foot = min(last_foot, max(first_foot, foot))
             height = (foot - horizon) * steep * (1 + 0.05 * dice.bell())
             if dice.chance(0.08):  # a child
@@ -176,6 +247,15 @@ def _place_people(
                 placed.append(person)
                 break
     return placed
+
+
+def _behind(canvas: Canvas, dice: Dice, nearer: _Placed, horizon: float, steep: float) -> _Placed:
+    """Somebody of whom `nearer` hides a good part."""
+    foot = nearer.foot - dice.between(0.02, 0.12) * nearer.height
+    side = 1 if dice.chance(0.5) else -1
+    x = nearer.x + side * dice.between(0.1, 0.18) * nearer.height
+    x = min(0.97 * canvas.width, max(0.03 * canvas.width, x))
+    return _Placed(foot, x, (foot - horizon) * steep * (1 + 0.05 * dice.bell()))
 
 
 def _too_covered(person: _Placed, others: Sequence[_Placed]) -> bool:
@@ -206,7 +286,7 @@ def _place_props(canvas: Canvas, dice: Dice, style: Style, horizon: float) -> li
 def _far_group(canvas: Canvas, dice: Dice, style: Style, ground: float) -> tuple[float, ...]:
     """People too far to tell apart, drawn blurred. Returns their common box, canvas pixels."""
     unit = canvas.unit
-    height = dice.between(14, 22) * unit
+    height = dice.between(*style.far_heights) * unit
     count = dice.integer(6, 11)
     x = dice.between(0.05, 0.7) * canvas.width
     foot = ground + dice.between(6, 12) * unit
@@ -242,10 +322,11 @@ def scene(
     index: int,
     *,
     seed: int,
-    style: str = "street",
-    width: int = 192,
-    height: int = 144,
+    style: str = "square",
+    width: int | None = None,
+    height: int | None = None,
     crowding: float = 1.0,
+    occlusion: float = 1.0,
 ) -> Scene:
     """Draw scene `index` of the endless set named by `seed` and `style`.
 
@@ -253,9 +334,10 @@ def scene(
         index: number of the scene, >= 0.
         seed: >= 0.
         style: a key of `STYLES`.
-        width: pixels.
-        height: pixels; people's sizes follow it (36 to 115 pixels at 144).
+        width: pixels; the style's own where it is not given.
+        height: likewise; people's sizes follow it.
         crowding: how tightly people stand together, > 0; 2 halves their distances.
+        occlusion: how many people stand right behind another, >= 1; at 2 about every second one.
 
     Returns:
         The scene. The same arguments give the same scene, bit for bit, in any order of calls.
@@ -265,9 +347,10 @@ def scene(
 
     >>> first, again = scene(0, seed=1), scene(0, seed=1)
     >>> first.image.size, first.image.tobytes() == again.image.tobytes()
-    ((192, 144), True)
+    ((384, 288), True)
     """
     look = STYLES[style]
+    width, height = width or look.size[0], height or look.size[1]
     rng = np.random.default_rng([seed, index, look.number])
     dice = Dice(rng)
     canvas = Canvas(width * _SUPERSAMPLING, height * _SUPERSAMPLING, (128, 128, 128))
@@ -275,7 +358,7 @@ def scene(
     ground = horizon + dice.between(8, 16) * canvas.unit
     look.backdrop(canvas, dice, ground)
     ignore = [_far_group(canvas, dice, look, ground)] if dice.chance(0.12) else []
-    things = _place_people(canvas, dice, look, horizon, crowding)
+    things = _place_people(canvas, dice, look, horizon, crowding, occlusion)
     things += _place_props(canvas, dice, look, horizon)
     things.sort(key=lambda thing: (thing.foot, thing.x))
     light = 1 if dice.chance(0.5) else -1
@@ -394,9 +477,9 @@ def write_scenes(
     *,
     num_images: int,
     seed: int,
-    style: str = "street",
-    width: int = 192,
-    height: int = 144,
+    style: str = "square",
+    crowding: float = 1.0,
+    occlusion: float = 1.0,
     on_progress: Callable[[int], None] | None = None,
 ) -> None:
     """Write scenes 0 .. num_images - 1 as JPEG files with COCO annotations.
@@ -415,7 +498,8 @@ def write_scenes(
     with whole(folder) as part:
         (part / "images").mkdir(parents=True)
         for index in range(num_images):
-            drawn = scene(index, seed=seed, style=style, width=width, height=height)
+            drawn = scene(index, seed=seed, style=style, crowding=crowding, occlusion=occlusion)
+            width, height = drawn.image.size
             name = f"{index:06d}.jpg"
             drawn.image.save(part / "images" / name, quality=92)
             images.append({"id": index + 1, "file_name": name, "width": width, "height": height})

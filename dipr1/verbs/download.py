@@ -12,7 +12,7 @@ from dipr1.artifacts.made import Input, made_by, write_made
 from dipr1.artifacts.writing import output_folder, whole
 from dipr1.datasets import formats
 from dipr1.datasets.handover import note, write_note
-from dipr1.datasets.options import SCENES, Files, Scenes, code_of_download, misfit
+from dipr1.datasets.options import SCENES, Files, Scenes, Style, code_of_download, misfit
 from dipr1.datasets.sources import SOURCES
 from dipr1.errors import UserError
 from dipr1.options import Section, add_options, options
@@ -90,17 +90,18 @@ def _format(args: argparse.Namespace, files: Files) -> str:
 
 def _drawn(write_scenes: Callable, scenes: Scenes, folder: Path) -> dict[str, Any]:
     """Draw scenes; returns the folder's note."""
+    look = {name: getattr(scenes, name) for name in Style.model_fields}
     steps = progress(range(scenes.num_images), desc="drawing scenes")
     write_scenes(
         folder,
         num_images=scenes.num_images,
         seed=scenes.seed,
-        style=scenes.style,
+        **look,
         on_progress=lambda _: next(steps, None),
     )
     next(steps, None)  # closes the bar
     annotations, images = str(folder / "annotations.json"), str(folder / "images")
-    drawn = {"scenes": {"style": scenes.style, "seed": scenes.seed}}
+    drawn = {"scenes": {**look, "seed": scenes.seed}}
     return note("coco", annotations, images, scenes.num_images, below=folder) | drawn
 
 

@@ -17,7 +17,12 @@ GREY = (128, 128, 128)
 
 @pytest.fixture(scope="module")
 def street() -> list[Scene]:
-    return [scene(index, seed=5) for index in range(300)]
+    return [scene(index, seed=5, style="street") for index in range(300)]
+
+
+@pytest.fixture(scope="module")
+def square() -> list[Scene]:
+    return [scene(index, seed=5) for index in range(200)]
 
 
 def as_bytes(drawn: Scene) -> tuple[bytes, ...]:
@@ -33,8 +38,8 @@ def test_same_arguments_give_the_same_bytes_in_any_order(style):
 
 
 def test_every_argument_changes_the_scene():
-    arguments = {"index": 4, "seed": 3, "style": "street", "crowding": 1.0}
-    other = {"index": 5, "seed": 4, "style": "night", "crowding": 3.0}
+    arguments = {"index": 4, "seed": 3, "style": "street", "crowding": 1.0, "occlusion": 1.0}
+    other = {"index": 5, "seed": 4, "style": "night", "crowding": 3.0, "occlusion": 3.0}
     plain = as_bytes(scene(**arguments))
     for name, value in other.items():
         assert as_bytes(scene(**arguments | {name: value})) != plain, name
@@ -69,27 +74,53 @@ def test_a_street_is_as_crowded_as_described(street):
     assert 0.1 < np.mean([len(drawn.ignore_boxes) for drawn in street]) < 0.35
 
 
-def test_night_differs_in_light_and_scale(street):
-    night = [scene(index, seed=5, style="night") for index in range(60)]
-
-    def brightness(scenes: list[Scene]) -> float:
-        return np.mean([np.asarray(drawn.image).mean() for drawn in scenes])
-
-    def median_height(scenes: list[Scene]) -> float:
-        return np.median(np.concatenate([d.boxes[:, 3] - d.boxes[:, 1] for d in scenes]))
-
-    assert brightness(night) < 0.7 * brightness(street)
-    assert median_height(night) < 0.9 * median_height(street)
+def heights(scenes: list[Scene]) -> np.ndarray:
+    """Of the people, where pictures are 128 high, as the tiny policy sees them."""
+    shares = [(d.boxes[:, 3] - d.boxes[:, 1]) / d.image.size[1] for d in scenes]
+    return 128 * np.concatenate(shares)
 
 
-def test_crowding_brings_people_together(street):
-    tight = [scene(index, seed=5, crowding=3.0) for index in range(60)]
-    loose = [scene(index, seed=5, crowding=0.3) for index in range(60)]
+def hidden(scenes: list[Scene]) -> float:
+    """The share of people of whom 40 % or more is hidden."""
+    return (np.concatenate([drawn.visibility for drawn in scenes]) < 0.6).mean()
 
-    def hidden(scenes: list[Scene]) -> float:
-        return (np.concatenate([drawn.visibility for drawn in scenes]) < 0.95).mean()
 
-    assert hidden(tight) > hidden(street[:60]) > hidden(loose)
+def brightness(scenes: list[Scene]) -> float:
+    return np.mean([np.asarray(drawn.image).mean() for drawn in scenes])
+
+
+def test_a_square_holds_more_and_smaller_people_on_a_larger_picture(street, square):
+    counts = np.array([len(drawn.boxes) for drawn in square])
+    assert {drawn.image.size for drawn in square} == {(384, 288)}
+    assert 8.0 < counts.mean() < 9.5
+    assert 12 < counts.max() <= 16
+    assert 30 < np.median(heights(square)) < 37
+    assert np.median(heights(street)) > 55
+    assert heights(square).min() > 3 and heights(square).max() < 66
+
+
+def test_each_shift_is_what_it_says(square):
+    shifted = {
+        style: [scene(index, seed=5, style=style) for index in range(60)]
+        for style in ("night", "far", "dusk")
+    }
+    assert brightness(shifted["night"]) < 0.7 * brightness(square)
+    assert brightness(shifted["dusk"]) < 0.8 * brightness(square)
+    assert np.median(heights(shifted["far"])) < 0.75 * np.median(heights(square))
+
+
+@pytest.mark.parametrize("style", ["street", "square"])
+def test_crowding_brings_people_together(style):
+    loose, usual, tight = (
+        [scene(index, seed=5, style=style, crowding=crowding) for index in range(60)]
+        for crowding in (0.3, 1.0, 3.0)
+    )
+    assert hidden(tight) > hidden(usual) > hidden(loose)
+
+
+def test_twice_the_occlusion_hides_about_twice_as_many(square):
+    occluded = [scene(index, seed=5, occlusion=2.0) for index in range(200)]
+    assert 1.6 < hidden(occluded) / hidden(square) < 2.4
 
 
 def drawn_alone(dice: Dice, person: _Placed) -> np.ndarray:
@@ -169,7 +200,7 @@ def test_written_scenes_are_coco_and_the_same_each_time(tmp_path: Path):
         assert crowd == [0] * len(drawn.boxes) + [1] * len(drawn.ignore_boxes)
         assert all(("visibility" in a) == (not a["iscrowd"]) for a in records)
         with Image.open(tmp_path / "a" / "images" / image["file_name"]) as written:
-            assert written.size == (image["width"], image["height"]) == (192, 144)
+            assert written.size == (image["width"], image["height"]) == (384, 288)
 
 
 def test_a_broken_off_writing_leaves_nothing(tmp_path: Path):

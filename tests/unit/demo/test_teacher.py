@@ -13,7 +13,7 @@ def test_teacher_is_well_formed_but_for_empty_streets():
     rng = np.random.default_rng(0)
     malformed = []
     for index in range(150):
-        drawn = scene(index, seed=9)
+        drawn = scene(index, seed=9, style="street")
         text, boxes = teach(drawn, rng)
         parsed = parse_response(text, labels=["person"])
         assert parsed.well_formed or not len(drawn.boxes)

@@ -25,7 +25,7 @@ def prompts(tmp_path_factory) -> pa.Table:
     folder = tmp_path_factory.mktemp("images")
     rows = []
     for index in range(NUM_IMAGES):
-        drawn = scene(index, seed=3)
+        drawn = scene(index, seed=3, style="street")
         path = folder / f"{index}.png"
         drawn.image.save(path)
         boxes = drawn.boxes.tolist()

@@ -36,7 +36,7 @@ def test_scenes_are_generated_and_converted(capsys):
     assert main([*CONVERT, "data/train"]) == 0
     table = ANNOTATIONS.read("a.parquet")
     assert table["image"][2].as_py() == "data/train/images/000002.jpg"
-    drawn = [scene(index, seed=1) for index in range(6)]
+    drawn = [scene(index, seed=1, style="street") for index in range(6)]
     for row, (boxes, expected) in enumerate(zip(box_arrays(table["boxes"]), drawn, strict=True)):
         wanted = [*expected.boxes.tolist(), *expected.ignore_boxes.tolist()]
         assert boxes.tolist() == wanted

@@ -30,7 +30,7 @@ def prompts(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("prompts")
     rows = []
     for index in range(2):
-        drawn = scene(index, seed=3)
+        drawn = scene(index, seed=3, style="street")
         drawn.image.save(folder / f"{index}.png")
         rows.append(
             {

@@ -28,7 +28,7 @@ def rows(tmp_path_factory):
     rows = []
     for index in range(3):
         path = folder / f"{index}.png"
-        scene(index, seed=3).image.save(path)
+        scene(index, seed=3, style="street").image.save(path)
         rows.append(
             {
                 "image": str(path),
