@@ -18,6 +18,16 @@ if TYPE_CHECKING:
     from transformers import GenerationConfig, PreTrainedModel, ProcessorMixin
 
 
+# In a family's config.json: tokens that stand for pixels. One in a response would want pixels, too.
+PLACEHOLDERS = (
+    "image_token_id",
+    "video_token_id",
+    "vision_token_id",
+    "vision_start_token_id",
+    "vision_end_token_id",
+)
+
+
 @dataclass
 class LoadedPolicy:
     """A multimodal LLM ready to answer."""
@@ -29,6 +39,11 @@ class LoadedPolicy:
         """The tokens that end a response."""
         ends = self.model.generation_config.eos_token_id
         return set(ends)
+
+    def never_written(self) -> list[int]:
+        """The tokens that no response may have, in `sample`, `predict` and training alike."""
+        tokens = (getattr(self.model.config, name, None) for name in PLACEHOLDERS)
+        return sorted({token for token in tokens if token is not None})
 
     def text(self, tokens: Sequence[int]) -> str:
         """A response as its tokens spell it, without padding and what ends it.

@@ -97,6 +97,7 @@ def trainer(arm: GrpoArm, policy, lessons: Dataset, seed: int, folder: Path):
         beta=arm.beta,
         use_bias_correction_kl=arm.bias_correction_kl,
         reward_weights=weights,
+        generation_kwargs={"suppress_tokens": policy.never_written() or None},  # TRL: the image's
     )
     return Trainer(
         model=policy.model,

@@ -49,6 +49,7 @@ def respond(
             **sampling,
             num_return_sequences=num_samples,
             max_new_tokens=max_new_tokens,
+            suppress_tokens=policy.never_written() or None,
             logits_processor=LogitsProcessorList([recorder]),
         )
     completions = output[:, inputs["input_ids"].shape[1] :]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dipr1.errors import UserError
+from dipr1.policies.load import load_policy
 from dipr1.rewards import reasoning_reward
 from dipr1.training.grpo import lessons, reward_functions, trainer
 from dipr1.training.options import GrpoArm
@@ -47,3 +48,16 @@ def test_a_thinking_policy_is_rewarded_for_the_whole_response():
     assert reasoning_reward([perfect] * len(rows), **columns) == [1.0] * len(rows)
     plain = lessons(arm, prompts(), variance(), fixed=True, seed=0)
     assert "prompt_end" not in plain.column_names
+
+
+@pytest.mark.filterwarnings("ignore:.*gradient_checkpointing.*:FutureWarning")
+def test_rollouts_are_generated_as_samples_are(qwen, tmp_path):
+    pytest.importorskip("trl")
+    policy = load_policy(str(qwen), threads=1)
+    arm = GrpoArm(method="grpo", rewards={"accuracy": 1}, micro_batch_size=16)
+    rows = lessons(arm, prompts(), None, fixed=True, seed=0)
+    settings = trainer(arm, policy, rows, 0, tmp_path).generation_config
+    assert settings.suppress_tokens == policy.never_written()
+    assert len(settings.suppress_tokens) == 4
+    assert (settings.top_k, settings.top_p) == (0, 1.0)
+    assert settings.repetition_penalty in (None, 1.0)

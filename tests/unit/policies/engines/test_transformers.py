@@ -140,6 +140,22 @@ def test_a_thinking_template_begins_the_response(rows, tmp_path):
         assert response.token_ends[-1] == len(response.text)
 
 
+@pytest.mark.parametrize("temperature", [0, 1.0])
+def test_no_response_stands_for_an_image(qwen, qwen_prompts, temperature):
+    policy = load_policy(str(qwen), threads=1)
+    placeholders = ("<|image_pad|>", "<|video_pad|>", "<|vision_start|>", "<|vision_end|>")
+    ids = policy.processor.tokenizer.convert_tokens_to_ids(placeholders)
+    assert policy.never_written() == sorted(ids)
+    bias = torch.zeros(policy.model.lm_head.out_features)
+    bias[ids] = 1000.0  # they alone would be written
+    policy.model.lm_head.bias = torch.nn.Parameter(bias)
+    [[response]] = respond(
+        policy, qwen_prompts[:1], num_samples=1, temperature=temperature, max_new_tokens=5, seed=0
+    )
+    assert not any(token in response.text for token in placeholders)
+    assert (response.token_probabilities > 0).all()
+
+
 def test_another_family_responds(qwen, qwen_prompts):
     policy = load_policy(str(qwen), threads=1)
     answers = respond(
