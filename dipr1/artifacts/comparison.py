@@ -20,7 +20,8 @@ COMPARISON = Artifact(
             "high": pa.float64(),
             "num_seeds": pa.int32(),
             "num_images": pa.int32(),
-            "baseline": pa.string(),  # null: the row is about the arm alone
+            # null: the row is about the arm alone; else about the seeds that both arms have
+            "baseline": pa.string(),
             "difference": pa.float64(),  # value - the baseline's
             "difference_low": pa.float64(),
             "difference_high": pa.float64(),

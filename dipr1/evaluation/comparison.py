@@ -2,15 +2,17 @@
 
 All runs of a set are resampled together (:mod:`dipr1.evaluation.intervals`): a resample holds the
 same images, and the same seeds, for every arm. A difference is therefore judged by how it varies
-itself, not by whether two intervals overlap.
+itself, not by whether two intervals overlap. Arms of several seeds each are compared on the seeds
+that both have; an arm of one seed, as one that is not trained, is compared with all of the other's.
 
 Nothing is corrected for the number of comparisons: one p of twenty below 0.05 is what chance gives.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -45,7 +47,8 @@ class Compared:
         score: what ranked the boxes; None for metrics that do not rank.
         value: on all images, mean over the seeds; None where undefined for one of them.
         low, high: interval of the value; with one seed over images only.
-        num_seeds, num_images: what was resampled.
+        num_seeds, num_images: what was resampled; with a baseline of several seeds only those that
+            both arms have, as for the value and its interval.
         baseline: the arm that it is compared with; None where the row is about the arm alone.
         difference: the arm's value - the baseline's.
         difference_low, difference_high: interval of the difference.
@@ -113,19 +116,17 @@ def compare(
     rows = []
     for number, name in enumerate(dict.fromkeys(run.set for run in runs)):
         on_set = [run for run in runs if run.set == name]
-        arms = sorted(dict.fromkeys(run.arm for run in on_set), key=lambda arm: arm != FIRST)
-        rng = np.random.default_rng([seed, number])
-        weights = copies(len(on_set[0].images), resamples, rng)
-        measured = {
-            arm: _measure([run for run in on_set if run.arm == arm], names, weights, seed)
-            for arm in arms
-        }
+        measured = measure(on_set, names, resamples, (seed, number))
         in_domain = None if trained_on is None else _dataset(name) == _dataset(trained_on)
-        for arm in arms:
-            others = [measured[b] for b in baselines if b != arm and b in measured]
+        for arm in measured:
+            pairs = [
+                on_shared_seeds(measured[arm], measured[other])
+                for other in baselines
+                if other != arm and other in measured
+            ]
             for index, metric in enumerate(names):
-                alone = measured[arm].alone(index, metric, in_domain)
-                rows += [alone] + [measured[arm].against(other, index, alone) for other in others]
+                rows.append(measured[arm].alone(index, metric, in_domain))
+                rows += [one.against(other, index, metric, in_domain) for one, other in pairs]
     return rows
 
 
@@ -164,44 +165,74 @@ def check_comparable(runs: Sequence[Run]) -> None:
 
 
 @dataclass(frozen=True)
-class _Measured:
-    """One arm on one set.
+class Measured:
+    """One arm on one set, of S runs, by M metrics and in R resamples.
 
     Attributes:
-        run: one of its runs, for what is the same in all.
-        num_seeds: how many runs there are.
-        values: (M,) each metric on all images, mean over the seeds.
-        resampled: (M, R) the same in each resample.
+        runs: one per seed, in the order of the seeds.
+        by_seed: (S, M) each metric on all images.
+        resampled_by_seed: (S, M, R) the same on each resample's images.
+        seed: of the draws of seeds, which arms of the same seeds share.
     """
 
-    run: Run
-    num_seeds: int
-    values: np.ndarray
-    resampled: np.ndarray
+    runs: Sequence[Run]
+    by_seed: np.ndarray
+    resampled_by_seed: np.ndarray
+    seed: int
+
+    @property
+    def seeds(self) -> list[int]:
+        """Of its runs."""
+        return [run.seed for run in self.runs]
+
+    @cached_property
+    def values(self) -> np.ndarray:
+        """(M,) each metric on all images, mean over the seeds."""
+        return self.by_seed.mean(axis=0)
+
+    @cached_property
+    def resampled(self) -> np.ndarray:
+        """(M, R) the same in each resample, which draws the seeds as well."""
+        rng = np.random.default_rng([self.seed, *self.seeds])
+        drawn = seed_copies(len(self.runs), self.resampled_by_seed.shape[2], rng)
+        by_metric = self.resampled_by_seed.swapaxes(0, 1)
+        return np.array([over_seeds(of_metric, drawn) for of_metric in by_metric])
+
+    def on(self, seeds: Collection[int]) -> Measured:
+        """The arm on some of its seeds only."""
+        kept = np.flatnonzero([seed in seeds for seed in self.seeds])
+        runs = [self.runs[place] for place in kept]
+        return replace(
+            self,
+            runs=runs,
+            by_seed=self.by_seed[kept],
+            resampled_by_seed=self.resampled_by_seed[kept],
+        )
 
     def alone(self, index: int, metric: str, in_domain: bool | None) -> Compared:
         """The row about this arm's metric number `index`, whose name is `metric`."""
         low, high = percentile_interval(self.resampled[index])
+        first = self.runs[0]
         return Compared(
-            set=self.run.set,
+            set=first.set,
             in_domain=in_domain,
-            arm=self.run.arm,
+            arm=first.arm,
             metric=metric,
-            score=self.run.images.score if isinstance(METRICS[metric], Ranking) else None,
+            score=first.images.score if isinstance(METRICS[metric], Ranking) else None,
             value=none_if_nan(self.values[index]),
             low=none_if_nan(low),
             high=none_if_nan(high),
-            num_seeds=self.num_seeds,
-            num_images=len(self.run.images),
+            num_seeds=len(self.runs),
+            num_images=len(first.images),
         )
 
-    def against(self, other: _Measured, index: int, alone: Compared) -> Compared:
-        """The row `alone` with the difference to another arm."""
+    def against(self, other: Measured, index: int, metric: str, in_domain: bool | None) -> Compared:
+        """The row :meth:`alone` with the difference to another arm."""
         differences = self.resampled[index] - other.resampled[index]
         low, high = percentile_interval(differences)
         return replace(
-            alone,
-            baseline=other.run.arm,
+            self.alone(index, metric, in_domain),
+            baseline=other.runs[0].arm,
             difference=none_if_nan(self.values[index] - other.values[index]),
             difference_low=none_if_nan(low),
             difference_high=none_if_nan(high),
@@ -209,18 +240,46 @@ class _Measured:
         )
 
 
-def _measure(
+def on_shared_seeds(*arms: Measured) -> list[Measured]:
+    """The arms on the seeds that all of them have, but for those that have one seed only.
+
+    Where arms of several seeds share none, each is left with its own: only the images are paired.
+    """
+    several = [set(arm.seeds) for arm in arms if len(arm.runs) > 1]
+    shared = set.intersection(*several) if several else set()
+    return [arm.on(shared) if shared and len(arm.runs) > 1 else arm for arm in arms]
+
+
+def measure(
+    runs: Sequence[Run], names: Sequence[str], resamples: int, seed: tuple[int, int]
+) -> dict[str, Measured]:
+    """Measure all arms on one set, each resample drawing the same images for all of them.
+
+    Args:
+        runs: of one set.
+        names: metrics that can be resampled.
+        resamples: R.
+        seed: of the resampling, and a number of the set's own.
+
+    Returns:
+        By arm, `base` first, the others in the order of the runs.
+    """
+    weights = copies(len(runs[0].images), resamples, np.random.default_rng(seed))
+    arms = sorted(dict.fromkeys(run.arm for run in runs), key=lambda arm: arm != FIRST)
+    return {
+        arm: _measured([run for run in runs if run.arm == arm], names, weights, seed[0])
+        for arm in arms
+    }
+
+
+def _measured(
     runs: Sequence[Run], names: Sequence[str], weights: np.ndarray, seed: int
-) -> _Measured:
-    """Measure all seeds of an arm on the resampled images, then resample the seeds."""
+) -> Measured:
+    """Measure all seeds of an arm on the resampled images."""
     runs = sorted(runs, key=lambda run: run.seed)
     values = np.array([values_of(run.images, names)[:, 0] for run in runs])
     by_seed = np.array([values_of(run.images, names, weights) for run in runs])
-    # arms that were trained with the same seeds get the same draw of them
-    seeds = [run.seed for run in runs]
-    drawn = seed_copies(len(runs), len(weights), np.random.default_rng([seed, *seeds]))
-    resampled = np.array([over_seeds(of_metric, drawn) for of_metric in by_seed.swapaxes(0, 1)])
-    return _Measured(runs[0], len(runs), values.mean(axis=0), resampled)
+    return Measured(runs, values, by_seed, seed)
 
 
 def comparison_table(rows: Sequence[Compared]) -> pa.Table:

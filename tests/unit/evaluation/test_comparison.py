@@ -107,6 +107,33 @@ def test_pairing_is_narrower_than_two_intervals(tmp_path):
     assert effect.p == pytest.approx(2 / 1001)
 
 
+def test_arms_are_paired_on_the_seeds_that_both_have(tmp_path):
+    """The third seed of `more` is far off: it counts in its value, and not in the difference."""
+    easy = np.array([0.2, 0.4])
+    gains = {"few": [0.1, 0.2], "more": [0.2, 0.3, 0.9]}
+    runs = [
+        write(tmp_path, arm, seed, easy + gain)
+        for arm, of_arm in gains.items()
+        for seed, gain in enumerate(of_arm)
+    ]
+    few, _, more, effect = compare(runs, **REWARD, baselines=["few", "more"])
+    assert (few.num_seeds, more.num_seeds, effect.num_seeds) == (2, 3, 2)
+    assert more.value == pytest.approx(0.3 + (0.2 + 0.3 + 0.9) / 3)
+    assert effect.value == pytest.approx(0.3 + 0.25)
+    assert effect.difference == pytest.approx(0.1)
+    assert (effect.difference_low, effect.difference_high) == pytest.approx((0.1, 0.1))
+
+
+def test_arms_without_a_common_seed_are_compared_whole(tmp_path):
+    runs = [
+        write(tmp_path, arm, seed, np.array([0.1 * seed, 0.3]))
+        for arm, seeds in {"one": (0, 1), "other": (2, 3)}.items()
+        for seed in seeds
+    ]
+    effect = compare(runs, **REWARD, baselines=["one"])[-1]
+    assert (effect.num_seeds, effect.difference) == (2, pytest.approx(0.1))
+
+
 def test_intervals_of_a_difference_cover_it():
     rng = np.random.default_rng(2)
     covered = 0
