@@ -172,6 +172,6 @@ def test_voc(folder):
     assert columns.ignore.sum() == difficult == 4
     names = Counter(name for text in texts for name in re.findall(r"<name>(\w+)</name>", text))
     assert labels_of(reading) == names
-    sizes = np.array([reading.images[image].size for image in columns.image])
+    sizes = np.array([reading.images[image].size for image in columns.image], float)
     assert (columns.xyxy >= 0).all() and (columns.xyxy[:, 2:] <= sizes).all()
     assert ANY_LABEL not in reading.labels
