@@ -35,6 +35,10 @@ IMAGES = Artifact(
             "look_missed": pa.int32(),
             "look_by_chance": pa.float64(),  # errors in look regions that lie at random
             "look_recall": pa.float64(),  # null where there is nothing to look at, or no variance
+            # each object to be found
+            "object_height": pa.list_(pa.float64()),  # of the image's height
+            "object_visibility": pa.list_(pa.float64()),  # NaN where unknown
+            "object_found": pa.list_(pa.bool_()),  # at IoU 0.5
             "region_uncertainty": pa.list_(pa.float64()),  # null without variance
             "region_erred": pa.list_(pa.bool_()),  # the answer errs in the region
             "region_is_object": pa.list_(pa.bool_()),  # else a phantom

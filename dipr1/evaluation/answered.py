@@ -27,6 +27,7 @@ class AnsweredImage:
         look_boxes: (K, 4) xyxy.
         objects: (M, 4) to be found.
         object_labels: M labels.
+        visibility: (M,) the visible share of each, NaN where unknown.
         ignore: (L, 4) areas where detections of the same label do not count.
         ignore_labels: L labels; those of areas for all labels are `ANY_LABEL`.
         size: width and height.
@@ -40,6 +41,7 @@ class AnsweredImage:
     look_boxes: np.ndarray
     objects: np.ndarray
     object_labels: list[str]
+    visibility: np.ndarray
     ignore: np.ndarray
     ignore_labels: list[str]
     size: tuple[int, int]
@@ -80,6 +82,9 @@ class AnsweredImage:
             "num_counted75": strict.num_counted,
             "hits75": strict.hits,
             "errors": len(self.objects) + half.num_counted - 2 * half.hits,
+            "object_height": (self.objects[:, 3] - self.objects[:, 1]) / self.size[1],
+            "object_visibility": self.visibility,
+            "object_found": half.found,
         } | looks
 
 
@@ -104,6 +109,7 @@ def answered_images(
             annotations["labels"].to_pylist(),
             box_arrays(annotations["boxes"]),
             *(split_rows(those, offsets) for those in objects_and_areas(annotations)),
+            _visibility(annotations),
             asked,
             predictions["text"].to_pylist(),
             *(box_arrays(predictions[name]) for name in ("boxes", "look_boxes")),
@@ -121,7 +127,9 @@ def forms_of(predictions: pa.Table) -> list[Form]:
     return [form or "steps" for form in predictions["form"].to_pylist()]
 
 
-def _answered(size, labels, boxes, objects, areas, asked, text, answer, look, scores, form):
+def _answered(
+    size, labels, boxes, objects, areas, visibility, asked, text, answer, look, scores, form
+):
     """One image, of what each artifact says of it."""
     response = parse_response(text, asked)
     answer = np.empty((0, 4)) if answer is None else answer
@@ -132,6 +140,7 @@ def _answered(size, labels, boxes, objects, areas, asked, text, answer, look, sc
         look_boxes=np.empty((0, 4)) if look is None else look,
         objects=boxes[is_asked & objects],
         object_labels=[labels[box] for box in np.flatnonzero(is_asked & objects)],
+        visibility=visibility[is_asked & objects],
         ignore=boxes[is_asked & areas],
         ignore_labels=[labels[box] for box in np.flatnonzero(is_asked & areas)],
         size=size,
@@ -139,6 +148,14 @@ def _answered(size, labels, boxes, objects, areas, asked, text, answer, look, sc
         response=response,
         form=form,
     )
+
+
+def _visibility(annotations: pa.Table) -> list[np.ndarray]:
+    """(n,) the visible share of each box of an image, NaN where unknown."""
+    _, offsets = ragged(annotations["boxes"])
+    known = annotations["visibility"].to_pylist()
+    rows = zip(known, np.diff(offsets), strict=True)
+    return [np.array([None] * num if row is None else row, np.float64) for row, num in rows]
 
 
 def _answered_labels(response: Response, num_boxes: int, asked: Sequence[str]) -> list[str | None]:

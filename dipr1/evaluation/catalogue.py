@@ -24,6 +24,7 @@ from dipr1.evaluation.tallies import (
     f1_sums,
     looked_at,
     precision_sums,
+    recall_between,
     recall_sums,
 )
 from dipr1.rewards import REWARDS
@@ -166,6 +167,15 @@ _METRICS = (
           AS_IT_IS, recall_sums(at_75)),
     Ratio("f1_75", "F1 at 0.75", "F1 where a box must overlap by 0.75: borders must be good.",
           AS_IT_IS, f1_sums(at_75)),
+    *(Ratio(f"recall_{name}", f"Recall, {name}", f"Share found of the {{many}} {words}.",
+            AS_IT_IS, recall_between(quantity, low, high))
+      for name, quantity, low, high, words in (
+          ("small", "height", 0.0, 0.15, "under 15 % of the image's height"),
+          ("medium", "height", 0.15, 0.3, "of 15 to 30 % of the image's height"),
+          ("tall", "height", 0.3, np.inf, "of 30 % of the image's height and more"),
+          ("hidden", "visibility", 0.0, 0.65, "of which less than 65 % is visible"),
+          ("partly", "visibility", 0.65, 0.9, "of which 65 to 90 % is visible"),
+          ("free", "visibility", 0.9, np.inf, "of which 90 % and more is visible"))),
     Ratio("count_error", "Count error",
           "By how many the number of boxes differs from the number of {many}, mean per image.",
           AS_IT_IS, count_error, "lower", ".2f"),

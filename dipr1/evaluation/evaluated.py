@@ -7,6 +7,7 @@ weight of 2: no resample needs a new matching.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -15,6 +16,33 @@ import pyarrow as pa
 from dipr1.artifacts.columns import ragged
 from dipr1.evaluation.calibration import JudgedRegions
 from dipr1.evaluation.ranked_labels import RankedLabel, ranked_labels
+
+
+@dataclass(frozen=True)
+class FoundObjects:
+    """The objects of all images, and which of them the answers found.
+
+    Attributes:
+        image: (M,) int, the image of each.
+        height: (M,) as a share of the image's.
+        visibility: (M,) the visible share; NaN where unknown.
+        found: (M,) bool, at IoU 0.5.
+        num_images: I.
+    """
+
+    image: np.ndarray
+    height: np.ndarray
+    visibility: np.ndarray
+    found: np.ndarray
+    num_images: int
+
+    def counts(self, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(I,) objects found and objects in each image, of the (M,) that are kept."""
+        found, there = (
+            np.bincount(self.image[mask], minlength=self.num_images).astype(np.float64)
+            for mask in (kept & self.found, kept)
+        )
+        return found, there
 
 
 class Images:
@@ -55,6 +83,16 @@ class Images:
     def labels(self) -> list[RankedLabel]:
         """The scored boxes of each label that is asked for."""
         return ranked_labels(self._table)
+
+    @cached_property
+    def objects(self) -> FoundObjects:
+        """The objects of all images."""
+        names = ("height", "visibility", "found")
+        columns = {name: ragged(self._table[f"object_{name}"]) for name in names}
+        _, offsets = columns["height"]
+        height, visibility, found = (column for column, _ in columns.values())
+        image = np.repeat(np.arange(len(self)), np.diff(offsets))
+        return FoundObjects(image, height, visibility, found.astype(bool), len(self))
 
     @cached_property
     def regions(self) -> JudgedRegions:

@@ -13,6 +13,7 @@ import numpy as np
 from dipr1.evaluation.evaluated import Images
 
 Sums = tuple[np.ndarray, np.ndarray]
+ROUNDING = 1e-6  # visibility is written as float32: 0.9 is a little less
 
 
 class Tally(NamedTuple):
@@ -58,6 +59,21 @@ def precision_sums(tally: Callable[[Images], Tally]) -> Callable[[Images], Sums]
 def recall_sums(tally: Callable[[Images], Tally]) -> Callable[[Images], Sums]:
     """The share of the objects that were found."""
     return lambda images: (tally(images).hits, tally(images).objects)
+
+
+def recall_between(quantity: str, low: float, high: float) -> Callable[[Images], Sums]:
+    """The share found of the objects whose `quantity` is at least `low` and below `high`.
+
+    Args:
+        quantity: `height` or `visibility`; an object where it is not known is left out.
+        low, high: shares.
+    """
+
+    def sums(images: Images) -> Sums:
+        values = getattr(images.objects, quantity)
+        return images.objects.counts((values >= low - ROUNDING) & (values < high - ROUNDING))
+
+    return sums
 
 
 def f1_sums(tally: Callable[[Images], Tally]) -> Callable[[Images], Sums]:

@@ -139,6 +139,26 @@ def test_metrics_of_answers_as_they_are_by_hand(tmp_path):
     assert {name: values[name] for name in expected} == expected
 
 
+def test_recall_by_height_and_by_visibility(tmp_path):
+    """People of 10, 20 and 40 % of the image's height; of the last it is unknown what is seen."""
+    people = [[0, 0, 10, 14.4], [20, 0, 40, 28.8], [100, 0, 130, 57.6]]
+    row = annotation("0", people, [[180, 0, 190, 9]]) | {"visibility": [0.9, 0.64, None, 0.1]}
+    annotations = pa.Table.from_pylist([row], ANNOTATIONS.schema)
+    prompts = prompt_rows(annotations, ["person"], FRAME)
+    texts = [response(np.array([people[0], people[2]]) * SCALE)]
+    images = per_image(annotations, prompts, samples(tmp_path, texts))
+    assert images["object_height"].to_pylist() == [pytest.approx([0.1, 0.2, 0.4])]
+    assert images["object_visibility"].to_pylist() == [
+        pytest.approx([0.9, 0.64, np.nan], nan_ok=True)
+    ]
+    assert images["object_found"].to_pylist() == [[True, False, True]]
+    values = metrics_of(Images(images))
+    by_height = [values[f"recall_{name}"] for name in ("small", "medium", "tall")]
+    assert by_height == [1.0, 0.0, 1.0]
+    assert (values["recall_hidden"], values["recall_free"]) == (0.0, 1.0)
+    assert np.isnan(values["recall_partly"])
+
+
 def test_metrics_of_an_image_with_nothing_in_it_are_undefined(tmp_path):
     values = of_answers(tmp_path, ([], [], []))
     for name in ("precision50", "recall50", "f1_50", "AP50", "MR", "JI", "look_lift"):

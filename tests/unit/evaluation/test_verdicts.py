@@ -26,6 +26,7 @@ def answered(detections, objects, ignore, rng) -> AnsweredImage:
         look_boxes=np.empty((0, 4)),
         objects=objects,
         object_labels=rng.choice(ASKED, len(objects)).tolist(),
+        visibility=np.full(len(objects), np.nan),
         ignore=ignore,
         ignore_labels=rng.choice([*ASKED, ANY_LABEL], len(ignore)).tolist(),
         size=(400, 400),

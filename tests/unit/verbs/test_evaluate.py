@@ -220,6 +220,7 @@ def test_the_images_artifact_by_hand(split):
     assert rows["region_uncertainty"] == [[0.25], [0.25, 1.0], []]
     assert rows["region_erred"] == [[False], [True, True], []]
     assert rows["region_is_object"] == [[True], [True, True], []]
+    assert rows["object_found"] == [[True], [False, False], []]
     assert rows["label_objects"] == [[1], [2], [0]]
     assert sorted(rows["box_crowdhuman"][0]) == [0, 1]
     assert [len(verdicts) for verdicts in rows["box_coco"]] == [2, 0, 0]
