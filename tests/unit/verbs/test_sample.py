@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from dipr1.artifacts.made import read_made
 from dipr1.artifacts.prompts import PROMPTS, reworded
 from dipr1.artifacts.samples import SAMPLES
 from dipr1.cli import main
+from dipr1.demo.scenes import scene
 from tests.unit.experiment import make_experiment
 
 SHORT = ("--max-new-tokens", "20", "--threads", "1")
@@ -75,3 +79,38 @@ def test_boxes_alone_can_be_asked_for(prompts, tmp_path):
     assert main(["predict", *words, *SHORT]) == 0
     assert SAMPLES.read(alone)["text"] == SAMPLES.read(usual)["text"]
     assert "form" not in SAMPLES.read(usual).column_names
+
+
+def answered(folder: Path, picture: Image.Image, orientation: int, *flags: str) -> dict:
+    """Convert a picture with an EXIF orientation and predict: the only row of each artifact."""
+    folder.mkdir()
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    picture.save(folder / "a.png", exif=exif)
+    document = {
+        "categories": [{"id": 1, "name": "person"}],
+        "images": [{"id": 1, "file_name": "a.png"}],
+        "annotations": [{"image_id": 1, "category_id": 1, "bbox": [10, 100, 20, 40]}],
+    }
+    (folder / "coco.json").write_text(json.dumps(document))
+    asked, samples = folder / "prompts.parquet", folder / "samples.parquet"
+    words = ["convert", "--format", "coco", "--annotations", folder / "coco.json", "--images"]
+    words += [folder, "--policy", "tiny", "--output", folder / "a.parquet", "--prompts", asked]
+    assert main([*map(str, words), *flags]) == 0
+    assert main(["predict", str(asked), "--output", str(samples), "--threads", "1"]) == 0
+    [prompt], [sample] = PROMPTS.read(asked).to_pylist(), SAMPLES.read(samples).to_pylist()
+    told = ("width", "height", "gt_boxes")
+    return {name: prompt[name] for name in told} | {n: sample[n] for n in ("text", "boxes")}
+
+
+def test_the_policy_answers_about_the_picture_that_exif_says_or_is_told_to_ignore(tmp_path):
+    pytest.importorskip("torch")
+    picture = scene(5, seed=3).image
+    seen = picture.transpose(Image.Transpose.ROTATE_270)
+    ignored = answered(tmp_path / "ignored", picture, 6, "--exif", "ignore")
+    assert ignored == answered(tmp_path / "stored", picture, 1)
+    assert (ignored["width"], ignored["height"]) == picture.size
+    turned = answered(tmp_path / "turned", picture, 6)
+    assert turned == answered(tmp_path / "seen", seen, 1)
+    assert (turned["width"], turned["height"]) == seen.size
+    assert turned["text"] != ignored["text"]
