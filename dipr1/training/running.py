@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
@@ -170,7 +172,12 @@ def train_from(checkpoint: Path | None, trainer, updates_per_pass: int) -> None:
         checkpoint: to go on from.
         trainer: of one of the methods.
         updates_per_pass: after which all prompts have been seen.
+
+    Raises:
+        UserError: a file of the checkpoint is missing or damaged.
     """
+    if checkpoint is not None:
+        _tell_what_cannot_be_loaded(trainer, checkpoint)
     if checkpoint is None:
         trainer.train()
     elif _updates(checkpoint) < trainer.args.max_steps:
@@ -181,6 +188,45 @@ def train_from(checkpoint: Path | None, trainer, updates_per_pass: int) -> None:
         say(f"{checkpoint.name} is the last")
         trainer._load_from_checkpoint(str(checkpoint))
         trainer.state = type(trainer.state).load_from_json(checkpoint / "trainer_state.json")
+
+
+# How a trainer loads each part of a checkpoint, and the file it lies in; where weights lie differs.
+_LOADED_BY = {
+    "_load_from_checkpoint": "*.safetensors",
+    "_load_optimizer_and_scheduler": "optimizer.pt",
+    "_load_rng_state": "rng_state.pth",
+}
+
+
+def _tell_what_cannot_be_loaded(trainer, checkpoint: Path) -> None:
+    """Have a trainer say in one line which part of a checkpoint it cannot load.
+
+    Raises:
+        UserError: one is missing. A trainer would go on without its optimiser, and say nothing.
+    """
+    for file in (*_LOADED_BY.values(), "scheduler.pt"):
+        if not any(checkpoint.glob(file)):
+            raise _damaged(checkpoint, file, "missing")
+    for method, file in _LOADED_BY.items():
+        setattr(trainer, method, _telling(getattr(trainer, method), checkpoint, file))
+
+
+def _telling(load: Callable, checkpoint: Path, file: str) -> Callable:
+    @functools.wraps(load)
+    def told(*given, **named):
+        try:
+            return load(*given, **named)
+        except Exception as error:  # what broken bytes lead to has many classes
+            raise _damaged(checkpoint, file, str(error) or type(error).__name__) from None
+
+    return told
+
+
+def _damaged(checkpoint: Path, file: str, why: str) -> UserError:
+    return UserError(
+        f"{checkpoint / file}: cannot be loaded ({why.splitlines()[0]:.120}); if it is damaged,"
+        f" delete {checkpoint}: training then goes on from the checkpoint before it, or begins anew"
+    )
 
 
 def log_table(history: list[dict]) -> pa.Table:

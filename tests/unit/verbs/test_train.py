@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,21 @@ def prompts(tmp_path_factory) -> Path:
         prompt_rows(table, ["person"], read_policy_frames("tiny")), folder / "prompts.parquet"
     )
     return folder / "prompts.parquet"
+
+
+@pytest.fixture(scope="module")
+def kept(prompts, tmp_path_factory) -> Path:
+    """The checkpoints of a run of one update."""
+    folder = tmp_path_factory.mktemp("run")
+    words = (*SFT, "--updates", 1, "--keep-checkpoints", "--checkpoints", folder / "kept")
+    assert train(prompts, folder / "policy", *words) == 0
+    return folder / "kept"
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """All files, but for the log that a trainer opens."""
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path): path.read_bytes() for path in paths if "tensorboard" not in path.parts}
 
 
 def train(prompts: Path, output: Path, *words) -> int:
@@ -170,6 +186,43 @@ def test_a_longer_run_goes_on_from_kept_checkpoints(prompts, tmp_path, capsys, m
     predicted = ("predict", prompts, "--policy", folder / "checkpoint-3", "--threads", 1)
     predicted += ("--max-new-tokens", 4, "--output", tmp_path / "predicted.parquet")
     assert main([str(word) for word in predicted]) == 0
+
+
+@pytest.mark.parametrize("updates", [1, 2])  # the last one is there; one more is to be made
+@pytest.mark.parametrize(
+    ("file", "damage"),
+    [
+        ("model.safetensors", "cut"),
+        ("model.safetensors", "missing"),
+        ("optimizer.pt", "cut"),
+        ("optimizer.pt", "empty"),
+        ("optimizer.pt", "other"),
+        ("optimizer.pt", "missing"),
+        ("scheduler.pt", "missing"),
+        ("rng_state.pth", "cut"),
+    ],
+)
+def test_a_damaged_checkpoint_is_told(kept, prompts, tmp_path, capsys, file, damage, updates):
+    folder = tmp_path / "kept"
+    shutil.copytree(kept, folder)
+    path = folder / "checkpoint-1" / file
+    whole = path.read_bytes()
+    path.unlink()
+    if damage != "missing":
+        path.write_bytes({"cut": whole[: len(whole) // 2], "empty": b"", "other": b"abc"}[damage])
+    before = contents(folder)
+    words = (*SFT, "--updates", updates, "--keep-checkpoints", "--checkpoints", folder)
+    code = train(prompts, tmp_path / "policy", *words)
+    if updates == 1 and file != "model.safetensors" and damage != "missing":
+        assert code == 0  # nothing else of it is needed
+        return
+    lines = capsys.readouterr().err.splitlines()
+    path = path.with_stem(path.stem.replace("model", "*"))
+    [told] = [line for line in lines if line.startswith(f"dipr1 train: {path}: cannot be loaded (")]
+    assert code == 1
+    assert f"delete {path.parent}: training then goes on from the checkpoint before" in told
+    assert contents(folder) == before
+    assert not (tmp_path / "policy").exists()
 
 
 def test_checkpoints_of_another_run_are_left_alone(prompts, tmp_path, capsys):
