@@ -1,6 +1,6 @@
 """Time of the three rewards for one completion, parsing included, beside the peers' rewards.
 
-    python benchmarks/rewards.py [--sizes 20 100 300]
+    python benchmarks/rewards.py [--sizes 20 100 300] [--looks 4 27 300]
 
 One thread, N predictions and N people who stand in a crowd, every completion a new text. The
 peers' rewards are those of benchmarks/peers.py: their rules, restated, so that what is compared is
@@ -21,10 +21,11 @@ from collections.abc import Callable
 
 import numpy as np
 import scipy
-from hacks import crowd, imperfect
+from hacks import FRAME_SIZE, Reply, as_tuples, crowd, imperfect
 from peers import PEERS
 from scipy.optimize import linear_sum_assignment
 
+from dipr1.boxes import clip
 from dipr1.rewards import accuracy_reward, looking_reward, reasoning_reward
 
 NUM_TEXTS, ROUNDS = 24, 15
@@ -84,11 +85,30 @@ def milliseconds(num_people: int) -> dict[str, float]:
     return best(works)
 
 
+def milliseconds_of_looks(num_looks: int) -> float:
+    """CPU time of the looking reward per completion of so many looks, which are all read anew."""
+    rng = np.random.default_rng(0)
+    crowds = [crowd("bench", seed, 20) for seed in range(NUM_TEXTS)]
+    texts, columns = [], [scene.columns(1) for scene in crowds]
+    for scene in crowds:
+        around = scene.regions[rng.integers(len(scene.regions), size=num_looks)]
+        looks = clip(around + rng.normal(0.0, 20.0, around.shape), *FRAME_SIZE).round()
+        texts.append(Reply((), as_tuples(looks)).text())
+
+    def work() -> None:
+        for text, row in zip(fresh(texts, next(_ROUND)), columns, strict=True):
+            looking_reward([text], **row)
+
+    return best({"looking": work})["looking"]
+
+
 def main() -> None:
     """Print one row per reward, one column per size."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", nargs="+", type=int, default=[20, 100, 300], help="of the crowd")
-    sizes = parser.parse_args().sizes
+    parser.add_argument("--looks", nargs="*", type=int, default=[4, 27, 300], help="of a response")
+    args = parser.parse_args()
+    sizes = args.sizes
     versions = (
         f"Python {platform.python_version()}, numpy {np.__version__}, scipy {scipy.__version__}"
     )
@@ -101,6 +121,8 @@ def main() -> None:
     for name in ("three rewards", "three rewards, one call"):
         ratios = [column[name] / column["linear_sum_assignment"] for column in times]
         print(f"| {name} / assignment | " + " | ".join(f"{ratio:.2f}" for ratio in ratios) + " |")
+    for num in args.looks:
+        print(f"\nlooking reward, {num} looks: {milliseconds_of_looks(num):.3g}")
 
 
 if __name__ == "__main__":

@@ -205,8 +205,8 @@ def union_area(boxes: ArrayLike) -> float:
         import shapely
 
         return float(shapely.union_all(shapely.box(*sides)).area)
-    grid = _Grid(sides)
-    return float(grid.widths @ ((grid.held(slice(None)) > 0) @ grid.heights))
+    xs, ys = _edges(sides[::2]), _edges(sides[1::2])
+    return float(np.diff(xs) @ ((_num_held(sides, xs, ys) > 0.0) @ np.diff(ys)))
 
 
 def shared_areas(boxes: ArrayLike, regions: ArrayLike) -> tuple[float, np.ndarray, float]:
@@ -233,61 +233,50 @@ def shared_areas(boxes: ArrayLike, regions: ArrayLike) -> tuple[float, np.ndarra
     return total, *_shared_on_grid(sides, region_sides)
 
 
-# A grid grows with the square of the boxes. From here on it pays to cut what lies outside the
-# regions, from here on polygons are faster, and so large is the largest grid.
+# The plane is cut at every side, so that a cell of this grid lies inside a box or outside of it. It
+# grows with the square of the boxes. From here on it pays to leave out what lies outside the
+# regions, and to count otherwise; from here on polygons are faster; and no grid is larger.
 _SOME_BOXES, _MANY_BOXES, _CELLS = 40, 400, 600_000
 
 
-class _Grid:
-    """The plane, cut at every side of some boxes: a cell lies inside a box or outside of it.
-
-    Attributes:
-        widths, heights: (X,) of the columns and (Y,) of the rows.
-        columns, rows: (2, N) of each box the first one and the one behind the last.
-    """
-
-    def __init__(self, sides: np.ndarray) -> None:
-        xs, ys = np.unique(sides[::2]), np.unique(sides[1::2])
-        self.columns, self.rows = xs.searchsorted(sides[::2]), ys.searchsorted(sides[1::2])
-        self.widths, self.heights = xs[1:] - xs[:-1], ys[1:] - ys[:-1]
-
-    def held(self, chosen: slice) -> np.ndarray:
-        """(X, Y) how many of the chosen boxes hold each cell."""
-        columns, rows = self.columns[:, None, chosen], self.rows[None, :, chosen]
-        num_rows = len(self.heights) + 1
-        corners = columns * num_rows + rows
-        # A box adds one from its first corner on and takes it away behind its sides.
-        changes = np.bincount(
-            corners.ravel(),
-            np.repeat((1.0, -1.0, -1.0, 1.0), corners.shape[2]),
-            minlength=(len(self.widths) + 1) * num_rows,
-        ).reshape(-1, num_rows)
-        return changes.cumsum(axis=0).cumsum(axis=1)[:-1, :-1]
-
-    def columns_of(self, chosen: slice) -> np.ndarray:
-        """(N, X) bool: the columns of each of the chosen boxes."""
-        return _between(self.columns[:, chosen, None], len(self.widths))
-
-    def rows_of(self, chosen: slice) -> np.ndarray:
-        """(N, Y) bool: the rows of each of the chosen boxes."""
-        return _between(self.rows[:, chosen, None], len(self.heights))
+def _edges(sides: np.ndarray) -> np.ndarray:
+    """The coordinates in order; of few, some may come again: there the grid has no width."""
+    edges = sides.ravel()
+    edges.sort()
+    if len(edges) <= 2 * _SOME_BOXES:
+        return edges
+    return edges[np.append(True, edges[1:] > edges[:-1])]
 
 
-def _between(ends: np.ndarray, num: int) -> np.ndarray:
-    """(N, num) bool: the places from the first to the second of `ends` (2, N, 1)."""
-    places = np.arange(num)
-    return (places >= ends[0]) & (places < ends[1])
+def _holds(ends: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """(N, E - 1) 1.0 where one of the (2, N) stretches holds what is between two edges, else 0."""
+    first, last = ends[:, :, None]
+    return ((first <= edges[:-1]) & (last > edges[:-1])).astype(np.float64)
+
+
+def _num_held(sides: np.ndarray, xs: np.ndarray, ys: np.ndarray) -> np.ndarray:
+    """(X - 1, Y - 1) how many boxes (4, N) hold each cell of a grid that is cut at their sides."""
+    if sides.shape[1] <= _SOME_BOXES:
+        return _holds(sides[::2], xs).T @ _holds(sides[1::2], ys)
+    # A box adds one from its first corner on and takes it away behind its sides.
+    columns, rows = xs.searchsorted(sides[::2]), ys.searchsorted(sides[1::2])
+    corners = np.ravel(columns[:, None] * len(ys) + rows)
+    signs = np.repeat((1.0, -1.0, -1.0, 1.0), sides.shape[1])
+    changes = np.bincount(corners, signs, minlength=len(xs) * len(ys)).reshape(len(xs), len(ys))
+    return changes.cumsum(axis=0).cumsum(axis=1)[:-1, :-1]
 
 
 def _shared_on_grid(sides: np.ndarray, regions: np.ndarray) -> tuple[np.ndarray, float]:
     """`shared_areas` of coordinates (4, N) and (4, K), as plain sums over the cells of a grid."""
-    grid = _Grid(np.concatenate((sides, regions), axis=1))
-    boxes, others = slice(sides.shape[1]), slice(sides.shape[1], None)
-    num_boxes = grid.held(boxes)
-    covered = (num_boxes > 0) * grid.heights
-    within = grid.rows_of(others).astype(np.float64) @ covered.T * grid.columns_of(others)
-    shared = np.minimum(num_boxes, grid.held(others)) @ grid.heights
-    return within @ grid.widths, float(grid.widths @ shared)
+    both = np.concatenate((sides, regions), axis=1)
+    xs, ys = _edges(both[::2]), _edges(both[1::2])
+    widths, heights = xs[1:] - xs[:-1], ys[1:] - ys[:-1]
+    num_boxes = _num_held(sides, xs, ys)
+    in_x, in_y = _holds(regions[::2], xs), _holds(regions[1::2], ys)
+    covered = (num_boxes > 0.0) * heights
+    within = (in_y @ covered.T * in_x) @ widths
+    shared = np.minimum(num_boxes, in_x.T @ in_y) @ heights
+    return within, float(widths @ shared)
 
 
 def _shared_of_many(sides: np.ndarray, regions: np.ndarray) -> tuple[np.ndarray, float]:
@@ -296,7 +285,7 @@ def _shared_of_many(sides: np.ndarray, regions: np.ndarray) -> tuple[np.ndarray,
     if not within.size:
         return within, shared
     top, bottom = regions[1].min(), regions[3].max()
-    edges = np.unique(np.concatenate((sides[::2].ravel(), regions[::2].ravel())))
+    edges = _edges(np.concatenate((sides[::2], regions[::2]), axis=1))
     edges = edges[(edges >= regions[0].min()) & (edges <= regions[2].max())]
     step = max(1, _CELLS // (2 * (sides.shape[1] + regions.shape[1])))
     for left, right in pairwise([*edges[:-1:step], *edges[-1:]]):
