@@ -39,7 +39,8 @@ PROMPTS = Artifact(
     ),
     # x1 y1 x2 y2 in whole pixels of the image: the part that is asked about; null is all of it.
     # width, height and the frame are then the part's, and boxes count from its corner.
-    optional=pa.schema([*EXIF, pa.field("window", BOX)]),
+    # ignore_labels: of each of ignore_boxes, where several labels are asked for.
+    optional=pa.schema([*EXIF, pa.field("window", BOX), pa.field("ignore_labels", STRINGS)]),
 )
 
 LEAST_INSIDE = 0.4  # of what a window cuts, to be asked for
@@ -55,7 +56,8 @@ def prompt_rows(annotations: pa.Table, labels: Sequence[str], policy: PolicyFram
 
     Returns:
         The prompts artifact, rows in the order of `annotations`. `gt_boxes` holds what has to be
-        found; boxes marked ignore are in `ignore_boxes`.
+        found; boxes marked ignore are in `ignore_boxes` and, where several labels are asked for,
+        their labels in `ignore_labels` (`ANY_LABEL` for all).
 
     Raises:
         UserError: the policy's processor refuses an image's size.
@@ -75,6 +77,10 @@ def prompt_rows(annotations: pa.Table, labels: Sequence[str], policy: PolicyFram
     num_images = annotations.num_rows
     optional = [name for name in EXIF.names if name in annotations.column_names]
     same = ("image_id", "image", "width", "height", *optional)
+    ignore_offsets = narrowed(offsets, skipped)
+    by_label = {}
+    if len(labels) > 1:
+        by_label["ignore_labels"] = listed(box_labels.filter(skipped), ignore_offsets)
     return pa.table(
         {
             **{name: annotations[name] for name in same},
@@ -85,9 +91,10 @@ def prompt_rows(annotations: pa.Table, labels: Sequence[str], policy: PolicyFram
             "prompt": pa.array(prompts, PROMPTS.schema.field("prompt").type).take(frame_of_image),
             "gt_boxes": listed(converted[wanted], gt_offsets),
             "gt_labels": listed(box_labels.filter(wanted), gt_offsets),
-            "ignore_boxes": listed(converted[skipped], narrowed(offsets, skipped)),
+            "ignore_boxes": listed(converted[skipped], ignore_offsets),
+            **by_label,
         },
-        schema=PROMPTS.schema_with(optional),
+        schema=PROMPTS.schema_with([*optional, *by_label]),
     )
 
 
@@ -152,6 +159,13 @@ def window_row(row: Mapping[str, Any], window: ArrayLike, policy: PolicyFrames) 
         boxes = clip(boxes - corner, width, height)
         return after.to_model(boxes[area(boxes) > 0]).tolist()
 
+    by_label = {}
+    if row.get("ignore_labels") is not None:
+        cut = [label for label, kept in zip(row["gt_labels"], found, strict=True) if not kept]
+        shows = area(clip(ignored - corner, width, height)) > 0
+        names = zip([*row["ignore_labels"], *cut], shows, strict=True)
+        by_label["ignore_labels"] = [label for label, there in names if there]
+
     outer = np.zeros(2) if row.get("window") is None else np.array(row["window"][:2])
     sides = [float(side) for side in part + np.tile(outer, 2)]
     return dict(row) | {
@@ -165,6 +179,7 @@ def window_row(row: Mapping[str, Any], window: ArrayLike, policy: PolicyFrames) 
         "gt_boxes": converted(shown[found]),
         "gt_labels": [label for label, kept in zip(row["gt_labels"], found, strict=True) if kept],
         "ignore_boxes": converted(ignored),
+        **by_label,
     }
 
 

@@ -22,7 +22,8 @@ def reward_columns(prompts: pa.Table, variance: pa.Table | None) -> dict[str, li
             `region_boxes` and `region_uncertainty`.
 
     Returns:
-        image_id, gt_boxes, gt_labels, ignore_boxes, labels, frame_width, frame_height and, with
+        image_id, gt_boxes, gt_labels, ignore_boxes (and ignore_labels, where the prompts have
+        them), labels, frame_width, frame_height and, with
         `variance`, gt_uncertainty (one per ground truth), region_boxes (hulls) and
         region_uncertainty; these are None for an image without statistics.
 
@@ -34,6 +35,8 @@ def reward_columns(prompts: pa.Table, variance: pa.Table | None) -> dict[str, li
         for name in ("image_id", "gt_boxes", "gt_labels", "ignore_boxes", "labels")
     }
     columns |= {name: prompts[name].to_pylist() for name in ("frame_width", "frame_height")}
+    if "ignore_labels" in prompts.column_names:
+        columns["ignore_labels"] = prompts["ignore_labels"].to_pylist()
     if variance is None:
         return columns
     regions = regions_by_image(prompts, variance)

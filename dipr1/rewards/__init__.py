@@ -8,6 +8,7 @@ holds the text. Columns have one entry per completion, all boxes in the model fr
 gt_boxes              (G, 4) ground truth that is not ignored
 gt_labels             G labels; without the column, labels are not compared
 ignore_boxes          (I, 4) regions in which detections are neither right nor wrong
+ignore_labels         I labels, "" for all: a region is for boxes of its label; without it for all
 gt_uncertainty        G uncertainties u in [0, 1]; None or a missing column is 0
 region_boxes          (K, 4) hulls of the box-variance regions
 region_uncertainty    K uncertainties u in [0, 1]

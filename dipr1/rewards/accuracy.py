@@ -70,8 +70,8 @@ class AccuracyReward:
     def __call__(self, completions: Sequence[Any], **columns: Any) -> list[float | None]:
         """One reward in [0, 1] per completion, None where its `gt_boxes` is None.
 
-        Columns: gt_boxes (required), gt_labels, ignore_boxes, gt_uncertainty, labels. The ignore
-        regions have no labels there: a box of any label that lies in one leaves the count.
+        Columns: gt_boxes (required), gt_labels, ignore_boxes, ignore_labels, gt_uncertainty,
+        labels. A box that lies in an ignore region of its label, or of none, leaves the count.
 
         Raises:
             ValueError: there is no column `gt_boxes`.
@@ -91,7 +91,7 @@ class AccuracyReward:
             columns,
             self.__name__,
             required=self.needs,
-            optional=("gt_labels", "ignore_boxes", "gt_uncertainty", "labels"),
+            optional=("gt_labels", "ignore_boxes", "ignore_labels", "gt_uncertainty", "labels"),
         ):
             answer = parse_response(text).answer
             if boxes is None or answer is None:
@@ -115,6 +115,7 @@ class AccuracyReward:
         gt_boxes: ArrayLike,
         gt_labels: Sequence[str] | None,
         ignore_boxes: ArrayLike | None,
+        ignore_labels: Sequence[str] | None,
         gt_uncertainty: Sequence[float | None] | None,
         labels: Sequence[str] | None,
     ) -> tuple[float, float, int]:
@@ -130,7 +131,12 @@ class AccuracyReward:
         )
         if self.quality == "hard":
             quality = np.ones(len(predicted))
-        num_ignored = _num_ignored(np.delete(answer.boxes, predicted, axis=0), ignore_boxes)
+        others = np.delete(np.arange(len(answer.boxes)), predicted)
+        num_ignored = 0
+        if ignore_boxes is not None and len(ignore_boxes) and len(others):
+            labels_given = _default_labels(answer.labels, asked or ())
+            named = None if ignore_labels is None else [labels_given[k] for k in others.tolist()]
+            num_ignored = _num_ignored(answer.boxes[others], named, ignore_boxes, ignore_labels)
         num_predictions = len(answer.boxes) - num_ignored
         if num_predictions == 0 or len(gt_boxes) == 0:
             both_empty = float(num_predictions == len(gt_boxes))
@@ -165,11 +171,25 @@ class AccuracyReward:
         return precision if self.aggregate == "precision" else recall
 
 
-def _num_ignored(unmatched: np.ndarray, ignore_boxes: ArrayLike | None) -> int:
-    """How many unmatched predictions leave the count, since they lie in an ignore region."""
-    if ignore_boxes is None or not len(ignore_boxes):
-        return 0
-    return int(lies_in(unmatched, ignore_boxes).sum())
+def _num_ignored(
+    unmatched: np.ndarray,
+    labels: Sequence[str | None] | None,
+    ignore_boxes: ArrayLike,
+    ignore_labels: Sequence[str | None] | None,
+) -> int:
+    """How many unmatched predictions leave the count, since they lie in an ignore region.
+
+    Without labels every region is for all; with them only one whose label is empty is.
+    """
+    if labels is None or ignore_labels is None:
+        return int(lies_in(unmatched, ignore_boxes).sum())
+    regions, given = as_boxes(ignore_boxes), np.array(labels, object)
+    leaves = np.zeros(len(unmatched), bool)
+    for name in set(ignore_labels):
+        those = [k for k, label in enumerate(ignore_labels) if label == name]
+        of_label = given == name if name else np.ones(len(given), bool)
+        leaves[of_label] |= lies_in(unmatched[of_label], regions[those])
+    return int(leaves.sum())
 
 
 def _default_labels(labels: Sequence[str | None], possible: Sequence[str]) -> Sequence[str | None]:

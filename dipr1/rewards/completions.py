@@ -11,11 +11,12 @@ from dipr1.responses import begun_in
 
 LogMetric = Callable[[str, float], None]
 
-LABELS = {"gt_labels", "labels"}
+LABELS = {"gt_labels", "ignore_labels", "labels"}
 BOXES = {"gt_boxes", "ignore_boxes", "region_boxes"}
 ONE_PER_BOX = {
     "gt_labels": "gt_boxes",
     "gt_uncertainty": "gt_boxes",
+    "ignore_labels": "ignore_boxes",
     "region_uncertainty": "region_boxes",
 }
 """Columns whose entries have one value for each box of another column."""

@@ -21,6 +21,7 @@ GROUND_TRUTH = (
     "gt_boxes",
     "gt_labels",
     "ignore_boxes",
+    "ignore_labels",
     "gt_uncertainty",
     "region_boxes",
     "region_uncertainty",

@@ -98,7 +98,7 @@ def of_labels(
 ) -> tuple[pa.Table, pa.Table | None]:
     """The two artifacts as if only the objects of `labels` were annotated.
 
-    Ignore regions stay, since they have no labels there; phantoms go.
+    Ignore regions stay, with the labels they have; phantoms go.
 
     Raises:
         UserError: the variance is about other boxes.

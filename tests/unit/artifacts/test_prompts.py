@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dipr1.artifacts.annotations import ANNOTATIONS
+from dipr1.artifacts.annotations import ANNOTATIONS, ANY_LABEL
 from dipr1.artifacts.columns import box_arrays
 from dipr1.artifacts.prompts import PROMPTS, frame_of, prompt_rows, window_row
+from dipr1.artifacts.reward_columns import reward_columns
 from dipr1.errors import UserError
 from dipr1.frames import LARGEST_ASPECT_RATIO, PolicyFrames, policy_frame
 from dipr1.prompts import build_prompt
@@ -48,7 +49,7 @@ def test_rows_equal_a_loop_over_the_images(policy):
     # Slices and several chunks are what a reader of a large file is given.
     table = pa.concat_tables([source.slice(0, 7), source.slice(11, 20), source.slice(35)])
     rows = prompt_rows(table, ["person", "rider"], policy)
-    assert rows.schema == PROMPTS.schema
+    assert rows.schema == PROMPTS.schema_with(["ignore_labels"])
     assert rows.num_rows == table.num_rows
     ground_truth, ignored = box_arrays(rows["gt_boxes"]), box_arrays(rows["ignore_boxes"])
     for index, (image, row) in enumerate(zip(table.to_pylist(), rows.to_pylist(), strict=True)):
@@ -64,9 +65,36 @@ def test_rows_equal_a_loop_over_the_images(policy):
         assert row["gt_labels"] == [
             label for label, keep in zip(image["labels"], wanted, strict=True) if keep
         ]
+        assert row["ignore_labels"] == [
+            label for label, skip in zip(image["labels"], skipped, strict=True) if skip
+        ]
         boxes = frame.to_model(image["boxes"]).astype(np.float32)
         np.testing.assert_array_equal(ground_truth[index], boxes[np.array(wanted, bool)])
         np.testing.assert_array_equal(ignored[index], boxes[np.array(skipped, bool)])
+
+
+def test_labels_of_ignored_areas_are_told_where_several_are_asked_for():
+    image = {
+        "image_id": "a",
+        "image": "a.jpg",
+        "width": 400,
+        "height": 300,
+        "boxes": [[200, 60, 320, 100], [210, 60, 330, 100], [10, 10, 30, 90], [0, 0, 9, 9]],
+        "labels": ["rider", ANY_LABEL, "person", "car"],
+        "ignore": [True, True, False, True],
+        "visibility": [None] * 4,
+    }
+    table = pa.Table.from_pylist([image], ANNOTATIONS.schema)
+    rows = prompt_rows(table, ["person", "rider"], PolicyFrames("thousandths"))
+    [row] = rows.to_pylist()
+    assert row["ignore_labels"] == ["rider", ANY_LABEL]
+    assert reward_columns(rows, None)["ignore_labels"] == [["rider", ANY_LABEL]]
+    # the border cuts the person: ignored, with its label; of the areas one lies outside
+    part = window_row(row, [25, 0, 205, 200], PolicyFrames("thousandths"))
+    assert (part["gt_labels"], part["ignore_labels"]) == ([], ["rider", "person"])
+    assert len(part["ignore_boxes"]) == 2
+    alone = prompt_rows(table, ["person"], PolicyFrames("thousandths"))
+    assert "ignore_labels" not in alone.column_names
 
 
 def test_no_images_give_no_rows():

@@ -116,6 +116,36 @@ def test_detections_in_an_ignore_region_do_not_count():
     assert score([*AB, [3, 3, 3, 9]], AB, ignore_boxes=[[0, 0, 100, 100]]) < 1.0
 
 
+@pytest.mark.parametrize(
+    ("label", "ignore_labels", "expected"),
+    [
+        ("car", ["person"], 0.8),  # 2 of 3 are right
+        ("person", ["person"], 1.0),
+        ("car", [""], 1.0),
+        ("car", ["car"], 1.0),
+        (None, ["person"], 0.8),
+        (None, [""], 1.0),
+        ("car", None, 1.0),
+    ],
+)
+def test_an_ignore_region_is_for_boxes_of_its_label(label, ignore_labels, expected):
+    columns = {"gt_labels": ["person"] * 2, "ignore_boxes": [[40, 40, 60, 60]]}
+    if ignore_labels is not None:
+        columns["ignore_labels"] = ignore_labels
+    labels = ["person", "person", label]
+    found = score([*AB, [45, 45, 50, 50]], AB, labels, asked=["person", "car"], **columns)
+    assert found == pytest.approx(expected)
+
+
+def test_of_two_ignore_regions_each_is_for_its_own_label():
+    columns = {"ignore_boxes": [[40, 40, 60, 60], [70, 40, 90, 60]], "ignore_labels": ["a", "b"]}
+    boxes = [[45, 45, 50, 50], [75, 45, 80, 50]]
+    assert score(boxes, [], ["a", "b"], asked=["a", "b"], gt_labels=[], **columns) == 1.0
+    assert score(boxes, [], ["b", "a"], asked=["a", "b"], gt_labels=[], **columns) == 0.0
+    # without a label, the only one that is asked for
+    assert score(boxes[:1], [], [None], asked=["a"], gt_labels=[], **columns) == 1.0
+
+
 def test_only_the_same_label_matches():
     both = ["person", "car"]
     assert score(AB, AB, both, gt_labels=both) == 1.0
