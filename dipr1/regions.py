@@ -29,6 +29,9 @@ from dipr1.matching import (
 # Fewer readable responses do not tell what comes and goes: an image has no statistics then.
 LEAST_RESPONSES = 2
 
+Target = Literal["variance", "miss", "gain"]
+"""Why a region is to be looked at, see :func:`target_values`."""
+
 # Of its own area, from here on a hull is seen by whoever looks at the other one.
 SEEN_IOA = 0.5
 
@@ -120,6 +123,37 @@ def box_variance(
             strict=True,
         )
     ]
+
+
+def target_values(
+    target: Literal["variance", "miss"],
+    uncertainty: ArrayLike,
+    support: ArrayLike,
+    is_object: ArrayLike,
+) -> np.ndarray:
+    """How much regions are worth a look, for `look_targets` in place of their uncertainty.
+
+    An object that no sample finds counts as certain, though it is where a second look can gain
+    most. (What looking gained is not told by the samples of the whole view: "gain" is measured on
+    crops, :func:`dipr1.artifacts.gain.with_gain`.)
+
+    Args:
+        target: "variance" is u itself; "miss" is how often an object is missed, and u of a phantom.
+        uncertainty: (K,) u.
+        support: (K,) share of the samples with a member.
+        is_object: (K,) annotated; else a phantom.
+
+    Returns:
+        (K,) in [0, 1].
+
+    >>> target_values("miss", [0.2, 0.9, 0.6], [0.0, 0.5, 0.25], [True, True, False])
+    array([1. , 0.5, 0.6])
+    """
+    uncertainty = np.asarray(uncertainty, dtype=np.float64)
+    if target == "variance":
+        return uncertainty
+    missed = 1.0 - np.asarray(support, dtype=np.float64)
+    return np.where(np.asarray(is_object, dtype=bool), missed, uncertainty)
 
 
 def look_targets(

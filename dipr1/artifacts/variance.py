@@ -34,6 +34,8 @@ VARIANCE = Artifact(
             "uncertainty": pa.float64(),
         }
     ),
+    # how much oftener an object is found on crops than in the whole view; 0 for phantoms
+    optional=pa.schema({"gain": pa.float64()}),
 )
 
 

@@ -101,6 +101,20 @@ REWARDS = {
                 " those of the prompt's other responses (docs/method.md, section 5).",
             ),
             RewardOption(
+                "looking_target",
+                "target",
+                "Looking: why to look at a region: its uncertainty u (`variance`); how often its"
+                " object is missed, and u of phantoms (`miss`); how much oftener its object is"
+                " found on crops than in the whole view (`gain`, which needs a variance artifact"
+                " with that column).",
+            ),
+            RewardOption(
+                "looking_threshold",
+                "threshold",
+                "Looking: regions from this value on are to be looked at.",
+                minimum=0.0,
+            ),
+            RewardOption(
                 "looking_max_regions",
                 "max_regions",
                 "Looking: at most so many regions are to be looked at, none of which lies by half"

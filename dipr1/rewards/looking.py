@@ -20,7 +20,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from dipr1.boxes import area, as_boxes, clip, shared_areas, union_area
-from dipr1.regions import LEAST_RESPONSES, box_variance, look_targets
+from dipr1.regions import (
+    LEAST_RESPONSES,
+    Region,
+    Target,
+    box_variance,
+    look_targets,
+    target_values,
+)
 from dipr1.responses import parse_response
 from dipr1.rewards.completions import (
     completion_text,
@@ -47,9 +54,11 @@ class LookingReward:
             that no statistics are needed and the target follows the policy.
         match_iou: "group": the smallest IoU of boxes of one region.
         v0: "group": the box variance at which certainty has fallen to 1/e.
+        target: "group": why to look at a region, as :func:`dipr1.regions.target_values` has it. Of
+            source "precomputed" the column `region_uncertainty` tells it.
 
     Raises:
-        ValueError: `source` is none of the above.
+        ValueError: `source` is none of the above, or has no such `target`.
     """
 
     __name__ = "looking_reward"
@@ -62,13 +71,20 @@ class LookingReward:
         source: Literal["precomputed", "group"] = "precomputed",
         match_iou: float = 0.5,
         v0: float = 0.01,
+        target: Target = "variance",
     ) -> None:
         if source not in ("precomputed", "group"):
             raise ValueError(f"source: expected 'precomputed' or 'group' but got {source!r}")
+        if source == "group" and target == "gain":
+            raise ValueError(
+                "looking_target 'gain' is measured on crops, which looking_source 'group' has not;"
+                " take 'variance' or 'miss'"
+            )
         self.threshold = threshold
         self.max_regions = max_regions
         self.beta = beta
         self.source = source
+        self.target = target
         # and, of a group, `image_id`, `prompt_id` or `prompts`
         self.needs = GIVEN_REGIONS if source == "precomputed" else ("gt_boxes",)
         self.match_iou = match_iou
@@ -216,9 +232,18 @@ class LookingReward:
             )
             regions[row] = (
                 [region.hull for region in statistics],
-                [region.uncertainty for region in statistics],
+                self._values(statistics),
             )
         return iter(regions)
+
+    def _values(self, regions: Sequence[Region]) -> list[float]:
+        """How much each region is worth a look."""
+        return target_values(
+            self.target,
+            [region.uncertainty for region in regions],
+            [region.support for region in regions],
+            [region.kind == "object" for region in regions],
+        ).tolist()
 
 
 def _group_keys(

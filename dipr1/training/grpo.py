@@ -45,7 +45,7 @@ def lessons(
     Raises:
         UserError: a reward needs statistics and there are none.
     """
-    prompts, columns = asked(prompts, variance, **variety(arm), **asking)
+    prompts, columns = asked(prompts, variance, **_target(arm), **variety(arm), **asking)
     for reward in reward_functions(arm)[0]:
         if absent := [name for name in reward.needs if name not in columns]:
             raise UserError(
@@ -55,6 +55,15 @@ def lessons(
     if begun:
         columns["prompt_end"] = [begun] * prompts.num_rows
     return with_images(prompts, columns)
+
+
+def _target(arm: GrpoArm) -> dict[str, Any]:
+    """What the columns of an arm say of a region, which matters where the looking reward reads it.
+
+    An arm whose statistics are never read needs none of their columns.
+    """
+    reads = arm.rewards.get("looking") and arm.looking_source == "precomputed"
+    return {"target": arm.looking_target} if reads else {}
 
 
 def trainer(arm: GrpoArm, policy, lessons: Dataset, seed: int, folder: Path):

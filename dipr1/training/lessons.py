@@ -12,7 +12,7 @@ from dipr1.artifacts.reward_columns import reward_columns
 from dipr1.boxes import clip
 from dipr1.policies.load import IMAGE_COLUMNS, image_source, load_image
 from dipr1.prompts import render_response
-from dipr1.regions import look_targets
+from dipr1.regions import Target, look_targets
 from dipr1.responses import Form
 from dipr1.training.questions import variations
 
@@ -47,18 +47,22 @@ def _num_bytes(image: Image.Image) -> int:
 
 
 def asked(
-    prompts: pa.Table, variance: pa.Table | None, **variety: Any
+    prompts: pa.Table,
+    variance: pa.Table | None,
+    target: Target = "variance",
+    **variety: Any,
 ) -> tuple[pa.Table, dict[str, list[Any]]]:
     """The prompts with all their variations end to end, and their reward columns.
 
-    `variety` is what :func:`dipr1.training.questions.variations` takes.
+    `target` is what :func:`dipr1.artifacts.reward_columns.reward_columns` takes, and `variety` what
+    :func:`dipr1.training.questions.variations` takes.
     The `image_id` of a variation ends in `#` and its number: responses are grouped by it, and
     answers to different questions are no group.
     """
     tables, columns = [], {}
     for number, (part, statistics) in enumerate(variations(prompts, variance, **variety)):
         tables.append(part)
-        for name, values in reward_columns(part, statistics).items():
+        for name, values in reward_columns(part, statistics, target).items():
             if number and name == "image_id":
                 values = [f"{image_id}#{number}" for image_id in values]
             columns.setdefault(name, []).extend(values)

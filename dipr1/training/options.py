@@ -158,6 +158,14 @@ class _RewardedArm(Asked, GrpoOptions):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _options_fit_together(self) -> _RewardedArm:
+        for name in self.rewards:
+            REWARDS[name].make(
+                **{option.parameter: getattr(self, option.key) for option in REWARDS[name].options}
+            )
+        return self
+
 
 def _field(reward: Reward, option: RewardOption) -> tuple[Any, Any]:
     """A reward's option as a field; its type and default are those of the constructor."""

@@ -128,6 +128,11 @@ def test_what_does_not_fit_together_is_named(changes, message):
             "arms.x: looking_source is an option of the looking reward, which this arm does not",
         ),
         (
+            {"method": "grpo", "rewards": {"looking": 1}}
+            | {"looking_source": "group", "looking_target": "gain"},
+            "arms.x: looking_target 'gain' is measured on crops, which looking_source 'group' has",
+        ),
+        (
             {"method": "sft", "learning_rate": 1, "sft_learning_rate": 2},
             "arms.x: learning_rate and sft_learning_rate are the same; give one",
         ),

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dipr1.boxes import area
-from dipr1.regions import Region, box_variance, look_targets
+from dipr1.regions import Region, box_variance, look_targets, target_values
 from tests.unit import reference
 from tests.unit.random_boxes import (
     TOLERANCE,
@@ -229,6 +229,13 @@ def test_a_region_half_of_which_is_seen_already_is_no_look_target():
     # of its nine columns four lie in each of two
     third = [6, 0, 15, 10]
     assert look_targets([first, [11, 0, 21, 10], third], [0.9, 0.8, 0.7]).tolist() == [0, 1, 2]
+
+
+def test_target_values():
+    u, support, is_object = [0.2, 0.9, 0.6], [0.0, 0.75, 0.25], [True, True, False]
+    assert target_values("variance", u, support, is_object).tolist() == u
+    assert target_values("miss", u, support, is_object).tolist() == [1.0, 0.25, 0.6]
+    assert target_values("miss", [], [], []).tolist() == []
 
 
 # --- against a slow exact reference, on a thousand random cases ------------------------------

@@ -21,6 +21,17 @@ def test_columns_are_in_the_model_frame():
     assert columns["region_boxes"][1] == []
 
 
+def test_targets_are_chosen_for_looking_alone():
+    columns = reward_columns(prompts(), variance(), "miss")
+    assert columns["region_uncertainty"] == [[0.5, 0.5, 0.6], []]
+    assert columns["gt_uncertainty"] == [[0.1, 0.9], []]
+    with pytest.raises(UserError, match="looking_target: the variance has no column 'gain'"):
+        reward_columns(prompts(), variance(), "gain")
+    gain = variance().append_column("gain", pa.array([0.25, 0.75, 0.0, 0.0]))
+    columns = reward_columns(prompts(), gain, "gain")
+    assert columns["region_uncertainty"] == [[0.25, 0.75, 0.0], []]
+
+
 def test_columns_without_statistics():
     assert "region_boxes" not in reward_columns(prompts(), None)
 

@@ -179,6 +179,22 @@ def test_unreadable_responses_are_no_part_of_a_group():
     assert reward([*group[:2], *["nothing"] * 3], image_id=["a"] * 5, **columns)[0] is None
 
 
+def test_a_group_may_tell_whom_it_misses():
+    """Nobody among the others finds HIDDEN: for u that is certain, for a miss the surest target."""
+    hidden = [40, 10, 60, 60]
+    group = [respond([SURE], [hidden]), *[respond([SURE])] * 4]
+    columns = GROUP_COLUMNS | {"gt_boxes": [[SURE, hidden]] * 5, "image_id": ["a"] * 5}
+    by_miss = LookingReward(source="group", target="miss")(group, **columns)
+    assert by_miss == [1.0, 0.0, 0.0, 0.0, 0.0]
+    assert LookingReward(source="group")(group, **columns)[0] == 0.0
+
+
+def test_a_group_has_no_crops_to_gain_from():
+    with pytest.raises(ValueError, match="'gain' is measured on crops, which looking_source"):
+        LookingReward(source="group", target="gain")
+    assert LookingReward(target="gain").target == "gain"
+
+
 def test_groups_do_not_mix():
     # The same question about two images: without ids what is annotated tells them apart.
     together = LookingReward(source="group")(

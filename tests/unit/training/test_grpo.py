@@ -39,6 +39,21 @@ def test_a_reward_without_its_columns_is_refused(source, refused):
         assert len(lessons(arm, prompts(), None, fixed=True, seed=0)) == 2
 
 
+def test_an_arm_says_why_to_look():
+    pytest.importorskip("datasets")
+
+    def targets(**options):
+        arm = GrpoArm(method="grpo", **{"rewards": {"looking": 1}} | options)
+        rows = lessons(arm, prompts(), variance(), fixed=True, seed=0).data
+        return rows["region_uncertainty"].to_pylist()[0]
+
+    assert targets() == [0.1, 0.9, 0.6]
+    assert targets(looking_target="miss") == [0.5, 0.5, 0.6]
+    assert targets(looking_target="miss", looking_source="group") == [0.1, 0.9, 0.6]
+    with pytest.raises(UserError, match="the variance has no column 'gain'"):
+        targets(looking_target="gain")
+
+
 def test_a_thinking_policy_is_rewarded_for_the_whole_response():
     pytest.importorskip("datasets")
     arm = GrpoArm(method="grpo", rewards={"reasoning": 1}, ask="both")
