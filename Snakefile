@@ -24,6 +24,7 @@ wildcard_constraints:
     dataset="|".join(experiment.datasets),
     split="[A-Za-z0-9_]+",
     arm="|".join(experiment.arms),
+    look="[A-Za-z0-9_]+",
     seed=r"\d+",
     shard=r"\d+",
 
@@ -37,6 +38,7 @@ include: "rules/variance.smk"
 include: "rules/audit.smk"
 include: "rules/train.smk"
 include: "rules/predict.smk"
+include: "rules/inspect.smk"
 include: "rules/evaluate.smk"
 include: "rules/report.smk"
 include: "rules/pretrain.smk"

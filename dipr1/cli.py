@@ -31,6 +31,7 @@ ORDER = (
     "audit",
     "train",
     "predict",
+    "inspect",
     "evaluate",
     "official",
     "report",

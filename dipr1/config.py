@@ -19,7 +19,7 @@ from dipr1.datasets.page import filled
 from dipr1.errors import UserError
 from dipr1.evaluation.options import Evaluation
 from dipr1.options import Section, explain, flags, members
-from dipr1.policies.options import Policy, Sample
+from dipr1.policies.options import NamedLook, Policy, Sample
 from dipr1.report.options import Report
 from dipr1.training.options import Arm, Training, settled, shared_options, without_meaning
 
@@ -165,6 +165,7 @@ def options_page() -> str:
         ("audit", Audit),
         ("training", Training),
         *((f"arms.NAME, method {method}", arm) for method, arm in members(Arm).items()),
+        ("arms.NAME.look_again", NamedLook),
         ("evaluation", Evaluation),
         ("report", Report),
     ]

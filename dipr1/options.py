@@ -26,11 +26,17 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", validate_default=True)
 
     flag_names: ClassVar[dict[str, str]] = {}  # of fields whose flag is not called like the field
+    without_flag: ClassVar[frozenset[str]] = frozenset()  # fields that a configuration alone has
 
     @classmethod
     def flag(cls, name: str) -> str:
         """The flag of a field: ``--max-new-tokens`` for ``max_new_tokens``."""
         return "--" + cls.flag_names.get(name, name).replace("_", "-")
+
+    @classmethod
+    def flagged(cls) -> list[str]:
+        """The names of the fields that have a flag."""
+        return [name for name in cls.model_fields if name not in cls.without_flag]
 
 
 def explain(error: ValidationError, model: type[BaseModel]) -> str:
@@ -113,7 +119,7 @@ def add_options(parser: Any, model: type[Section], names: Collection[str] | None
         model: the section.
         names: its fields that get a flag; all by default.
     """
-    for name in model.model_fields if names is None else names:
+    for name in model.flagged() if names is None else names:
         field = model.model_fields[name]
         kind = _kind(field.annotation)
         choices = get_args(field.annotation) if kind is Literal else None
@@ -167,11 +173,11 @@ def add_union_options(parser: argparse.ArgumentParser, union: Any) -> None:
         help="has flags of its own",
     )
     *others, last = tagged.values()
-    common = [name for name in last.model_fields if all(name in o.model_fields for o in others)]
+    common = [name for name in last.flagged() if all(name in o.flagged() for o in others)]
     add_options(parser, last, [name for name in common if name != discriminator])
     for tag, section in tagged.items():
         group = parser.add_argument_group(f"--{discriminator} {tag}", section.__doc__)
-        add_options(group, section, [n for n in section.model_fields if n not in common])
+        add_options(group, section, [n for n in section.flagged() if n not in common])
 
 
 def union_options(args: argparse.Namespace, union: Any) -> Any:
@@ -182,8 +188,8 @@ def union_options(args: argparse.Namespace, union: Any) -> Any:
     """
     discriminator, tagged = get_args(union)[1].discriminator, members(union)
     tag = vars(args)[discriminator]
-    fields = tagged[tag].model_fields
-    for name in (name for section in tagged.values() for name in section.model_fields):
+    fields = tagged[tag].flagged()
+    for name in (name for section in tagged.values() for name in section.flagged()):
         if name in vars(args) and name not in fields:
             allowed = ", ".join(Section.flag(other) for other in fields if other != discriminator)
             raise UserError(
@@ -227,7 +233,7 @@ def flags(section: Section, model: type[Section] | None = None) -> str:
     '--max-new-tokens 160 --batch-size 128'
     """
     words = []
-    for name in (model or type(section)).model_fields:
+    for name in (model or type(section)).flagged():
         value = getattr(section, name)
         if value is None:
             continue

@@ -196,6 +196,37 @@ def _apart(lies_in: np.ndarray, most: int) -> list[int]:
     return chosen
 
 
+def consensus(
+    samples: Sequence[ArrayLike], match_iou: float = 0.5
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The places that one or several answers about an image have a box at.
+
+    They are the regions of :func:`box_variance` without ground truth.
+
+    Args:
+        samples: N arrays (n, 4) of the boxes of each response; those without area are left out.
+        match_iou: the smallest IoU of a matched pair.
+
+    Returns:
+        (R, 4) mean boxes, (R,) the share of the samples that have a box there, and (B,) the place
+        of each box of all samples, -1 for those left out.
+
+    >>> boxes, support, place = consensus([[[0, 0, 4, 4]], [[0, 0, 4, 5], [8, 8, 9, 9]]])
+    >>> boxes.tolist(), support.tolist(), place.tolist()
+    ([[0.0, 0.0, 4.0, 4.5], [8.0, 8.0, 9.0, 9.0]], [1.0, 0.5], [0, 0, 1])
+    """
+    answers = [as_boxes(boxes) for boxes in samples]
+    boxes = stacked(np.concatenate(answers))
+    nothing = stacked([])
+    turn = np.repeat(np.arange(len(answers)), [len(answer) for answer in answers])
+    block = Block(boxes, turn, nothing, nothing, np.array([len(answers)]))
+    members, region, [num_regions] = _gather(block, match_iou)
+    place = np.full(len(boxes), -1)
+    place[boxes.area > 0.0] = region
+    count = np.bincount(region, minlength=num_regions)
+    return _sums(members.boxes, region, num_regions) / count[:, None], count / len(answers), place
+
+
 # --- a block of images --------------------------------------------------------------------------
 
 

@@ -58,7 +58,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import chain, islice
@@ -201,6 +201,18 @@ def parse_response(text: str, labels: Collection[str] | None = None) -> Response
     return replace(
         response, problems=(*response.problems, "answer_unknown_label"), well_formed=False
     )
+
+
+def box_labels(response: Response, num_boxes: int, asked: Sequence[str]) -> list[str | None]:
+    """The label of each answered box; one that is not written is the one asked for, if only one.
+
+    >>> box_labels(parse_response('<answer>[{"bbox_2d": [1, 2, 3, 4]}]</answer>'), 1, ["person"])
+    ['person']
+    """
+    only = asked[0] if len(asked) == 1 else None
+    if response.answer is None or len(response.answer.labels) != num_boxes:
+        return [only] * num_boxes
+    return [only if label is None else label for label in response.answer.labels]
 
 
 def _parse_once(text: str) -> Response:

@@ -1,5 +1,6 @@
 """What the rules ask of the experiment: which files there are and which flags each verb gets."""
 
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from dipr1.config import check, train_flags
 from dipr1.datasets.options import code_of_download, Conversion, Draw, Files, Style
 from dipr1.errors import UserError
 from dipr1.provenance import code_digest, policy_digest
-from dipr1.policies.options import Asked, Checkpoint, Generation
+from dipr1.policies.options import Asked, Checkpoint, Generation, LookAgain
 from dipr1.training.options import code_of_training
 
 
@@ -34,6 +35,24 @@ def runs():
         (name, seed)
         for name, arm in experiment.arms.items()
         for seed in (experiment.seeds[:1] if arm.method == "none" else experiment.seeds)
+    ]
+
+
+def looks_again():
+    """By its name, `ARM+LOOK`, each way in which an arm's answers are looked at again."""
+    return {
+        f"{name}+{look.name}": look
+        for name, arm in experiment.arms.items()
+        for look in arm.look_again
+    }
+
+
+def compared_runs():
+    """(arm, seed) of everything that is compared: each arm in one view, and looking again."""
+    return [
+        (name, seed)
+        for arm, seed in runs()
+        for name in [arm, *(f"{arm}+{look.name}" for look in experiment.arms[arm].look_again)]
     ]
 
 
@@ -63,10 +82,10 @@ def of_every_split(pattern):
 
 
 def per_run_and_set(pattern):
-    """`pattern` for every policy on everything that is evaluated on."""
+    """`pattern` for everything that is compared on everything that is evaluated on."""
     return [
         pattern.format(arm=arm, seed=seed, dataset=dataset, split=split)
-        for arm, seed in runs()
+        for arm, seed in compared_runs()
         for dataset, split in evaluation_sets()
     ]
 

@@ -16,6 +16,9 @@ rule evaluate:
         "logs/evaluate/{arm}.seed{seed}.{dataset}.{split}.log",
     benchmark:
         "benchmarks/evaluate/{arm}.seed{seed}.{dataset}.{split}.jsonl"
+    # an arm's answers in one view, or looking again
+    wildcard_constraints:
+        arm="|".join(map(re.escape, [*experiment.arms, *looks_again()])),
     conda:
         "../envs/data.yaml"
     threads: 1

@@ -1,4 +1,4 @@
-"""Responses of a policy: those of `sample`, and of `predict` with one row per image."""
+"""Responses of a policy: of `sample`, of `predict` with one row per image, and of `inspect`."""
 
 from __future__ import annotations
 
@@ -23,5 +23,17 @@ SAMPLES = Artifact(
             "log_likelihood": pa.list_(pa.float32()),
         }
     ),
-    optional=pa.schema({"form": pa.string()}),  # `answer` where the boxes alone were asked for
+    optional=pa.schema(
+        {
+            "form": pa.string(),  # `answer` where the boxes alone were asked for
+            # where it was looked again (`inspect`): `boxes` are then those of all views merged
+            "labels": STRINGS,  # of each box; null where none is written
+            "view": pa.list_(pa.int32()),  # of each box: 0 the first view, k the k-th window
+            "windows": BOXES,  # what was looked at again, image frame, whole pixels
+            "num_crops": pa.int32(),
+            "crop_texts": STRINGS,  # the response to each window
+            "first_boxes": BOXES,  # image frame; the first view's alone, null as `boxes`
+            "first_confidence": pa.list_(pa.float32()),
+        }
+    ),
 )

@@ -14,7 +14,7 @@ from dipr1.artifacts.annotations import ANY_LABEL, objects_and_areas
 from dipr1.artifacts.columns import box_arrays, ragged, split_rows
 from dipr1.evaluation.answers import Judged, judge
 from dipr1.evaluation.looks import looked
-from dipr1.responses import Form, Response, parse_response
+from dipr1.responses import Form, Response, box_labels, parse_response
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class AnsweredImage:
         asked: the labels that are asked for.
         response: what the policy wrote, in the model frame.
         form: of the response that was asked for.
+        num_crops: windows that were looked at again; None for an answer of one view.
     """
 
     detections: np.ndarray
@@ -48,6 +49,7 @@ class AnsweredImage:
     asked: tuple[str, ...]
     response: Response
     form: Form = "steps"
+    num_crops: int | None = None
 
     @property
     def boxes(self) -> np.ndarray:
@@ -115,6 +117,7 @@ def answered_images(
             *(box_arrays(predictions[name]) for name in ("boxes", "look_boxes")),
             scores,
             forms_of(predictions),
+            *(_optional(predictions, name) for name in ("labels", "num_crops")),
             strict=True,
         )
     ]
@@ -122,13 +125,24 @@ def answered_images(
 
 def forms_of(predictions: pa.Table) -> list[Form]:
     """The form of response that each row was asked for."""
-    if "form" not in predictions.column_names:
-        return ["steps"] * predictions.num_rows
-    return [form or "steps" for form in predictions["form"].to_pylist()]
+    return [form or "steps" for form in _optional(predictions, "form")]
 
 
 def _answered(
-    size, labels, boxes, objects, areas, visibility, asked, text, answer, look, scores, form
+    size,
+    labels,
+    boxes,
+    objects,
+    areas,
+    visibility,
+    asked,
+    text,
+    answer,
+    look,
+    scores,
+    form,
+    of_views,
+    crops,
 ):
     """One image, of what each artifact says of it."""
     response = parse_response(text, asked)
@@ -136,7 +150,7 @@ def _answered(
     is_asked = np.array([label in (*asked, ANY_LABEL) for label in labels], bool)
     return AnsweredImage(
         detections=np.column_stack([answer, scores]),
-        labels=_answered_labels(response, len(answer), asked),
+        labels=box_labels(response, len(answer), asked) if of_views is None else of_views,
         look_boxes=np.empty((0, 4)) if look is None else look,
         objects=boxes[is_asked & objects],
         object_labels=[labels[box] for box in np.flatnonzero(is_asked & objects)],
@@ -147,6 +161,7 @@ def _answered(
         asked=tuple(asked),
         response=response,
         form=form,
+        num_crops=crops,
     )
 
 
@@ -158,9 +173,7 @@ def _visibility(annotations: pa.Table) -> list[np.ndarray]:
     return [np.array([None] * num if row is None else row, np.float64) for row, num in rows]
 
 
-def _answered_labels(response: Response, num_boxes: int, asked: Sequence[str]) -> list[str | None]:
-    """The label of each answered box; one that is not written is the one asked for, if only one."""
-    only = asked[0] if len(asked) == 1 else None
-    if response.answer is None or len(response.answer.labels) != num_boxes:
-        return [only] * num_boxes
-    return [only if label is None else label for label in response.answer.labels]
+def _optional(predictions: pa.Table, name: str) -> list[Any]:
+    """A column that not all predictions have, None in its place."""
+    there = name in predictions.column_names
+    return predictions[name].to_pylist() if there else [None] * predictions.num_rows

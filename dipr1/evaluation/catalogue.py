@@ -129,6 +129,11 @@ def outside_frame(image: AnsweredImage) -> float | None:
     )
 
 
+def crops(image: AnsweredImage) -> float | None:
+    """Windows that were looked at again; None for an answer of one view."""
+    return None if image.num_crops is None else float(image.num_crops)
+
+
 # fmt: off
 _METRICS = (
     Ranking("AP", "AP",
@@ -238,8 +243,10 @@ _METRICS = (
           RESPONSE, mean_of("num_boxes"), "", ".2f", False),
     Ratio("mean_look_boxes", "Look regions", "Regions looked at per image.",
           RESPONSE, mean_of("num_looks"), "", ".2f", False),
-    Ratio("mean_tokens", "Tokens", "Length of a response.",
+    Ratio("mean_tokens", "Tokens", "Tokens written about an image, in all views and samples of it.",
           RESPONSE, mean_of("num_tokens"), "", ".0f", False),
+    Ratio("mean_crops", "Crops", "Windows of an image that were looked at again, enlarged.",
+          RESPONSE, mean_of("mean_crops"), "", ".2f", False, figure=crops),
     Whole("num_images", "Images", "How many were measured.", "", len, ""),
     Whole("num_objects", "Objects", "How many {many} were to be found.",
           "", lambda images: images["num_objects"].sum(), ""),

@@ -37,6 +37,7 @@ COLUMNS = {"confidence": "confidence", "likelihood": "log_likelihood"}
 def columns_read(name: str) -> list[str]:
     """The columns of the predictions that an evaluation with this score reads."""
     columns = ["image_id", "text", "num_tokens", "boxes", "look_boxes", "form"]
+    columns += ["labels", "num_crops"]
     return columns + [COLUMNS[name]] if name in COLUMNS else columns
 
 

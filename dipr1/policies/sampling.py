@@ -56,21 +56,53 @@ def sample(
     part, parts = shard
     rows = prompts.to_pylist()
     rows = rows[len(rows) * part // parts : len(rows) * (part + 1) // parts]
+
+    def seed_of(number: int, batch: list[dict]) -> int:
+        return seed_from(seed, part, number)
+
+    return answered(rows, load, options, seed_of, folder)
+
+
+def seed_from(*numbers: int) -> int:
+    """A seed of whole numbers that are not negative; others give another one."""
+    return int(np.random.SeedSequence(numbers).generate_state(1)[0])
+
+
+def answered(
+    rows: list[dict],
+    load: Callable[[], LoadedPolicy],
+    options: Sample,
+    seed_of: Callable[[int, list[dict]], int | list[int]],
+    folder: Path,
+    name: str = "",
+) -> pa.Table:
+    """The samples artifact of some rows of the prompts artifact, `num_samples` of each.
+
+    Args:
+        rows: what is asked.
+        load: gives the policy; not called where every batch is there.
+        options: how many responses, and how they are generated.
+        seed_of: the seed of a batch, or those of its rows, by its number and its rows.
+        folder: where each batch that is done is kept as a file.
+        name: what the names of these files begin with.
+    """
     images = max(1, options.batch_size // options.num_samples)
     batches = [rows[k : k + images] for k in range(0, len(rows), images)]
-    files = [folder / f"{number:06d}.parquet" for number in range(len(batches))]
+    files = [folder / f"{name}{number:06d}.parquet" for number in range(len(batches))]
     if done := sum(file.exists() for file in files):
         say(f"going on after {done} of {len(batches)} batches")
     policy = None
     for number, batch in progress(list(enumerate(batches)), desc="batches answered"):
         if not files[number].exists():
             policy = policy or load()
-            batch_seed = int(np.random.SeedSequence([seed, part, number]).generate_state(1)[0])
-            SAMPLES.write(_answered(policy, batch, options, batch_seed), files[number])
+            responses = _responses(policy, batch, options, seed_of(number, batch))
+            SAMPLES.write(responses, files[number])
     return pa.concat_tables([SAMPLES.schema.empty_table(), *map(SAMPLES.read, files)])
 
 
-def _answered(policy: LoadedPolicy, batch: list[dict], options: Sample, seed: int) -> pa.Table:
+def _responses(
+    policy: LoadedPolicy, batch: list[dict], options: Sample, seed: int | list[int]
+) -> pa.Table:
     responses = respond(
         policy,
         batch,

@@ -19,7 +19,7 @@ from dipr1.report.crops import KINDS, Crop
 from dipr1.report.curves import DASHES, MAIN, MORE, panels, reliability_diagram
 from dipr1.report.describing import Description
 from dipr1.report.notation import interval, number, plural, short, show
-from dipr1.report.results import Results
+from dipr1.report.results import Results, one_view
 from dipr1.report.templates import FOLDER, fill
 from dipr1.report.verdict import WORDS, Headline, charts, findings, headline, lead, state_of
 from dipr1.report.viewer import Viewer, as_json
@@ -192,6 +192,8 @@ def _looking(results: Results, dataset: str) -> list[dict]:
 
 def about(results: Results, arm: str) -> str:
     """What was done to make an arm, as its training log tells."""
+    if (view := one_view(arm)) != arm:
+        return f"the answers of {view}, looking again ({arm.partition('+')[2]})"
     updates, rewards = results.updates(arm), results.rewards(arm)
     if not updates:
         return "the policy that the others start from, not trained here"

@@ -91,10 +91,16 @@ class Results:
 
     @property
     def baselines(self) -> list[str]:
-        """What the others are compared with: the base and the arms trained without a reward."""
+        """What the others are compared with.
+
+        They are the base, the arms trained without a reward, and the one view of what looks again.
+        """
         logged = len(self.logs)
-        without = [arm for arm in self.arms if logged and not self.rewards(arm)]
-        return list(dict.fromkeys([self.base, *without] if self.base else without))
+        views = [arm for arm in self.arms if arm == one_view(arm)]
+        without = [arm for arm in views if logged and not self.rewards(arm)]
+        again = {one_view(arm) for arm in self.arms if arm not in views}
+        wanted = [self.base] if self.base else []
+        return list(dict.fromkeys(wanted + without + [arm for arm in views if arm in again]))
 
     def seeds(self, arm: str) -> list[int]:
         """The seeds of an arm, in increasing order."""
@@ -134,12 +140,21 @@ class Results:
 
     def updates(self, arm: str) -> int:
         """How many updates an arm was trained for; 0 where it has no training log."""
-        return self.logs.filter(arm=arm)["step"].max() or 0
+        return self.logs.filter(arm=one_view(arm))["step"].max() or 0
 
     def rewards(self, arm: str) -> list[str]:
         """The rewards an arm was trained with, e.g. `reasoning`; none for other methods."""
-        logged = self.logs.filter(arm=arm)["name"].unique()
+        logged = self.logs.filter(arm=one_view(arm))["name"].unique()
         return [name for name in REWARDS if logged_as(name) in logged]
+
+
+def one_view(arm: str) -> str:
+    """The arm whose answers are looked at again; an arm in one view itself.
+
+    >>> one_view("dipr1+own"), one_view("dipr1")
+    ('dipr1', 'dipr1')
+    """
+    return arm.partition("+")[0]
 
 
 def logged_as(reward: str) -> str:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, get_type_hints
 from pydantic import Field, create_model, model_validator
 
 from dipr1.options import Section
-from dipr1.policies.options import Asked
+from dipr1.policies.options import Asked, Looks
 from dipr1.rewards import REWARDS, Reward, RewardOption
 
 REWARD_OF = {option.key: name for name, reward in REWARDS.items() for option in reward.options}
@@ -100,13 +100,13 @@ class Training(GrpoOptions, SftOptions, TrainingSplit):
     """What is trained on, and the options of all arms that do not set them themselves."""
 
 
-class UntrainedArm(Asked):
+class UntrainedArm(Looks, Asked):
     """The base policy itself, not trained."""
 
     method: Literal["none"] = Field(description="No training.")
 
 
-class SftArm(Asked, SftOptions):
+class SftArm(Looks, Asked, SftOptions):
     """Supervised fine-tuning on a perfect teacher's responses."""
 
     method: Literal["sft"] = Field(description="Supervised fine-tuning.")
@@ -123,7 +123,7 @@ class SftArm(Asked, SftOptions):
         return self
 
 
-class _RewardedArm(Asked, GrpoOptions):
+class _RewardedArm(Looks, Asked, GrpoOptions):
     """GRPO with a weighted sum of rewards."""
 
     method: Literal["grpo"] = Field(description="Group relative policy optimisation.")

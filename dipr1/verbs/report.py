@@ -28,7 +28,7 @@ from dipr1.report.results import Results, read_results, with_intervals
 from dipr1.report.verdict import headline
 from dipr1.report.viewer import EvaluationSet, Viewer, view
 
-ANSWER_COLUMNS = ["image_id", "text", "boxes", "look_boxes", "confidence"]
+ANSWER_COLUMNS = ["image_id", "text", "boxes", "look_boxes", "confidence", "labels"]
 
 
 # whether it is needed, and what it is

@@ -74,7 +74,7 @@ def write_samples(
     policy, form = options(args, Checkpoint), options(args, Asked).form
     settings = sampling.model_dump() | policy.model_dump(exclude={"model"})
     settings |= {"shard": shard, "seed": seed, "form": form}
-    prompts = _in_form(PROMPTS.read(args.prompts), policy, form)
+    prompts = in_form(PROMPTS.read(args.prompts), policy, form)
     folder = args.parts or args.output.with_suffix(".parts")
     made = made_by(verb, settings, [args.prompts, policy_input(policy.model)], **about)
     claim(folder, made.identity(), "*.parquet")
@@ -97,7 +97,7 @@ def write_samples(
     )
 
 
-def _in_form(prompts: pa.Table, policy: Checkpoint, form: Form) -> pa.Table:
+def in_form(prompts: pa.Table, policy: Checkpoint, form: Form) -> pa.Table:
     """The prompts, asking for another form of response where it is not the usual one."""
     if form == "steps" or not prompts.num_rows:
         return prompts

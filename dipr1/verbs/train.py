@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> None:
     folder = args.checkpoints or args.output.with_suffix(".parts")
     made = made_by(
         "train",
-        arm.model_dump()
+        arm.model_dump(include={*arm.flagged()})
         | base.model_dump(exclude={"model"}, exclude_none=True)
         | {"seed": args.seed},
         [args.prompts, args.variance, policy_input(base.model)],

@@ -111,7 +111,7 @@ def test_what_does_not_fit_together_is_named(changes, message):
         ),
         (
             {"method": "none", "updates": 3},
-            "unknown key 'arms.x.updates'; allowed here: form, method",
+            "unknown key 'arms.x.updates'; allowed here: form, look_again, method",
         ),
         (
             {"method": "grpo", "rewards": {"accuracy": 1}, "sft_think": "so"},
@@ -174,10 +174,35 @@ def test_only_what_an_arm_depends_on_is_told_to_its_training():
         ({"training__updates": 7}, {"plain", "taught", "brief"}),
         ({"arms__plain__looking_source": "group"}, set()),
         ({"arms__plain__quality": "hard"}, {"plain"}),
+        ({"arms__taught__look_again": {"source": "grid"}}, set()),
     ]:
         after = check(config(**({"arms": yaml.safe_load(yaml.safe_dump(arms))} | changes)))
         told = {arm for arm in arms if train_flags(before, arm) != train_flags(after, arm)}
         assert told == changed, changes
+
+
+def test_an_arm_looks_again_in_one_way_or_in_several():
+    def looks(entry) -> list:
+        checked = check(config(arms={"x": {"method": "none", "look_again": entry}}))
+        assert check(checked.model_dump()) == checked
+        return [(look.name, look.source) for look in checked.arms["x"].look_again]
+
+    assert looks({"source": "grid"}) == [("grid", "grid")]
+    assert looks([{}, {"name": "two", "rounds": 2}]) == [("own", "own"), ("two", "own")]
+    assert looks([]) == []
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ([{}, {"rounds": 2}], "arms.x: look_again: 'own' is there twice; give one of them another"),
+        ({"source": "eye"}, "arms.x.look_again.0.source: found 'eye'; input should be 'own'"),
+        ({"name": "a+b"}, "arms.x.look_again.0.name: found 'a+b'; string should match pattern"),
+        ({"regions": 3}, "unknown key 'arms.x.look_again.0.regions'; "),
+    ],
+)
+def test_a_wrong_way_to_look_again_is_named(entry, message):
+    assert fault(config(arms={"x": {"method": "none", "look_again": entry}})).startswith(message)
 
 
 def test_a_file_that_is_not_there_or_not_yaml(tmp_path):

@@ -18,8 +18,9 @@ from dipr1.provenance import modules_behind
 from tests.workflow.conftest import SHORT, Workflow
 
 SFT = {"train sft", "predict sft", "evaluate sft", "report"}
-GRPO = {"train dipr1", "predict dipr1", "evaluate dipr1", "report"}
-EVALUATE = {"evaluate base", "evaluate sft", "evaluate dipr1", "report"}
+LOOK = {"inspect dipr1+own", "evaluate dipr1+own", "report"}
+GRPO = {"train dipr1", "predict dipr1", "evaluate dipr1"} | LOOK
+EVALUATE = {"evaluate base", "evaluate sft", "evaluate dipr1", "evaluate dipr1+own", "report"}
 VARIANCE = {"variance", "audit"} | SFT | GRPO | EVALUATE
 SAMPLE = {"sample"} | VARIANCE
 PREDICT = {"predict base"} | SFT | GRPO | EVALUATE
@@ -81,6 +82,7 @@ EDITS = {
     ),
     "the training of SFT": (added("dipr1/training/sft.py"), SFT),
     "the training of GRPO": (added("dipr1/training/grpo.py"), GRPO),
+    "how views are merged": (added("dipr1/policies/looking_again.py"), LOOK),
     "a reward": (added("dipr1/rewards/looking.py"), GRPO | EVALUATE),
     "a new reward": (a_new_reward, EVALUATE),
     "a family of metrics": (
@@ -109,6 +111,12 @@ OPTIONS = {
     "training={group_size: 2}": GRPO,
     "arms={sft: {method: sft, max_grad_norm: 0.1}}": SFT,
     "arms={new: {method: sft}}": {"train new", "predict new", "evaluate new", "report"},
+    "arms={dipr1: {look_again: {max_regions: 1}}}": LOOK,
+    "arms={sft: {method: sft, look_again: {source: grid}}}": {
+        "inspect sft+grid",
+        "evaluate sft+grid",
+        "report",
+    },
     "report={num_images: 1}": {"report"},
 }
 
@@ -122,7 +130,7 @@ def planned(workflow: Workflow, finished: Path, *arguments: str, **options: str 
 
 
 def job(row: dict[str, str]) -> str:
-    arm = re.match(r"results/(?:policies|predictions|metrics)/(\w+)/", row["output_file"])
+    arm = re.match(r"results/(?:policies|predictions|metrics)/([\w+]+)/", row["output_file"])
     return f"{row['rule']} {arm[1]}" if arm else row["rule"]
 
 

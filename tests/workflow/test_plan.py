@@ -15,6 +15,10 @@ def expected_jobs(experiment: Config) -> dict[str, int]:
     splits = {*sets, f"{experiment.training.dataset}.{experiment.training.split}"}
     untrained = sum(arm.method == "none" for arm in experiment.arms.values())
     trained = (len(experiment.arms) - untrained) * len(experiment.seeds)
+    looks = sum(
+        len(arm.look_again) * (1 if arm.method == "none" else len(experiment.seeds))
+        for arm in experiment.arms.values()
+    )
     counts = {
         "download": len(splits),
         "convert": len(splits),
@@ -23,10 +27,12 @@ def expected_jobs(experiment: Config) -> dict[str, int]:
         "audit": len(splits),
         "train": trained,
         "predict": (trained + untrained) * len(sets),
-        "evaluate": (trained + untrained) * len(sets),
+        "inspect": looks * len(sets),
+        "evaluate": (trained + untrained + looks) * len(sets),
         "report": 1,
         "all": 1,
     }
+    counts = {rule: count for rule, count in counts.items() if count}
     return counts | {"total": sum(counts.values())}
 
 
@@ -40,7 +46,9 @@ def test_planning_needs_neither_torch_nor_data(workflow, tmp_path, root):
 def test_an_untrained_arm_runs_once_whatever_the_seeds(workflow, tmp_path):
     planned = jobs(workflow.run(tmp_path, "--dry-run", "--config", "seeds=[3,4,5]"))
     assert planned["train"] == 2 * 3
-    assert planned["predict"] == planned["evaluate"] == 2 * 3 + 1
+    assert planned["predict"] == 2 * 3 + 1
+    assert planned["inspect"] == 3
+    assert planned["evaluate"] == 2 * 3 + 1 + 3
 
 
 def test_a_configuration_given_stands_for_config_yaml(workflow, tmp_path, root):

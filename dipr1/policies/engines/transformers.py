@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from dipr1.policies.generated import Generated
@@ -16,7 +18,7 @@ def respond(
     num_samples: int,
     temperature: float,
     max_new_tokens: int,
-    seed: int,
+    seed: int | Sequence[int],
 ) -> list[list[Generated]]:
     """Generate `num_samples` responses for each of `rows`, in one batch.
 
@@ -27,7 +29,8 @@ def respond(
         num_samples: responses per row.
         temperature: 0 is greedy.
         max_new_tokens: longest response.
-        seed: of the sampling; the same seed and rows give the same responses.
+        seed: of the sampling; the same seed and rows give the same responses. With one seed per row
+            what is sampled for a row does not depend on the others.
 
     Returns:
         For each row its responses.
@@ -37,12 +40,13 @@ def respond(
 
     inputs = model_inputs(policy, rows)
     recorder = _chosen_probabilities()
-    sampling = (
-        {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0}
-        if temperature > 0
-        else {"do_sample": False}
-    )
-    torch.manual_seed(seed)
+    processors, sampling = [recorder], {"do_sample": False}
+    if temperature > 0:
+        sampling = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0}
+        if isinstance(seed, Sequence):
+            processors.append(_drawn_by_row(seed, num_samples, temperature))
+        else:
+            torch.manual_seed(seed)
     with torch.inference_mode():
         output = policy.model.generate(
             **inputs,
@@ -50,7 +54,7 @@ def respond(
             num_return_sequences=num_samples,
             max_new_tokens=max_new_tokens,
             suppress_tokens=policy.never_written() or None,
-            logits_processor=LogitsProcessorList([recorder]),
+            logits_processor=LogitsProcessorList(processors),
         )
     completions = output[:, inputs["input_ids"].shape[1] :]
     probabilities = recorder.finish(completions)
@@ -103,6 +107,28 @@ def _chosen_probabilities():
             return torch.stack(self.chosen, dim=1).cpu().numpy()
 
     return ChosenProbabilities()
+
+
+def _drawn_by_row(seeds: Sequence[int], num_samples: int, temperature: float):
+    """A logits processor that draws the next tokens itself, each row's by its own random numbers.
+
+    `generate` draws those of a batch together, so that what a row gets depends on the others. The
+    largest of logits with Gumbel noise is a sample of their softmax.
+    """
+    import torch
+    from transformers import LogitsProcessor
+
+    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+
+    class DrawnByRow(LogitsProcessor):
+        def __call__(self, input_ids, scores):
+            size = (num_samples, scores.shape[-1])
+            uniform = torch.cat([torch.rand(size, generator=one) for one in generators])
+            noise = -torch.log(-torch.log(uniform)).to(scores.device)
+            drawn = (scores.float() / temperature + noise).argmax(dim=-1, keepdim=True)
+            return torch.full_like(scores, -torch.inf).scatter_(1, drawn, 0.0)
+
+    return DrawnByRow()
 
 
 def one_response(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dipr1.artifacts.annotations import ANNOTATIONS, ANY_LABEL
@@ -167,6 +167,7 @@ def test_a_window_of_a_window(policy):
 
 
 @pytest.mark.parametrize("policy", FAMILIES)
+@settings(deadline=None)
 @given(
     window=st.tuples(*[st.floats(-100, 500)] * 4),
     boxes=st.lists(st.tuples(*[st.floats(0, 300)] * 4), max_size=5),

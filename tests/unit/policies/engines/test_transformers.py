@@ -54,6 +54,19 @@ def test_same_seed_same_responses(policy, rows):
     assert first != texts(2)
 
 
+def test_with_a_seed_per_row_the_other_rows_do_not_matter(policy, rows):
+    def texts(rows, seeds):
+        answers = respond(
+            policy, rows, num_samples=2, temperature=1.0, max_new_tokens=40, seed=seeds
+        )
+        return [[response.text for response in row] for row in answers]
+
+    together = texts(rows, [1, 2, 3])
+    assert texts(rows[1:2], [2]) == together[1:2]
+    assert texts(rows[::-1], [3, 2, 1]) == together[::-1]
+    assert together[0][0] != together[0][1]
+
+
 def test_probabilities_are_those_of_the_model(policy, rows):
     (response,), *_ = respond(
         policy, rows[:1], num_samples=1, temperature=0, max_new_tokens=12, seed=0

@@ -1,0 +1,100 @@
+"""Look at regions of answered images a second time, enlarged, and merge what is seen."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import time
+from pathlib import Path
+
+from dipr1.artifacts.aligning import align
+from dipr1.artifacts.made import made_by, read_made
+from dipr1.artifacts.prompts import PROMPTS
+from dipr1.artifacts.samples import SAMPLES
+from dipr1.artifacts.writing import output_file
+from dipr1.options import add_options, options
+from dipr1.policies.families import policy_input, read_policy_frames
+from dipr1.policies.inspecting import inspect
+from dipr1.policies.load import load_policy
+from dipr1.policies.options import Checkpoint, Generation, LookAgain
+from dipr1.progress import say
+from dipr1.resuming import claim
+from dipr1.verbs.sample import in_form
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Flags of ``dipr1 inspect``."""
+    parser.add_argument(
+        "predictions", metavar="PREDICTIONS", type=Path, help="samples artifact: the first view"
+    )
+    parser.add_argument(
+        "--prompts", required=True, type=Path, help="prompts artifact that was answered"
+    )
+    parser.add_argument(
+        "--output", required=True, type=output_file, help="samples artifact to write"
+    )
+    parser.add_argument(
+        "--parts", type=Path, help="folder of finished batches (default OUTPUT with .parts)"
+    )
+    parser.add_argument("--threads", metavar="N", type=int, help="CPU threads (default all)")
+    parser.add_argument(
+        "--arm", help="name of the arm (default what PREDICTIONS say, with + and the source)"
+    )
+    parser.add_argument(
+        "--seed", metavar="N", type=int, help="seed (default what PREDICTIONS say, or 0)"
+    )
+    add_options(parser, Checkpoint)
+    add_options(parser, Generation)
+    add_options(parser, LookAgain)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Answer the windows, merge the views and write one row per image.
+
+    Raises:
+        UserError: the files are not about the same images, or not one response per image.
+    """
+    policy, looking = options(args, Checkpoint), options(args, LookAgain)
+    generation, first = options(args, Generation), read_made(args.predictions)
+    seed = next(seed for seed in (args.seed, first.seed, 0) if seed is not None)
+    predictions = SAMPLES.read(args.predictions)
+    prompts = PROMPTS.read(args.prompts)
+    predictions = align(prompts, predictions, str(args.prompts), str(args.predictions))
+    form = _form(predictions)
+    settings = generation.model_dump() | policy.model_dump(exclude={"model"})
+    made = made_by(
+        "inspect",
+        settings | looking.model_dump() | {"seed": seed},
+        [args.predictions, args.prompts, policy_input(policy.model)],
+        arm=args.arm or (first.arm and f"{first.arm}+{looking.source}"),
+        seed=seed,
+    )
+    folder = args.parts or args.output.with_suffix(".parts")
+    claim(folder, made.identity(), "*.parquet")
+    frame = prompts["frame"][0].as_py() if prompts.num_rows else None
+    began = time.monotonic()
+    table = inspect(
+        in_form(prompts, policy, form),
+        predictions,
+        lambda: load_policy(policy.model, policy.dtype, args.threads),
+        read_policy_frames(policy.model, frame),
+        generation,
+        looking,
+        seed=seed,
+        folder=folder,
+    )
+    SAMPLES.write(table, args.output, made)
+    shutil.rmtree(folder)
+    count = max(table.num_rows, 1)
+    say(
+        f"{args.output}: {table.num_rows} images,"
+        f" {sum(table['num_crops'].to_pylist()) / count:.2f} windows and"
+        f" {sum(table['num_tokens'].to_pylist()) / count:.0f} tokens an image,"
+        f" in {time.monotonic() - began:.1f} s"
+    )
+
+
+def _form(predictions):
+    """The form of response that was asked for."""
+    there = "form" in predictions.column_names and predictions.num_rows
+    return (predictions["form"][0].as_py() if there else None) or "steps"

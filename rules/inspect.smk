@@ -1,0 +1,44 @@
+rule inspect:
+    input:
+        prompts="results/prompts/{dataset}/{split}.parquet",
+        images="results/download/{dataset}/{split}",
+        predictions="results/predictions/{arm}/seed{seed}/{dataset}.{split}.parquet",
+        policy=policy_of,
+    output:
+        predictions="results/predictions/{arm}+{look}/seed{seed}/{dataset}.{split}.parquet",
+    log:
+        "logs/inspect/{arm}+{look}.seed{seed}.{dataset}.{split}.log",
+    benchmark:
+        "benchmarks/inspect/{arm}+{look}.seed{seed}.{dataset}.{split}.jsonl"
+    conda:
+        "../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=240,
+        gpu=0,
+    params:
+        policy=policy_flags,
+        options=flags(experiment.sample, Generation),
+        looking=lambda wildcards: flags(
+            looks_again()[f"{wildcards.arm}+{wildcards.look}"], LookAgain
+        ),
+        # finished parts of an interrupted job, outside the outputs that Snakemake deletes
+        parts="results/checkpoints/predictions/{arm}+{look}/seed{seed}/{dataset}.{split}",
+        weights=policy_digest(experiment.policy.model),
+        code=code_digest("inspect"),
+    message:
+        "Looking again ({wildcards.look}) at {wildcards.dataset}/{wildcards.split}"
+        " with arm {wildcards.arm}, seed {wildcards.seed}"
+    shell:
+        "dipr1 inspect {input.predictions}"
+        " --prompts {input.prompts}"
+        " {params.policy}"
+        " --arm {wildcards.arm}+{wildcards.look}"
+        " --seed {wildcards.seed}"
+        " {params.options}"
+        " {params.looking}"
+        " --threads {threads}"
+        " --parts {params.parts}"
+        " --output {output.predictions}"
+        " > {log} 2>&1"
