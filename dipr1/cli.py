@@ -29,6 +29,7 @@ ORDER = (
     "sample",
     "variance",
     "audit",
+    "crop",
     "train",
     "predict",
     "inspect",

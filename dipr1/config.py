@@ -19,7 +19,7 @@ from dipr1.datasets.page import filled
 from dipr1.errors import UserError
 from dipr1.evaluation.options import Evaluation
 from dipr1.options import Section, explain, flags, members
-from dipr1.policies.options import NamedLook, Policy, Sample
+from dipr1.policies.options import Crop, NamedLook, Policy, Sample
 from dipr1.report.options import Report
 from dipr1.training.options import Arm, Training, settled, shared_options, without_meaning
 
@@ -50,6 +50,7 @@ class Config(Section):
     sample: Sample = Field(Sample(), description="Responses of the base policy.")
     variance: Variance = Field(Variance(), description="Box-variance statistics.")
     audit: Audit = Field(Audit(), description="The search for label errors.")
+    crop: Crop = Field(Crop(), description="Crops of uncertain regions, for training.")
     training: Training = Field(Training(), description="Training.")
     arms: dict[str, Arm] = Field(min_length=1, description="Arms of the comparison by name.")
     evaluation: Evaluation = Field(Evaluation(), description="Evaluation.")
@@ -87,6 +88,12 @@ class Config(Section):
     @model_validator(mode="after")
     def _arms_are_settled(self) -> Config:
         self.arms = {name: settled(arm, self.training) for name, arm in self.arms.items()}
+        for name, arm in self.arms.items():
+            if getattr(arm, "crops", 0) > self.crop.max_regions:
+                raise ValueError(
+                    f"arms.{name}: crops is {arm.crops}, but an image has {self.crop.max_regions}"
+                    " of them at most; raise crop.max_regions"
+                )
         return self
 
 
@@ -163,6 +170,7 @@ def options_page() -> str:
         ("sample", Sample),
         ("variance", Variance),
         ("audit", Audit),
+        ("crop", Crop),
         ("training", Training),
         *((f"arms.NAME, method {method}", arm) for method, arm in members(Arm).items()),
         ("arms.NAME.look_again", NamedLook),

@@ -150,6 +150,12 @@ def policy_of(wildcards):
     return [f"results/policies/{wildcards.arm}/seed{wildcards.seed}"]
 
 
+def crops_of(wildcards):
+    """The crops that an arm is trained on besides, if any."""
+    wanted = experiment.arms[wildcards.arm].crops
+    return of_training_split("results/crops/{dataset}/{split}.parquet") if wanted else []
+
+
 def policy_flags(wildcards, input):
     """The flags that say which policy answers for an arm."""
     policy = experiment.policy

@@ -3,6 +3,7 @@ rule train:
         prompts=of_training_split("results/prompts/{dataset}/{split}.parquet"),
         images=of_training_split("results/download/{dataset}/{split}"),
         variance=of_training_split("results/variance/{dataset}/{split}.parquet"),
+        crops=crops_of,
         policy=base_policy(),
     output:
         policy=report(
@@ -25,6 +26,7 @@ rule train:
         gpu=0,
     params:
         policy=flags(experiment.policy),
+        crops=lambda wildcards, input: f"--crops-file {input.crops}" if input.crops else "",
         # a function, so that braces in a text are not taken for wildcards
         options=lambda wildcards: train_flags(experiment, wildcards.arm),
         # outside the outputs, which Snakemake deletes before a run and after a failure
@@ -40,6 +42,7 @@ rule train:
         " --arm {wildcards.arm}"
         " --prompts {input.prompts}"
         " --variance {input.variance}"
+        " {params.crops}"
         " {params.policy}"
         " --seed {wildcards.seed}"
         " --threads {threads}"

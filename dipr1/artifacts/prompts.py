@@ -134,7 +134,8 @@ def window_row(row: Mapping[str, Any], window: ArrayLike, policy: PolicyFrames) 
         policy: whose frame the window is brought into, enlarged to cost what the row costs.
 
     Returns:
-        A row of the prompts artifact with `window`. An object of which `LEAST_INSIDE` lies inside
+        A row of the prompts artifact with `window`, and with `gt_index`, which of the row's objects
+        each object of the window is. An object of which `LEAST_INSIDE` lies inside
         is to be found there, as far as it lies inside; what else a border cuts is ignored.
 
     Raises:
@@ -178,6 +179,7 @@ def window_row(row: Mapping[str, Any], window: ArrayLike, policy: PolicyFrames) 
         "prompt": reframed(row["prompt"], before, after),
         "gt_boxes": converted(shown[found]),
         "gt_labels": [label for label, kept in zip(row["gt_labels"], found, strict=True) if kept],
+        "gt_index": np.flatnonzero(found).tolist(),
         "ignore_boxes": converted(ignored),
         **by_label,
     }

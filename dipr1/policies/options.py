@@ -39,6 +39,18 @@ class Asked(Section):
     )
 
 
+class Crop(Section):
+    """Crops of uncertain regions, to be asked about as if they were images of their own."""
+
+    max_regions: int = Field(4, ge=1, description="Crops of an image, at most.")
+    margin: float = Field(
+        0.25, ge=0, description="Added to a region on every side, a share of the region's sides."
+    )
+    least_share: float = Field(
+        0.4, gt=0, lt=1, description="Least sides of a crop, a share of the image's."
+    )
+
+
 class Generation(Section):
     """How responses are generated, by `sample` and `predict` alike."""
 

@@ -40,7 +40,7 @@ def lessons(
         prompts: the prompts artifact.
         variance: the variance artifact of the same images.
         begun: what of a response stands in the prompt.
-        asking: the `seed` and whether the policy's frame is `fixed`.
+        asking: the `crops`, the `seed`, and whether the policy's frame is `fixed`.
 
     Raises:
         UserError: a reward needs statistics and there are none.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,24 +49,59 @@ def _num_bytes(image: Image.Image) -> int:
 def asked(
     prompts: pa.Table,
     variance: pa.Table | None,
+    crops: pa.Table | None = None,
     target: Target = "variance",
     **variety: Any,
 ) -> tuple[pa.Table, dict[str, list[Any]]]:
-    """The prompts with all their variations end to end, and their reward columns.
+    """The prompts with all their variations end to end, then the crops', and their reward columns.
 
-    `target` is what :func:`dipr1.artifacts.reward_columns.reward_columns` takes, and `variety` what
-    :func:`dipr1.training.questions.variations` takes.
-    The `image_id` of a variation ends in `#` and its number: responses are grouped by it, and
+    The `image_id` of a variation ends in `?` and its number: responses are grouped by it, and
     answers to different questions are no group.
+
+    Args:
+        prompts: the prompts artifact.
+        variance: the variance artifact of the same images, if any; it says nothing about the crops.
+        crops: the crops artifact, if any.
+        target: what :func:`dipr1.artifacts.reward_columns.reward_columns` takes.
+        variety: what :func:`dipr1.training.questions.variations` takes.
     """
-    tables, columns = [], {}
+    parts = _numbered(prompts, variance, target, variety)
+    if crops is not None:
+        parts += _numbered(crops, None, target, variety)
+    known = parts[0][1]
+    columns: dict[str, list[Any]] = {name: [] for name in known}
+    for part, of_part in parts:
+        for name, values in columns.items():
+            values += of_part.get(name, [None] * part.num_rows)
+    tables = [part for part, _ in parts]
+    return pa.concat_tables(tables, promote_options="default"), columns
+
+
+def _numbered(
+    prompts: pa.Table, variance: pa.Table | None, target: Target, variety: dict[str, Any]
+) -> list[tuple[pa.Table, dict[str, list[Any]]]]:
+    """The variations of prompts and their reward columns, told apart by their `image_id`."""
+    parts = []
     for number, (part, statistics) in enumerate(variations(prompts, variance, **variety)):
-        tables.append(part)
-        for name, values in reward_columns(part, statistics, target).items():
-            if number and name == "image_id":
-                values = [f"{image_id}#{number}" for image_id in values]
-            columns.setdefault(name, []).extend(values)
-    return pa.concat_tables(tables), columns
+        columns = reward_columns(part, statistics, target)
+        if number:
+            columns["image_id"] = [f"{image_id}?{number}" for image_id in columns["image_id"]]
+        parts.append((part, columns))
+    return parts
+
+
+def first_crops(crops: pa.Table, most: int) -> pa.Table:
+    """The first `most` crops of each image.
+
+    >>> first_crops(pa.table({"crop_of": ["a", "a", "b"]}), 1)["crop_of"].to_pylist()
+    ['a', 'b']
+    """
+    count: Counter[str] = Counter()
+    kept = []
+    for image in crops["crop_of"].to_pylist():
+        kept.append(count[image] < most)
+        count[image] += 1
+    return crops.filter(pa.array(kept, pa.bool_()))
 
 
 def teacher_response(

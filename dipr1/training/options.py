@@ -39,6 +39,12 @@ class TrainedOptions(Section):
         description="Labels that no image of the split has: each image is asked for one of them as"
         " well, and the right answer is `[]`.",
     )
+    crops: int = Field(
+        0,
+        ge=0,
+        description="Crops of each image that are trained on besides, those of the most uncertain"
+        " regions.",
+    )
     updates: int = Field(50, ge=1, description="Optimiser steps.")
     prompts_per_update: int = Field(16, ge=1, description="Different prompts in one update.")
     max_grad_norm: float = Field(0.2, gt=0, description="Gradient norm is clipped to this.")

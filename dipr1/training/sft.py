@@ -26,7 +26,7 @@ def lessons(
         prompts: the prompts artifact.
         variance: the variance artifact of the same images.
         begun: what of a response stands in the prompt: the teacher's begins with the same.
-        asking: the `seed` and whether the policy's frame is `fixed`.
+        asking: the `crops`, the `seed`, and whether the policy's frame is `fixed`.
     """
     prompts, columns = asked(prompts, variance, **variety(arm), **asking)
     responses = (

@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from dipr1.artifacts.crops import CROPS
 from dipr1.artifacts.made import made_by, write_made
 from dipr1.artifacts.prompts import PROMPTS
 from dipr1.artifacts.training_log import TRAINING_LOG
 from dipr1.artifacts.variance import VARIANCE
 from dipr1.artifacts.writing import output_folder, whole
+from dipr1.errors import UserError
 from dipr1.options import add_options, add_union_options, options, union_options
 from dipr1.policies.families import policy_input, read_policy_frames
 from dipr1.policies.load import load_policy, load_processor
@@ -23,6 +25,7 @@ from dipr1.policies.options import Policy
 from dipr1.policies.rendering import begun_response
 from dipr1.progress import say
 from dipr1.resuming import claim
+from dipr1.training.lessons import first_crops
 from dipr1.training.options import TrainedArm, code_of_training, without_effect
 from dipr1.training.running import (
     check_enough,
@@ -42,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--arm", required=True, help="name of the arm")
     parser.add_argument("--prompts", required=True, type=Path, help="prompts artifact")
     parser.add_argument("--variance", type=Path, help="variance artifact")
+    parser.add_argument("--crops-file", type=Path, help="crops artifact, where --crops is given")
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="seed (default 0)")
     parser.add_argument("--threads", metavar="N", type=int, help="CPU threads (default all)")
     parser.add_argument(
@@ -58,8 +62,8 @@ def run(args: argparse.Namespace) -> None:
     """Train until the last update, from the newest checkpoint of the same run where there is one.
 
     Raises:
-        UserError: an option is not one of the method's, a reward needs the variance, there are too
-            few prompts or several processes, or the training diverges.
+        UserError: an option is not one of the method's, a reward needs the variance, there are no
+            crops, too few prompts or several processes, or the training diverges.
     """
     check_one_process()
     base, arm = options(args, Policy), union_options(args, TrainedArm)
@@ -72,6 +76,7 @@ def run(args: argparse.Namespace) -> None:
         arm,
         prompts,
         VARIANCE.read(args.variance) if args.variance else None,
+        crops=_crops(args, arm),
         fixed=read_policy_frames(base.model, base.frame).fixed is not None,
         seed=args.seed,
         begun=_begun(base.model, prompts),
@@ -83,7 +88,7 @@ def run(args: argparse.Namespace) -> None:
         arm.model_dump(include={*arm.flagged()})
         | base.model_dump(exclude={"model"}, exclude_none=True)
         | {"seed": args.seed},
-        [args.prompts, args.variance, policy_input(base.model)],
+        [args.prompts, args.variance, args.crops_file, policy_input(base.model)],
         code=code_of_training(arm),
         arm=args.arm,
         seed=args.seed,
@@ -116,3 +121,13 @@ def _begun(policy: str, prompts: pa.Table) -> str:
     if not prompts.num_rows:
         return ""
     return begun_response(load_processor(policy), prompts["prompt"][0].as_py())
+
+
+def _crops(args: argparse.Namespace, arm) -> pa.Table | None:
+    """The crops that the arm is trained on besides, if any."""
+    if bool(args.crops_file) != bool(arm.crops):
+        raise UserError(
+            "--crops-file and --crops N belong together; give both (`dipr1 crop` makes the file) or"
+            " neither"
+        )
+    return first_crops(CROPS.read(args.crops_file), arm.crops) if arm.crops else None

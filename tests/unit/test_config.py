@@ -93,6 +93,10 @@ def test_a_missing_section_is_named():
             "arms.x: an arm of method 'grpo' needs at least one reward with a weight",
         ),
         (
+            {"arms": {"x": {"method": "sft", "crops": 3}}, "crop": {"max_regions": 2}},
+            "arms.x: crops is 3, but an image has 2 of them at most; raise crop.max_regions",
+        ),
+        (
             {"datasets__scenes__format": "coco"},
             "datasets.scenes: split 'train': num_images: means nothing for format coco",
         ),
@@ -107,7 +111,7 @@ def test_what_does_not_fit_together_is_named(changes, message):
     [
         (
             {"method": "sft", "rewards": {"accuracy": 1}},
-            "unknown key 'arms.x.rewards'; allowed here: absent_labels, ask, form, freeze_vision, ",
+            "unknown key 'arms.x.rewards'; allowed here: absent_labels, ask, ",
         ),
         (
             {"method": "none", "updates": 3},
@@ -115,7 +119,7 @@ def test_what_does_not_fit_together_is_named(changes, message):
         ),
         (
             {"method": "grpo", "rewards": {"accuracy": 1}, "sft_think": "so"},
-            "unknown key 'arms.x.sft_think'; allowed here: absent_labels, aggregate, ask, beta, ",
+            "unknown key 'arms.x.sft_think'; allowed here: absent_labels, aggregate, ask, ",
         ),
         ({"method": "grpo", "rewards": {"accurate": 1}}, "arms.x.rewards.accurate: found 'accur"),
         ({"updates": 3}, "arms.x.method: field required"),

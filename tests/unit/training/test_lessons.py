@@ -10,9 +10,12 @@ from PIL import Image
 from dipr1.artifacts.prompts import PROMPTS
 from dipr1.artifacts.reward_columns import reward_columns
 from dipr1.artifacts.variance import VARIANCE
+from dipr1.frames import PolicyFrames
+from dipr1.policies.cropping import crop_table
+from dipr1.policies.options import Crop
 from dipr1.responses import parse_response
 from dipr1.rewards import accuracy_reward, looking_reward
-from dipr1.training.lessons import ImageCache, teacher_response, with_images
+from dipr1.training.lessons import ImageCache, asked, teacher_response, with_images
 from tests.unit.two_images import prompts, variance
 
 
@@ -41,6 +44,30 @@ def test_a_lesson_shows_the_window_that_it_asks_about(tmp_path):
     whole, window = with_images(table, reward_columns(table, None))[:]["image"]
     assert whole.size == window.size == (100, 100)
     np.testing.assert_array_equal(np.asarray(window)[..., 0], greys[:, 50:150])
+
+
+def test_crops_come_after_the_images_and_are_not_judged_by_their_statistics():
+    crops = crop_table(prompts(), variance(), PolicyFrames("absolute", fixed=(100, 100)), Crop())
+    table, columns = asked(prompts(), variance(), crops, fixed=True)
+    assert table["image_id"].to_pylist() == ["a", "b", "a#0", "a#1"]
+    assert columns["image_id"] == ["a", "b", "a#0", "a#1"]
+    assert columns["region_boxes"][2:] == columns["gt_uncertainty"][2:] == [None, None]
+    whole, _ = asked(prompts(), variance(), fixed=True)
+    assert whole == prompts()
+    responses = [teacher_response(columns, row, "{count} people.") for row in range(4)]
+    assert looking_reward(responses, **columns)[2:] == [None, None]
+    np.testing.assert_allclose(accuracy_reward(responses, **columns), 1.0, atol=0.02)
+    only = asked(prompts(), None, crops, fixed=True, form="answer")[0]
+    assert {turn["content"] for [turn] in only["prompt"].to_pylist()} == {
+        "Find every person. Boxes only."
+    }
+
+
+def test_variations_of_an_image_are_told_from_its_crops():
+    real = PolicyFrames("thousandths")
+    crops = crop_table(prompts(), variance(), real, Crop())
+    _, columns = asked(prompts(), variance(), crops, wordings=2)
+    assert len(set(columns["image_id"])) == len(columns["image_id"]) == 8
 
 
 def test_images_are_kept_up_to_so_many_bytes(tmp_path):

@@ -11,7 +11,8 @@ import pyarrow as pa
 import pytest
 
 from dipr1.artifacts.annotations import ANNOTATIONS
-from dipr1.artifacts.prompts import PROMPTS, prompt_rows
+from dipr1.artifacts.crops import CROPS
+from dipr1.artifacts.prompts import PROMPTS, prompt_rows, window_row
 from dipr1.artifacts.samples import SAMPLES
 from dipr1.artifacts.training_log import TRAINING_LOG
 from dipr1.cli import main
@@ -233,3 +234,21 @@ def test_checkpoints_of_another_run_are_left_alone(prompts, tmp_path, capsys):
     assert "max_grad_norm was 0.2, now 1.0; seed was 0, now 1; delete the folder" in message
     assert (tmp_path / "kept" / "checkpoint-1" / "trainer_state.json").exists()
     assert not (tmp_path / "two").exists()
+
+
+@pytest.mark.parametrize("method", [SFT, GRPO], ids=["sft", "grpo"])
+def test_crops_are_trained_on_besides(prompts, tmp_path, capsys, method):
+    crops = [
+        window_row(row, window, read_policy_frames("tiny")) | {"crop_of": row["image_id"]}
+        for row in PROMPTS.read(prompts).to_pylist()
+        for window in ([0, 0, 96, 72], [60, 40, 170, 130])
+    ]
+    file = tmp_path / "crops.parquet"
+    CROPS.write(pa.Table.from_pylist(crops, CROPS.schema), file)
+    words = (*method, "--updates", 1, "--crops-file", file)
+    # two images, and two crops of each
+    assert train(prompts, tmp_path / "policy", *words, "--crops", 2, "--prompts-per-update", 6) == 0
+    assert train(prompts, tmp_path / "other", *words, "--crops", 1, "--prompts-per-update", 6) == 1
+    assert "4 prompts are too few" in capsys.readouterr().err
+    assert train(prompts, tmp_path / "other", *words) == 1
+    assert "--crops-file and --crops N belong together" in capsys.readouterr().err

@@ -1,0 +1,31 @@
+rule crop:
+    input:
+        prompts="results/prompts/{dataset}/{split}.parquet",
+        variance="results/variance/{dataset}/{split}.parquet",
+        policy=base_policy(),
+    output:
+        crops="results/crops/{dataset}/{split}.parquet",
+    log:
+        "logs/crop/{dataset}.{split}.log",
+    benchmark:
+        "benchmarks/crop/{dataset}.{split}.jsonl"
+    conda:
+        "../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        options=flags(experiment.crop),
+        policy=flags(experiment.policy.model_copy(update={"dtype": None})),
+        weights=policy_digest(experiment.policy.model),
+        code=code_digest("crop"),
+    message:
+        "Cropping what is uncertain on {wildcards.dataset}/{wildcards.split}"
+    shell:
+        "dipr1 crop {input.prompts}"
+        " --variance {input.variance}"
+        " {params.policy}"
+        " {params.options}"
+        " --output {output.crops}"
+        " > {log} 2>&1"
