@@ -21,13 +21,17 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from dipr1.errors import UserError
-from dipr1.rewards import REWARDS
+from dipr1.rewards import REWARDS, AccuracyReward
 from dipr1.training.arguments import shared_arguments, variety
 from dipr1.training.lessons import asked, with_images
 from dipr1.training.options import GrpoArm
+from dipr1.training.second_look import QUESTION, SecondLook, of_final_boxes, questions
 
 if TYPE_CHECKING:
     from datasets import Dataset
+
+    from dipr1.frames import PolicyFrames
+    from dipr1.policies.load import LoadedPolicy
 
 
 def lessons(
@@ -54,6 +58,8 @@ def lessons(
             )
     if begun:
         columns["prompt_end"] = [begun] * prompts.num_rows
+    if arm.rollout_looks:
+        columns[QUESTION] = questions(prompts)
     return with_images(prompts, columns)
 
 
@@ -66,8 +72,23 @@ def _target(arm: GrpoArm) -> dict[str, Any]:
     return {"target": arm.looking_target} if reads else {}
 
 
-def trainer(arm: GrpoArm, policy, lessons: Dataset, seed: int, folder: Path):
+def trainer(
+    arm: GrpoArm,
+    policy: LoadedPolicy,
+    lessons: Dataset,
+    seed: int,
+    folder: Path,
+    frames: PolicyFrames | None = None,
+):
     """A `trl.GRPOTrainer` for one arm.
+
+    Args:
+        arm: of this method.
+        policy: that is trained.
+        lessons: what it is asked.
+        seed: of the order and of the responses.
+        folder: of the checkpoints.
+        frames: of the policy; only `rollout_looks` needs them.
 
     Raises:
         UserError: the sizes of batch and group do not divide each other.
@@ -93,6 +114,19 @@ def trainer(arm: GrpoArm, policy, lessons: Dataset, seed: int, folder: Path):
             f" a multiple of micro_batch_size = {arm.micro_batch_size}; change one of them"
         )
     functions, weights = reward_functions(arm)
+    if arm.rollout_looks:
+        second_look = SecondLook(
+            policy,
+            frames,
+            max_regions=arm.rollout_looks,
+            max_new_tokens=arm.max_completion_length,
+            batch_size=arm.micro_batch_size,
+            control=arm.rollout_control,
+        )
+        functions = [
+            of_final_boxes(one, second_look) if isinstance(one, AccuracyReward) else one
+            for one in functions
+        ]
     functions = [_reading_all_tokens(function, policy) for function in functions]
     config = GRPOConfig(
         **shared_arguments(arm, seed, folder),

@@ -137,6 +137,29 @@ class _RewardedArm(Looks, Asked, GrpoOptions):
         {}, description=f"Weight of each reward: {', '.join(REWARDS)}."
     )
 
+    rollout_looks: int = Field(
+        0,
+        ge=0,
+        description="Look boxes of a response, at most, that the policy is asked about again before"
+        " its accuracy is judged: of the final boxes. 0: none.",
+    )
+    rollout_control: Literal["none", "other_image"] = Field(
+        "none",
+        description="What is shown of a look box in its place: the same part of another image of"
+        " the update. A gain that stays is none of looking.",
+    )
+
+    @model_validator(mode="after")
+    def _looks_again_for_accuracy(self) -> _RewardedArm:
+        if self.rollout_looks and not (self.rewards.get("accuracy") and self.form == "steps"):
+            raise ValueError(
+                "rollout_looks needs responses that look (form 'steps') and the accuracy reward,"
+                " which judges what they find; give it a weight or take rollout_looks out"
+            )
+        if self.rollout_control != "none" and not self.rollout_looks:
+            raise ValueError("rollout_control: nothing is looked at again; set rollout_looks")
+        return self
+
     @model_validator(mode="after")
     def _has_rewards(self) -> _RewardedArm:
         if not any(self.rewards.values()):

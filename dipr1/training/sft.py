@@ -15,6 +15,9 @@ from dipr1.training.options import SftArm
 if TYPE_CHECKING:
     from datasets import Dataset
 
+    from dipr1.frames import PolicyFrames
+    from dipr1.policies.load import LoadedPolicy
+
 
 def lessons(
     arm: SftArm, prompts: pa.Table, variance: pa.Table | None, begun: str = "", **asking: Any
@@ -46,10 +49,17 @@ def _after(begun: str, response: str) -> str:
     return f"{begun}</think>\n{response}"
 
 
-def trainer(arm: SftArm, policy, lessons: Dataset, seed: int, folder: Path):
+def trainer(
+    arm: SftArm,
+    policy: LoadedPolicy,
+    lessons: Dataset,
+    seed: int,
+    folder: Path,
+    frames: PolicyFrames | None = None,
+):
     """A `trl.SFTTrainer` that sees as many prompts per update as GRPO does.
 
-    The loss is on the response alone.
+    The loss is on the response alone; arguments as of GRPO's.
 
     Raises:
         UserError: the policy's chat template makes something else of responses.

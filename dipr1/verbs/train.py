@@ -68,6 +68,7 @@ def run(args: argparse.Namespace) -> None:
     check_one_process()
     base, arm = options(args, Policy), union_options(args, TrainedArm)
     method = importlib.import_module(f"dipr1.training.{arm.method}")
+    frames = read_policy_frames(base.model, base.frame)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     # TRL 1.16 still uses the old name of an argument that transformers 5.23 has renamed
     warnings.filterwarnings("ignore", ".*gradient_checkpointing.*", FutureWarning)
@@ -77,7 +78,7 @@ def run(args: argparse.Namespace) -> None:
         prompts,
         VARIANCE.read(args.variance) if args.variance else None,
         crops=_crops(args, arm),
-        fixed=read_policy_frames(base.model, base.frame).fixed is not None,
+        fixed=frames.fixed is not None,
         seed=args.seed,
         begun=_begun(base.model, prompts),
     )
@@ -99,7 +100,7 @@ def run(args: argparse.Namespace) -> None:
     if arm.freeze_vision:
         freeze_vision(policy.model)
         share_repeated_images(policy.model)
-    trainer = method.trainer(arm, policy, lessons, args.seed, folder)
+    trainer = method.trainer(arm, policy, lessons, args.seed, folder, frames)
     tell_progress(trainer, args.arm)
     stop_where_not_finite(trainer)
     train_from(newest, trainer, len(lessons) // arm.prompts_per_update)

@@ -137,6 +137,14 @@ def test_what_does_not_fit_together_is_named(changes, message):
             "arms.x: looking_target 'gain' is measured on crops, which looking_source 'group' has",
         ),
         (
+            {"method": "grpo", "rewards": {"reasoning": 1}, "rollout_looks": 2},
+            "arms.x: rollout_looks needs responses that look (form 'steps') and the accuracy",
+        ),
+        (
+            {"method": "grpo", "rewards": {"accuracy": 1}, "rollout_control": "other_image"},
+            "arms.x: rollout_control: nothing is looked at again; set rollout_looks",
+        ),
+        (
             {"method": "sft", "learning_rate": 1, "sft_learning_rate": 2},
             "arms.x: learning_rate and sft_learning_rate are the same; give one",
         ),

@@ -252,3 +252,25 @@ def test_crops_are_trained_on_besides(prompts, tmp_path, capsys, method):
     assert "4 prompts are too few" in capsys.readouterr().err
     assert train(prompts, tmp_path / "other", *words) == 1
     assert "--crops-file and --crops N belong together" in capsys.readouterr().err
+
+
+def test_rollouts_that_look_again_are_resumed(prompts, tmp_path, capsys):
+    from safetensors.numpy import load_file
+
+    words = [*GRPO, "--group-size", 4, "--micro-batch-size", 8, "--rollout-looks", 2]
+    words += ["--save-every", 1, "--keep-checkpoints"]
+    kept = ("--checkpoints", tmp_path / "kept")
+    assert train(prompts, tmp_path / "short", *words, *kept, "--updates", 1) == 0
+    assert train(prompts, tmp_path / "longer", *words, *kept, "--updates", 2) == 0
+    assert "resuming from checkpoint-1" in capsys.readouterr().err
+    assert train(prompts, tmp_path / "undisturbed", *words, "--updates", 2) == 0
+    theirs = load_file(tmp_path / "undisturbed" / "model.safetensors")
+    for name, learned in load_file(tmp_path / "longer" / "model.safetensors").items():
+        np.testing.assert_allclose(learned, theirs[name], atol=1e-5, rtol=0, err_msg=name)
+    log = TRAINING_LOG.read(tmp_path / "undisturbed" / "training_log.parquet").to_pylist()
+    named = {(row["step"], row["name"]): row["value"] for row in log}
+    for step in (1, 2):
+        gain = named[step, "again/gain"]
+        final = named[step, "rewards/accuracy_reward/mean"]
+        assert named[step, "again/first"] + gain == pytest.approx(final, abs=1e-5)
+        assert 0 < named[step, "again/asked"] <= named[step, "again/crops"] <= 2
