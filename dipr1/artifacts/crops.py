@@ -23,14 +23,15 @@ CROPS = Artifact(
             pa.field("gt_index", pa.list_(pa.int32())),  # of each gt_boxes, in the whole image's
         ]
     ),
-    optional=EXIF,
+    optional=pa.schema([field for field in PROMPTS.optional if field.name != "window"]),
 )
 
 
 def crop_annotations(crops: pa.Table) -> pa.Table:
     """The annotations artifact of crops, each as an image of its own, for `variance`.
 
-    Boxes count from the window's corner. The prompts do not tell the labels of ignore areas.
+    Boxes count from the window's corner. Where the prompts do not tell the labels of ignore areas,
+    they are ignored whatever is asked for.
     """
     names = [
         name for name in ANNOTATIONS.schema_with(EXIF.names).names if name in crops.column_names
@@ -38,13 +39,13 @@ def crop_annotations(crops: pa.Table) -> pa.Table:
     rows = []
     for row in crops.to_pylist():
         boxes = np.reshape(row["gt_boxes"] + row["ignore_boxes"], (-1, 4))
-        areas = len(row["ignore_boxes"])
+        areas = row.get("ignore_labels") or [ANY_LABEL] * len(row["ignore_boxes"])
         rows.append(
             {name: row[name] for name in names}
             | {
                 "boxes": frame_of(row).to_image(boxes).tolist(),
-                "labels": row["gt_labels"] + [ANY_LABEL] * areas,
-                "ignore": [False] * len(row["gt_labels"]) + [True] * areas,
+                "labels": row["gt_labels"] + areas,
+                "ignore": [False] * len(row["gt_labels"]) + [True] * len(areas),
                 "visibility": [None] * len(boxes),
             }
         )

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from dipr1.artifacts.columns import EXIF
 from dipr1.artifacts.crops import CROPS
 from dipr1.artifacts.prompts import window_row
 from dipr1.artifacts.variance import regions_by_image
@@ -45,8 +44,7 @@ def crop_table(
     for number, row in enumerate(prompts.to_pylist()):
         part = slice(*regions.bounds[number : number + 2])
         rows += _crops(row, hulls[part], uncertainty[part], policy, options)
-    optional = [name for name in EXIF.names if name in prompts.column_names]
-    return pa.Table.from_pylist(rows, CROPS.schema_with(optional))
+    return pa.Table.from_pylist(rows, CROPS.schema_with(prompts.column_names))
 
 
 def _crops(

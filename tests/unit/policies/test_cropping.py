@@ -65,5 +65,8 @@ def test_crops_have_annotations_of_their_own():
     np.testing.assert_allclose(first["boxes"], [[20, 10, 60, 60], [60, 0, 80, 20]], atol=1e-4)
     assert (first["image_id"], first["width"], first["height"]) == ("a#0", 80, 75)
     assert first["labels"] == ["person", ""]
+    labelled = one.append_column("ignore_labels", pa.array([["rider"]]))
+    crops = crop_table(labelled, variance(), POLICY, Crop())
+    assert crop_annotations(crops)["labels"][0].as_py() == ["person", "rider"]
     objects, areas = objects_and_areas(annotations, ["person"])
     assert objects[:2].tolist() == [True, False] and areas[:2].tolist() == [False, True]
