@@ -1,0 +1,192 @@
+"""Write what the experiment found into the pages that tell of it.
+
+    python -m benchmarks.headline README.md docs/looking-again.md
+
+Each page has marks, `<!-- claim-headline -->` or another of `TABLES`, then `<!-- end -->`; what
+stands between them is written anew from `docs/results/*.parquet`, which benchmarks/claim.py makes.
+Figures are means over the seeds; the first set of the files is the one that was trained for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from benchmarks.claim import CLAIM, DIFFERENCES, HEADLINE, NONE, goal_lines, joined
+from dipr1.errors import UserError
+
+RESULTS = Path(__file__).parents[1] / "docs" / "results"
+ARMS = ("base", "sft", "answer", "grpo", "dipr1")
+SOURCES = {
+    NONE: "nothing: one view",
+    "samples": "nothing, but further samples of the whole view, fused",
+    "random": "as many windows as its own looks give, anywhere",
+    "grid": "the four quarters of the image",
+    "own": "**its own looks**, said in the response it gives anyway",
+    "variance": "regions whose boxes vary over its samples, no labels used",
+    "oracle": "the people it missed (oracle)",
+}
+RECALLS = {
+    "recall_small": "under 15 % of the image's height",
+    "recall_medium": "15 to 30 % of the image's height",
+    "recall_tall": "30 % of the image's height and more",
+    "recall_hidden": "less than 65 % visible",
+    "recall_partly": "65 to 90 % visible",
+    "recall_free": "90 % visible and more",
+}
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The two tables.
+
+    Attributes:
+        values: a figure of a run per row.
+        differences: a comparison per row.
+    """
+
+    values: pl.DataFrame
+    differences: pl.DataFrame
+
+    @classmethod
+    def read(cls, folder: Path) -> Claim:
+        """Those in a folder."""
+        tables = (CLAIM.read(folder / f"{CLAIM.name}.parquet"),
+                  DIFFERENCES.read(folder / f"{DIFFERENCES.name}.parquet"))  # fmt: skip
+        return cls(*map(pl.from_arrow, tables))
+
+    @property
+    def sets(self) -> list[str]:
+        """`dataset.split`, the one that was trained for first."""
+        return self.values["set"].unique(maintain_order=True).to_list()
+
+    def mean(self, on: str, arm: str, source: str, metric: str) -> float | None:
+        """Of the seeds; None where it was not measured."""
+        rows = self.values.filter(set=on, arm=arm, source=source, metric=metric)
+        return rows["value"].mean() if rows["value"].null_count() == 0 else None
+
+
+def headline(claim: Claim) -> str:
+    """AP50 of every arm on every set, in one view and looking again at its own looks."""
+    lines = [*_head(HEADLINE, *ARMS)]
+    for on in claim.sets:
+        for source, words in ((NONE, "one view"), ("own", "own looks")):
+            means = [claim.mean(on, arm, source, HEADLINE) for arm in ARMS]
+            known = [mean for mean in means if mean is not None]
+            if known:
+                cells = [_best(mean, max(known)) for mean in means]
+                lines.append(_row(f"{_shortly(on)}, {words}", *cells))
+    return "\n".join(lines)
+
+
+def sources(claim: Claim) -> str:
+    """What each source costs and gives, for the base and for dipr1, in domain."""
+    on = claim.sets[0]
+    lines = [*_head("what is looked at again", "crops", "tokens", "base", "dipr1",
+                    "dipr1, against one view", "per crop")]  # fmt: skip
+    named = claim.values.filter(set=on, arm="dipr1")["source"].unique(maintain_order=True)
+    for source in [*SOURCES, *(name for name in named if name not in SOURCES)]:
+        if source in named:
+            figures = [
+                _figure(claim.mean(on, "dipr1", source, "mean_crops"), ".1f"),
+                _figure(claim.mean(on, "dipr1", source, "mean_tokens"), ".0f"),
+                *(_figure(claim.mean(on, arm, source, HEADLINE)) for arm in ("base", "dipr1")),
+                _gain(claim, on, source),
+                _figure(claim.mean(on, "dipr1", source, "gain_per_crop"), "+.3f"),
+            ]
+            lines.append(_row(SOURCES.get(source, source), *figures))
+    return "\n".join(lines)
+
+
+def recalls(claim: Claim) -> str:
+    """Whom dipr1 finds, by height and by visibility, in domain."""
+    on, there = claim.sets[0], (NONE, "own", "variance", "oracle")
+    lines = [*_head("people", "one view", *there[1:])]
+    for metric, words in RECALLS.items():
+        cells = [_figure(claim.mean(on, "dipr1", source, metric)) for source in there]
+        lines.append(_row(words, *cells))
+    return "\n".join(lines)
+
+
+def goals(claim: Claim) -> str:
+    """Each goal on each set."""
+    return "\n".join(goal_lines(claim.differences.to_dicts()))
+
+
+TABLES: dict[str, Callable[[Claim], str]] = {
+    "claim-headline": headline,
+    "claim-sources": sources,
+    "claim-recalls": recalls,
+    "claim-goals": goals,
+}
+
+
+def filled(page: str, claim: Claim) -> str:
+    """The page with its tables written anew.
+
+    Raises:
+        UserError: it has no mark of any table.
+    """
+    marked = [name for name in TABLES if f"<!-- {name} -->" in page]
+    if not marked:
+        raise UserError(f"no table is marked; write <!-- {next(iter(TABLES))} --> and <!-- end -->")
+    for name in marked:
+        text = TABLES[name](claim)
+        marks = rf"(<!-- {name} -->\n).*?(<!-- end -->)"
+        page = re.sub(marks, lambda match, text=text: f"{match[1]}{text}\n{match[2]}", page,
+                      flags=re.S)  # fmt: skip
+    return page
+
+
+def main() -> None:
+    """Fill the pages."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("pages", nargs="+", type=Path)
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    args = parser.parse_args()
+    claim = Claim.read(args.results)
+    for path in args.pages:
+        try:
+            path.write_text(filled(path.read_text(encoding="utf-8"), claim), encoding="utf-8")
+        except UserError as error:
+            parser.error(f"{path}: {error}")
+
+
+def _gain(claim: Claim, on: str, source: str) -> str:
+    rows = claim.differences.filter(
+        pl.col("goal").is_null(), set=on, metric=HEADLINE, a=joined("dipr1", source), b="dipr1"
+    )
+    if not len(rows) or rows["difference"][0] is None:
+        return ""
+    row = rows.row(0, named=True)
+    return f"{row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
+
+
+def _best(value: float | None, best: float) -> str:
+    text = _figure(value)
+    return f"**{text}**" if value == best else text
+
+
+def _figure(value: float | None, form: str = ".3f") -> str:
+    return "" if value is None else format(value, form)
+
+
+def _shortly(on: str) -> str:
+    return on.removesuffix(".validation")
+
+
+def _head(*titles: str) -> list[str]:
+    return [_row(*titles), "|---|" + "---:|" * (len(titles) - 1)]
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+if __name__ == "__main__":
+    main()

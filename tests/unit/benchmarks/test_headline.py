@@ -1,0 +1,108 @@
+"""The pages' tables are those of the committed figures."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+
+from benchmarks.claim import CLAIM, DIFFERENCES
+from benchmarks.headline import RESULTS, Claim, filled
+from dipr1.artifacts.made import Made
+from dipr1.errors import UserError
+
+ON = "crowdscenes.validation"
+PAGE = """# Found
+<!-- claim-headline -->
+old
+<!-- end -->
+between
+<!-- claim-sources -->
+<!-- end -->
+<!-- claim-recalls -->
+<!-- end -->
+<!-- claim-goals -->
+<!-- end -->
+after
+"""
+FILLED = """# Found
+<!-- claim-headline -->
+| AP50 | base | sft | answer | grpo | dipr1 |
+|---|---:|---:|---:|---:|---:|
+| crowdscenes, one view | **0.300** |  |  |  | 0.250 |
+| crowdscenes, own looks |  |  |  |  | **0.500** |
+<!-- end -->
+between
+<!-- claim-sources -->
+| what is looked at again | crops | tokens | base | dipr1 | dipr1, against one view | per crop |
+|---|---:|---:|---:|---:|---:|---:|
+| nothing: one view | 0.0 | 80 | 0.300 | 0.250 |  |  |
+| **its own looks**, said in the response it gives anyway | 2.0 | 200 |  | 0.500 \
+| +0.250 [+0.200, +0.300] | +0.125 |
+| mine |  |  |  | 0.400 |  |  |
+<!-- end -->
+<!-- claim-recalls -->
+| people | one view | own | variance | oracle |
+|---|---:|---:|---:|---:|
+| under 15 % of the image's height | 0.100 |  |  |  |
+| 15 to 30 % of the image's height |  |  |  |  |
+| 30 % of the image's height and more |  |  |  |  |
+| less than 65 % visible |  |  |  |  |
+| 65 to 90 % visible |  |  |  |  |
+| 90 % visible and more |  |  |  |  |
+<!-- end -->
+<!-- claim-goals -->
+| goal | asked for | crowdscenes.validation |
+|---|---|---|
+| better | +0.15 | +0.250 [+0.150, +0.350], cost x 0.50: **met** |
+<!-- end -->
+after
+"""
+
+
+@pytest.fixture
+def claim(tmp_path) -> Claim:
+    """A few figures, through files."""
+    values = [
+        ("base", "none", 0, "AP50", 0.3),
+        ("dipr1", "none", 0, "AP50", 0.2),
+        ("dipr1", "none", 1, "AP50", 0.3),
+        ("dipr1", "none", 0, "mean_crops", 0.0),
+        ("dipr1", "none", 0, "mean_tokens", 80.0),
+        ("dipr1", "none", 0, "recall_small", 0.1),
+        ("dipr1", "own", 0, "AP50", 0.5),
+        ("dipr1", "own", 0, "mean_crops", 2.0),
+        ("dipr1", "own", 0, "mean_tokens", 200.0),
+        ("dipr1", "own", 0, "gain_per_crop", 0.125),
+        ("dipr1", "mine", 0, "AP50", 0.4),
+        ("dipr1", "mine", 0, "mean_tokens", None),
+    ]
+    names = ["arm", "source", "seed", "metric", "value"]
+    rows = [dict(zip(names, row, strict=True)) | {"set": ON} for row in values]
+    CLAIM.write(pa.Table.from_pylist(rows, CLAIM.schema), tmp_path / "claim.parquet", Made())
+    own = {"set": ON, "metric": "AP50", "a": "dipr1+own", "b": "dipr1", "difference": 0.25,
+           "low": 0.2, "high": 0.3, "corrected_low": 0.15, "corrected_high": 0.35}  # fmt: skip
+    better = own | {"goal": "better", "least": 0.15, "cost": 0.5, "met": True}
+    table = pa.Table.from_pylist([better, own], DIFFERENCES.schema)
+    DIFFERENCES.write(table, tmp_path / "claim_differences.parquet", Made())
+    return Claim.read(tmp_path)
+
+
+def test_the_tables_stand_between_their_marks(claim):
+    assert filled(PAGE, claim) == FILLED
+    assert filled(FILLED, claim) == FILLED
+
+
+def test_a_page_without_marks_is_refused(claim):
+    with pytest.raises(UserError, match="no table is marked; write <!-- claim-headline -->"):
+        filled("# Nothing\n", claim)
+
+
+def test_the_pages_tell_what_the_committed_figures_say(root):
+    """Once there are figures, both pages tell of them; before, none has a mark."""
+    pages = [root / "README.md", root / "docs/looking-again.md"]
+    if not (RESULTS / "claim.parquet").exists():
+        assert not any("<!-- claim-" in page.read_text("utf-8") for page in pages if page.exists())
+        pytest.skip("no figures of workflow/configs/claim.yaml are committed yet")
+    for page in pages:
+        text = page.read_text(encoding="utf-8")
+        assert filled(text, Claim.read(RESULTS)) == text
