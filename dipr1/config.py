@@ -56,6 +56,13 @@ class Config(Section):
     evaluation: Evaluation = Field(Evaluation(), description="Evaluation.")
     report: Report = Field(Report(), description="The report.")
 
+    def seeds_of(self, arm: str) -> list[int]:
+        """The seeds of an arm; one that is not trained is the same for all, and runs once."""
+        section = self.arms[arm]
+        if section.method == "none":
+            return self.seeds[:1]
+        return section.seeds or self.seeds
+
     @model_validator(mode="before")
     @classmethod
     def _audit_rows_had_another_place(cls, values: Any) -> Any:

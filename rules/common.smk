@@ -30,12 +30,8 @@ def read_experiment(config):
 
 
 def runs():
-    """(arm, seed) of every policy that is compared; an untrained arm is the same for all seeds."""
-    return [
-        (name, seed)
-        for name, arm in experiment.arms.items()
-        for seed in (experiment.seeds[:1] if arm.method == "none" else experiment.seeds)
-    ]
+    """(arm, seed) of every policy that is compared."""
+    return [(name, seed) for name in experiment.arms for seed in experiment.seeds_of(name)]
 
 
 def looks_again():

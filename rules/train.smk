@@ -19,7 +19,7 @@ rule train:
         "benchmarks/train/{arm}.seed{seed}.jsonl"
     conda:
         "../envs/train.yaml"
-    threads: 2
+    threads: experiment.training.threads
     resources:
         mem_mb=6000,
         runtime=720,

@@ -7,7 +7,7 @@ An arm has the options of its method and no others. Those that it does not set i
 from __future__ import annotations
 
 import inspect
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, get_type_hints
 
 from pydantic import Field, create_model, model_validator
 
@@ -105,6 +105,25 @@ class TrainingSplit(Section):
 class Training(GrpoOptions, SftOptions, TrainingSplit):
     """What is trained on, and the options of all arms that do not set them themselves."""
 
+    threads: int = Field(
+        2,
+        ge=1,
+        description="CPU threads of one training; with 1 and two cores, two run side by side.",
+    )
+
+
+class Repeated(Looks):
+    """How often an arm is trained."""
+
+    without_flag: ClassVar[frozenset[str]] = Looks.without_flag | {"seeds"}
+
+    seeds: list[int] | None = Field(
+        None,
+        min_length=1,
+        description="One training per seed, in place of the experiment's `seeds`. Arms are compared"
+        " on the seeds that both have.",
+    )
+
 
 class UntrainedArm(Looks, Asked):
     """The base policy itself, not trained."""
@@ -112,7 +131,7 @@ class UntrainedArm(Looks, Asked):
     method: Literal["none"] = Field(description="No training.")
 
 
-class SftArm(Looks, Asked, SftOptions):
+class SftArm(Repeated, Asked, SftOptions):
     """Supervised fine-tuning on a perfect teacher's responses."""
 
     method: Literal["sft"] = Field(description="Supervised fine-tuning.")
@@ -129,7 +148,7 @@ class SftArm(Looks, Asked, SftOptions):
         return self
 
 
-class _RewardedArm(Looks, Asked, GrpoOptions):
+class _RewardedArm(Repeated, Asked, GrpoOptions):
     """GRPO with a weighted sum of rewards."""
 
     method: Literal["grpo"] = Field(description="Group relative policy optimisation.")

@@ -172,6 +172,15 @@ def test_an_arm_overrides_what_training_says():
     assert check(checked.model_dump()) == checked
 
 
+def test_an_arm_may_have_seeds_of_its_own():
+    arms = {"base": {"method": "none"}, "sft": {"method": "sft"},
+            "few": {"method": "sft", "seeds": [5]}}  # fmt: skip
+    checked = check(config(seeds=[0, 1], arms=arms))
+    assert [checked.seeds_of(arm) for arm in arms] == [[0], [0, 1], [5]]
+    assert "seeds" not in train_flags(checked, "few")
+    assert "base.seeds" in fault(config(arms={"base": {"method": "none", "seeds": [1]}}))
+
+
 def test_only_what_an_arm_depends_on_is_told_to_its_training():
     arms = {
         "plain": {"method": "grpo", "rewards": {"accuracy": 1, "looking": 0}},

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+
 import pytest
 import yaml
 
@@ -14,11 +17,12 @@ def expected_jobs(experiment: Config) -> dict[str, int]:
     sets = experiment.evaluation.sets
     splits = {*sets, f"{experiment.training.dataset}.{experiment.training.split}"}
     untrained = sum(arm.method == "none" for arm in experiment.arms.values())
-    trained = (len(experiment.arms) - untrained) * len(experiment.seeds)
-    looks = sum(
-        len(arm.look_again) * (1 if arm.method == "none" else len(experiment.seeds))
-        for arm in experiment.arms.values()
-    )
+    seeds = {
+        name: 1 if arm.method == "none" else len(arm.seeds or experiment.seeds)
+        for name, arm in experiment.arms.items()
+    }
+    trained = sum(seeds.values()) - untrained
+    looks = sum(len(arm.look_again) * seeds[name] for name, arm in experiment.arms.items())
     counts = {
         "download": len(splits),
         "convert": len(splits),
@@ -49,6 +53,12 @@ def test_an_untrained_arm_runs_once_whatever_the_seeds(workflow, tmp_path):
     assert planned["predict"] == 2 * 3 + 1
     assert planned["inspect"] == 3
     assert planned["evaluate"] == 2 * 3 + 1 + 3
+
+
+def test_an_arm_may_have_seeds_of_its_own(workflow, tmp_path):
+    arms = "arms={sft: {seeds: [7]}}"
+    planned = jobs(workflow.run(tmp_path, "--dry-run", "--config", "seeds=[3,4,5]", arms))
+    assert planned["train"] == 1 + 3
 
 
 def test_a_configuration_given_stands_for_config_yaml(workflow, tmp_path, root):
@@ -86,10 +96,25 @@ def test_a_wrong_configuration_is_one_line(workflow, tmp_path, root, change, mes
     assert "Snakefile" not in done.stdout
 
 
-@pytest.mark.parametrize("configfile", ["paper", "test"])
-def test_the_other_experiments_plan(workflow, tmp_path, configfile):
-    output = workflow.run(tmp_path, "--dry-run", configfile=f"workflow/configs/{configfile}.yaml")
-    assert jobs(output)["report"] == 1
+@pytest.mark.parametrize("configfile", ["paper", "test", "claim"])
+def test_the_other_experiments_plan(workflow, tmp_path, root, configfile):
+    file = root / f"workflow/configs/{configfile}.yaml"
+    output = workflow.run(tmp_path, "--dry-run", configfile=file)
+    assert jobs(output) == expected_jobs(load(file))
+
+
+def test_the_core_of_the_claim_plans_as_the_documentation_writes_it(workflow, tmp_path, root):
+    text = (root / "docs/experiments.md").read_text(encoding="utf-8")
+    [targets] = re.findall(r"^ +(results/metrics/\S+)$", text, re.MULTILINE)
+    expanded = subprocess.run(
+        ["bash", "-c", f"echo {targets}"], capture_output=True, text=True, check=True
+    ).stdout.split()
+    file = root / "workflow/configs/claim.yaml"
+    planned = jobs(workflow.run(tmp_path, "--dry-run", *expanded, configfile=file))
+    assert planned["train"] == 4 * 3
+    assert planned["evaluate"] == len(expanded) == 7 + 3 * (2 + 1 + 2 + 7)
+    assert planned["download"] == 2
+    assert "report" not in planned
 
 
 def test_a_plan_of_the_cluster_profile(workflow, tmp_path, root):
