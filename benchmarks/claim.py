@@ -2,10 +2,11 @@
 
     python benchmarks/claim.py results --output docs/results
 
-Reads what `evaluate` wrote of each run under the results folder, all or only some of the runs, and
-writes two tables. `claim.parquet` has one row per set, arm, source (what was looked at again;
-`none` for one view), seed and metric. `claim_differences.parquet` has the goals, and every run
-against `base`, against `grpo` and against its own single view; it is printed as Markdown, too.
+Reads what `evaluate` wrote under the results folder of the runs of workflow/configs/claim.yaml (or
+another configuration, `--config`), as many as are there, and writes two tables. `claim.parquet` has
+one row per set, arm, source (what was looked at again; `none` for one view), seed and metric.
+`claim_differences.parquet` has the goals, which are also printed as Markdown, and every run against
+`base`, against `grpo` and against its own single view.
 
 Differences are paired over images and over the seeds that both have (dipr1.evaluation.comparison).
 `low` and `high` hold 95 % of the resampled differences. The corrected interval holds 1 - 0.05 / m
@@ -26,6 +27,7 @@ import pyarrow as pa
 
 from dipr1.artifacts import Artifact
 from dipr1.artifacts.made import Made
+from dipr1.config import Config, load
 from dipr1.evaluation.comparison import (
     Measured,
     Run,
@@ -37,6 +39,7 @@ from dipr1.evaluation.comparison import (
 from dipr1.evaluation.intervals import percentile_interval, two_sided_p
 from dipr1.evaluation.measuring import none_if_nan
 
+CONFIG = Path(__file__).parents[1] / "workflow" / "configs" / "claim.yaml"
 NONE = "none"
 HEADLINE = "AP50"
 COSTS = ("mean_crops", "mean_tokens")
@@ -182,14 +185,27 @@ def main() -> None:
     """Write the two tables and print the goals."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("results", type=Path)
+    parser.add_argument("--config", type=Path, default=CONFIG)
     parser.add_argument("--output", type=Path, default=Path("docs/results"))
     parser.add_argument("--resamples", type=int, default=10_000)
     args = parser.parse_args()
-    paths = sorted(args.results.glob("metrics/*/seed*/*.images.parquet"))
-    values, differences = claim([read_run(str(path)) for path in paths], args.resamples)
+    runs = [read_run(str(path)) for path in files(args.results, load(args.config))]
+    values, differences = claim(runs, args.resamples)
     CLAIM.write(values, args.output / "claim.parquet", Made())
     DIFFERENCES.write(differences, args.output / "claim_differences.parquet", Made())
     print("\n".join(goal_lines(differences.to_pylist())))
+
+
+def files(results: Path, config: Config) -> list[Path]:
+    """The images artifacts of an experiment that are there, set by set and arm by arm."""
+    names = [
+        f"metrics/{joined(name, source)}/seed{seed}/{on}.images.parquet"
+        for on in config.evaluation.sets
+        for name, arm in config.arms.items()
+        for source in (NONE, *(look.name for look in arm.look_again))
+        for seed in config.seeds_of(name)
+    ]
+    return [results / name for name in names if (results / name).exists()]
 
 
 def claim(runs: Sequence[Run], resamples: int) -> tuple[pa.Table, pa.Table]:

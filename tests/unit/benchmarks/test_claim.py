@@ -6,13 +6,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from benchmarks.claim import GOALS, METRICS, claim
+from benchmarks.claim import CONFIG, GOALS, METRICS, claim, files
 from dipr1.artifacts.images import IMAGES
+from dipr1.config import load
 from dipr1.evaluation.comparison import Run
 from dipr1.evaluation.evaluated import Images
 
 NUM_IMAGES = 60
-CUTS = (20, 30)  # AP50 is that share of the images in which the one object is found
 
 
 def images(num_found: int, *, crops: float | None, tokens: int) -> Images:
@@ -77,6 +77,31 @@ def test_there_is_one_row_per_run_and_metric(tables):
     assert of["town.test", "dipr1", "own", 0, "recall_tall"] is None
     gain = of["town.test", "dipr1", "own", 0, "AP50"] - of["town.test", "dipr1", "none", 0, "AP50"]
     assert of["town.test", "dipr1", "own", 0, "gain_per_crop"] == pytest.approx(gain / 1.5)
+
+
+def test_the_files_are_those_of_the_experiment_as_far_as_they_are_there(tmp_path):
+    names = [
+        "base/seed0/crowdscenes.validation",
+        "dipr1/seed4/crowdscenes.validation",
+        "dipr1+own/seed4/crowdscenes.validation",
+        "base/seed0/night.validation",
+    ]
+    others = ["base/seed1/night.validation", "base/seed0/crowdscenes.tuning", "mine/seed0/a.b"]
+    for name in names + others:
+        path = tmp_path / f"metrics/{name}.images.parquet"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    found = files(tmp_path, load(CONFIG))
+    assert found == [tmp_path / f"metrics/{name}.images.parquet" for name in names]
+
+
+def test_every_goal_is_about_runs_of_the_experiment():
+    config = load(CONFIG)
+    runs = {name for name in config.arms} | {
+        f"{name}+{look.name}" for name, arm in config.arms.items() for look in arm.look_again
+    }
+    for goal in GOALS:
+        assert {*goal.runs} <= runs
 
 
 def test_goals_are_measured_where_their_runs_are_there(tables):
