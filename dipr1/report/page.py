@@ -25,6 +25,7 @@ from dipr1.report.verdict import WORDS, Headline, charts, findings, headline, le
 from dipr1.report.viewer import Viewer, as_json
 
 TITLE = "DIP-R1: think, look, answer in crowded scenes"
+GAIN, COSTS = "AP50", ("mean_crops", "mean_tokens")  # of looking again
 CARDS = ("AP50", "f1_50", "count_error", *(metric.name for metric in by_group()[REWARD]))
 SCORES = {
     "constant": "Here all boxes rank alike.",
@@ -59,7 +60,9 @@ def render(
     """
     head = headline(results)
     nouns = _nouns(described[name] for name in results.sets)
-    script = (FOLDER / "viewer.js").read_text(encoding="utf-8") if viewer.images else ""
+    second_look = bool(viewer.looked)
+    scripts = ["second_look.js"] * second_look + ["viewer.js"] * bool(viewer.images)
+    script = "".join(map(_read, scripts))
     return fill(
         "page.html.j2",
         _filters(nouns),
@@ -75,8 +78,9 @@ def render(
         charts=charts(results, head.pair[0] if len(head.pair) == 2 else None),
         groups=_shown_groups(results),
         scores=_scores(results),
-        lift=METRICS["look_lift"],
+        metrics=METRICS,
         looking=_looking(results, head.dataset),
+        looked_again=_looked_again(results, head.dataset),
         reliability=reliability_diagram(results, head.dataset),
         num_seeds=max(len(results.seeds(arm)) for arm in results.arms),
         arms=[
@@ -98,10 +102,14 @@ def render(
         described=described,
         light=LIGHT,
         dark=DARK,
-        style=Markup((FOLDER / "page.css").read_text(encoding="utf-8")),
+        style=Markup("".join(map(_read, ["page.css"] + ["second_look.css"] * second_look))),
         script=Markup(script),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
+
+
+def _read(name: str) -> str:
+    return (FOLDER / name).read_text(encoding="utf-8")
 
 
 def _filters(nouns: dict[str, str]) -> dict[str, Callable]:
@@ -125,16 +133,22 @@ def _nouns(described: Iterable[Description]) -> dict[str, str]:
 
 
 def _viewer_data(viewer: Viewer, results: Results, head: Headline, nouns: dict[str, str]) -> str:
-    """What `viewer.js` reads."""
+    """What `viewer.js` reads, and `second_look.js` where an arm looked again."""
+    index = results.arms.index
+    looking = {"looked": [index(arm) for arm in viewer.looked]} if viewer.looked else {}
+    if viewer.opens:
+        one = one_view(viewer.opens)
+        looking["opens"] = [index(arm) for arm in (one, viewer.opens) if arm in results.arms]
     return as_json(
         {
             "arms": results.arms,
             "numColours": len(LIGHT),
-            "pair": [results.arms.index(arm) for arm in head.pair],
+            "pair": [index(arm) for arm in head.pair],
             "nouns": nouns,
             "kinds": {kind: title.lower() for kind, (title, _) in KINDS.items()},
             "images": viewer.images,
         }
+        | looking
     )
 
 
@@ -187,6 +201,21 @@ def _looking(results: Results, dataset: str) -> list[dict]:
             continue
         lift = results.interval(arm, dataset, "look_lift")
         rows.append({"arm": arm, "index": index, "lift_interval": lift} | means)
+    return rows
+
+
+def _looked_again(results: Results, dataset: str) -> list[dict]:
+    """What looking again gains and costs: each arm in one view, and below it each way to look."""
+    views = dict.fromkeys(one_view(arm) for arm in results.arms if arm != one_view(arm))
+    arms = [arm for view in views for arm in results.arms if one_view(arm) == view]
+    rows = []
+    for arm in arms:
+        row = {name: results.mean(arm, dataset, name) for name in (GAIN, *COSTS)}
+        effect = results.effect(arm, dataset, GAIN, one_view(arm))
+        if effect is not None:
+            ends = (effect.difference_low, effect.difference_high)
+            row["ends"] = interval(*ends, METRICS[GAIN], "+")
+        rows.append({"arm": arm, "again": arm != one_view(arm), "effect": effect} | row)
     return rows
 
 

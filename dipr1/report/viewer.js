@@ -14,8 +14,8 @@
   const state = {
     list: [], // indices into images, filtered and sorted
     at: 0, // position in the list
-    arms: data.pair, // indices of the arms side by side
-    arm: data.pair[data.pair.length - 1], // chosen last: what "worst" refers to
+    arms: data.opens || data.pair, // indices of the arms side by side
+    arm: (data.opens || data.pair).slice(-1)[0], // chosen last: what "worst" refers to
     view: null, // zoomed part of the image {x, y, w, h}; null is the whole
   };
 
@@ -27,11 +27,23 @@
   const count = (number, one, many) => number + " " + (number === 1 ? one : many);
 
   function make(name, attributes = {}, ...children) {
-    const isSvg = ["svg", "g", "rect", "image"].includes(name);
+    const isSvg = ["svg", "g", "rect", "image", "text"].includes(name);
     const element = isSvg ? document.createElementNS(SVG, name) : document.createElement(name);
     for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
     element.append(...children);
     return element;
+  }
+
+  // --- the second look, on pages whose arms looked again --------------------------------------------
+
+  const second = typeof secondLook === "undefined" ? null
+    : secondLook({ data, make, drawMark, point, picture, redraw });
+
+  function redraw() {
+    const { view } = state;
+    if (!current()) return;
+    show();
+    setView(view);
   }
 
   // --- which images, in which order --------------------------------------------------------------
@@ -53,6 +65,7 @@
     uncertain: (a, b) => b.uncertainty - a.uncertainty,
     differ: (a, b) => gap(b) - gap(a),
     suspect: (a, b) => (rank(a) === rank(b) ? 0 : rank(a) - rank(b)),
+    again: (a, b) => second.numFound(b, state.arm) - second.numFound(a, state.arm),
     crowded: (a, b) => b.people.length - a.people.length,
     file: () => 0,
   };
@@ -84,7 +97,7 @@
   // Everything that can be drawn over an image: {layer, box, words}, the lowest first.
   function marks(image, answer) {
     const all = [];
-    const add = (layer, box, words, style) => all.push({ layer, box, words, style });
+    const add = (layer, box, words, style, of) => all.push({ layer, box, words, style, of });
     for (const box of image.ignore) add("ignore", box, "Ignore area: boxes in here do not count");
     for (const box of image.regions) {
       const [, , , , u, support, phantom] = box;
@@ -100,11 +113,12 @@
       if (answer.missed.includes(index)) add("missed", box, `Missed ${name}${seen}`);
     });
     for (const box of answer.boxes) {
-      const [, , , , kind, overlap, likelihood] = box;
+      const [, , , , kind, overlap, likelihood, seen] = box;
       const layer = ["hit", "false", "skipped"][kind];
       const what = ["Right box", "False box", "Box in an ignore area, not counted"][kind];
       const sure = likelihood === null ? "" : `, likelihood ${likelihood.toFixed(2)}`;
-      add(layer, box, `${what}: overlap ${overlap.toFixed(2)}${sure}`);
+      const view = seen ? `, ${seen.words}` : "";
+      add(layer, box, `${what}: overlap ${overlap.toFixed(2)}${sure}${view}`, "", seen?.of);
     }
     for (const suspect of image.suspects) {
       const words = `Suspicious label, ${kinds[suspect.kind]} (score ${suspect.score.toFixed(2)})`;
@@ -117,33 +131,40 @@
   function drawMark(mark) {
     const [x, y, right, bottom] = mark.box;
     const place = { x, y, width: right - x, height: bottom - y };
-    const group = make("g", { class: mark.layer }, make("rect", { ...place, class: "halo" }),
-      make("rect", { ...place, class: "line" }));
+    const group = make("g", { class: mark.of ? `${mark.layer} of-${mark.of}` : mark.layer },
+      make("rect", { ...place, class: "halo" }), make("rect", { ...place, class: "line" }));
+    if (mark.tag) group.append(make("text", { x, y, dx: ".3em", dy: "1em",
+      style: `font-size:${current().width / 26}px` }, mark.tag));
     if (mark.style) group.setAttribute("style", mark.style);
     mark.element = group;
     return group;
   }
 
   function verdict(image, answer) {
-    if (!answer.readable) return "the answer cannot be read";
+    if (!answer.readable && !answer.boxes.length) return "the answer cannot be read";
     const people = image.people.length;
     const found = people ? `found ${answer.hits} of ${people}` : "nothing to find";
-    return `${found}, ${answer.false} false`;
+    return `${found}${second ? second.verdict(answer) : ""}, ${answer.false} false`;
   }
 
   function panel(image, index, arm) {
     const answer = image.answers[arm];
-    const svg = make("svg", { role: "img", "aria-label": `Image ${image.id}, answer of ${arms[arm]}` });
+    const svg = make("svg", { class: "picture", role: "img",
+      "aria-label": `Image ${image.id}, answer of ${arms[arm]}` });
     const whole = { width: image.width, height: image.height };
     svg.append(make("image", { ...whole, href: picture(index), preserveAspectRatio: "none" }));
-    svg.marks = marks(image, answer);
+    svg.marks = marks(image, second ? second.known(answer) : answer);
+    if (second) svg.marks.unshift(...second.windows(answer), ...second.finds(image, answer));
     svg.append(...svg.marks.map(drawMark));
     watch(svg);
     const text = make("details", {}, make("summary", {}, "What it wrote"),
-      make("pre", { tabindex: 0 }, answer.text));
+      make("pre", { tabindex: 0 }, answer.text + (second ? second.texts(answer) : "")));
     const caption = make("figcaption", {}, make("span", { class: "dot fill" + (arm % data.numColours) }),
-      make("b", {}, arms[arm]), " ", verdict(image, answer));
-    return make("figure", { class: "panel" }, caption, svg, text);
+      make("b", {}, arms[arm]), " ", verdict(image, second ? second.known(answer) : answer));
+    const crops = second ? second.crops(image, index, answer, marks) : [];
+    if (!crops.length) return make("figure", { class: "panel" }, caption, svg, text);
+    const both = make("div", { class: "both" }, svg, ...crops);
+    return make("figure", { class: "panel looked" }, caption, both, text);
   }
 
   // --- pointing, zooming, panning ----------------------------------------------------------------
@@ -199,7 +220,7 @@
     }
     state.view = view;
     const { x, y, w, h } = view || { x: 0, y: 0, w: width, h: height };
-    for (const svg of byId("stages").querySelectorAll("svg"))
+    for (const svg of byId("stages").querySelectorAll("svg.picture"))
       svg.setAttribute("viewBox", `${x} ${y} ${w} ${h}`);
     byId("stages").classList.toggle("zoomed", Boolean(view));
   }
@@ -256,7 +277,7 @@
 
   const WHY = {
     worst: "worst answers", uncertain: "most uncertain", differ: "arms differ",
-    suspect: "label suspects", random: "random sample",
+    suspect: "label suspects", again: "found by the second look", random: "random sample",
   };
 
   function show() {
@@ -270,6 +291,7 @@
       byId("viewer-where").textContent = "0 images";
       return;
     }
+    second?.sync(state.arms.map((arm) => image.answers[arm]));
     const opened = stages.querySelector("details")?.open;
     stages.replaceChildren(...state.arms.map((arm) => panel(image, state.list[state.at], arm)));
     if (opened) for (const text of stages.querySelectorAll("details")) text.open = true;
@@ -339,6 +361,7 @@
       for (const layer of LAYERS) setLayer(layer, none);
     },
   };
+  Object.assign(KEYS, second?.keys);
   for (const input of root.querySelectorAll("[data-layer]"))
     KEYS[input.dataset.key] = () => setLayer(input.dataset.layer, !input.checked);
 
@@ -399,5 +422,7 @@
   // on a phone two panels would stand one below the other: begin with one
   if (window.matchMedia("(max-width: 700px)").matches) state.arms = [state.arm];
   syncArms();
+  const opening = data.opens && images.find((image) => second.numFound(image, state.arm));
+  if (opening) byId("viewer-set").value = opening.set;
   relist(false);
 })();

@@ -1,8 +1,9 @@
 """What the page's viewer shows: a choice of images with their layers, as JSON.
 
 Of each evaluation set it shows the images on which the best arm did worst, on which the base policy
-was least sure and on which two arms differ most, those with suspicious labels, and a random sample.
-Each image says why it was chosen, so that the random ones can be seen alone: only they are typical.
+was least sure and on which two arms differ most, those with suspicious labels, those on which a
+second look found somebody, and a random sample. Each image says why it was chosen, so that the
+random ones can be seen alone: only they are typical.
 """
 
 from __future__ import annotations
@@ -26,9 +27,12 @@ from dipr1.pixels import TURN
 from dipr1.regions import look_targets
 from dipr1.report.crops import against_labels
 from dipr1.report.pictures import LARGEST_SIDE, data_uri, open_picture
+from dipr1.report.results import one_view
+from dipr1.report.second_look import SecondLook, second_looks
 
 MOST_IMAGES = 200  # of all sets together: 200 pictures of 60 kB are 16 MB as base64
 LONGEST_TEXT = 6000  # characters of a response
+LONGEST_CROP_TEXT = 1500  # likewise, to a window
 HIT, FALSE, SKIPPED = 0, 1, 2
 
 
@@ -60,11 +64,15 @@ class Viewer:
         images: one JSON-ready record per image; `viewer.js` reads them.
         pictures: one data URI per image.
         num_images: of each set, whether shown or not.
+        looked: the arms that looked again at an image, in the page's order.
+        opens: of these the one that the viewer opens with; None where no second look found anybody.
     """
 
     images: list[dict] = field(default_factory=list)
     pictures: list[str] = field(default_factory=list)
     num_images: dict[str, int] = field(default_factory=dict)
+    looked: list[str] = field(default_factory=list)
+    opens: str | None = None
 
 
 def view(sets: Sequence[EvaluationSet], pair: Sequence[str], num_images: int) -> Viewer:
@@ -82,7 +90,10 @@ def view(sets: Sequence[EvaluationSet], pair: Sequence[str], num_images: int) ->
     count = min(num_images, MOST_IMAGES // max(1, len(sets)))
     for one in sets:
         viewer.num_images[one.name] = one.annotations.num_rows
-        for record, picture in _Images(one).chosen(pair, count):
+        images = _Images(one)
+        viewer.opens = viewer.opens or images.finder(pair[-1:])
+        viewer.looked += [arm for arm in images.looks if arm not in viewer.looked]
+        for record, picture in images.chosen(pair, viewer.opens, count):
             viewer.images.append(record)
             viewer.pictures.append(picture)
     return viewer
@@ -99,13 +110,35 @@ class _Images:
         self.answers = {
             arm: _answered(one.annotations, table, asked) for arm, table in one.predictions.items()
         }
+        looks = {
+            arm: second_looks(images, one.predictions[arm]) for arm, images in self.answers.items()
+        }
+        self.looks = {arm: of_arm for arm, of_arm in looks.items() if any(of_arm)}
         self.audit = None if one.audit is None else against_labels(one.audit)
         self.regions = None if one.variance is None else regions_only(one.variance)
         self.uncertainty = _mean_uncertainty(self.regions)
 
-    def chosen(self, pair: Sequence[str], count: int) -> Iterator[tuple[dict, str]]:
+    def finder(self, best: Sequence[str]) -> str | None:
+        """The arm whose second look is shown first, of those that found somebody by one.
+
+        The best arm's own looks come first, then the best arm. What the oracle finds is shown last:
+        it was told where to look.
+        """
+        wanted = [name for arm in best for name in (f"{one_view(arm)}+own", arm)]
+        others = sorted(self.looks, key=lambda arm: arm.endswith("+oracle"))
+        arms = [arm for arm in (*wanted, *others) if arm in self.looks]
+        return next((arm for arm in arms if any(self._num_found(arm))), None)
+
+    def _num_found(self, arm: str) -> list[int]:
+        """Of each image, how many objects an arm's second look found."""
+        nobody = [None] * len(self.names)
+        return [0 if look is None else len(look.found) for look in self.looks.get(arm, nobody)]
+
+    def chosen(
+        self, pair: Sequence[str], looking: str | None, count: int
+    ) -> Iterator[tuple[dict, str]]:
         """(record, data URI) of `count` images, in the order of the annotations."""
-        rows = choose(self._orders(pair), len(self.names), count)
+        rows = choose(self._orders(pair, looking), len(self.names), count)
         images = self.set.annotations.take(pa.array(list(rows), pa.int64()))
         regions, suspects = _by_image(images, self.regions), _by_image(images, self.audit)
         for at, (row, image) in enumerate(zip(rows, images.to_pylist(), strict=True)):
@@ -117,7 +150,7 @@ class _Images:
             picture = open_picture(image["image"], LARGEST_SIDE, image.get("exif", TURN))
             yield record, data_uri(picture)
 
-    def _orders(self, pair: Sequence[str]) -> dict[str, list[int]]:
+    def _orders(self, pair: Sequence[str], looking: str | None) -> dict[str, list[int]]:
         """Rows by criterion, the most telling first, without those that tell nothing."""
         quality = {arm: np.array([f1(one.judged[0]) for one in self.answers[arm]]) for arm in pair}
         best = quality[pair[-1]]
@@ -131,6 +164,8 @@ class _Images:
             suspects = self.audit.sort_by("rank")["image_id"].unique()
             rows = image_rows(suspects, self.set.annotations["image_id"])
             orders["suspect"] = rows[rows >= 0].tolist()
+        if looking is not None:
+            orders["again"] = _largest_first(np.array(self._num_found(looking)))
         return orders
 
     def _record(self, row: int, image: dict) -> dict:
@@ -153,6 +188,7 @@ class _Images:
             "uncertainty": round(self.uncertainty.get(image["image_id"], 0.0), 3),
             "answers": [
                 _answer(images[row], self.set.predictions[arm]["text"][row].as_py())
+                | (_again(self.looks[arm][row]) if arm in self.looks else {})
                 for arm, images in self.answers.items()
             ],
         }
@@ -171,6 +207,16 @@ def _answered(annotations: pa.Table, answers: pa.Table, asked: list[str]) -> lis
 
 def _answer(image: AnsweredImage, text: str) -> dict:
     """An arm's answer to an image, judged at IoU 0.5."""
+    return _judged(image) | {
+        "looks": [_short(box) for box in image.look_boxes],
+        "quality": round(f1(image.judged[0]), 3),
+        "readable": image.response.answer is not None,
+        "text": _begin(text, LONGEST_TEXT),
+    }
+
+
+def _judged(image: AnsweredImage) -> dict:
+    """The boxes of an answer: side by side what is right, how near it is and how sure."""
     judged = image.judged[0]
     overlap = iou(image.boxes, image.objects).max(axis=1, initial=0.0)
     state = np.where(judged.matched, HIT, np.where(judged.ignored, SKIPPED, FALSE))
@@ -179,14 +225,29 @@ def _answer(image: AnsweredImage, text: str) -> dict:
             [*_short(box), int(kind), round(float(near), 2), _rounded(score)]
             for (*box, score), kind, near in zip(image.detections, state, overlap, strict=True)
         ],
-        "looks": [_short(box) for box in image.look_boxes],
         "missed": np.flatnonzero(~judged.found).tolist(),
         "hits": judged.hits,
         "false": int(judged.false.sum()),
-        "quality": round(f1(judged), 3),
-        "readable": image.response.answer is not None,
-        "text": text if len(text) <= LONGEST_TEXT else text[:LONGEST_TEXT] + " ...",
     }
+
+
+def _again(look: SecondLook | None) -> dict:
+    """The second look at an image, where there was one."""
+    if look is None:
+        return {}
+    record = {
+        "first": _judged(look.first),
+        "windows": [_short(window) for window in look.windows],
+        "texts": [_begin(text, LONGEST_CROP_TEXT) for text in look.texts],
+        "view": look.view.tolist(),
+        "state": look.state.tolist(),
+        "found": look.found.tolist(),
+    }
+    return {"again": record}
+
+
+def _begin(text: str, longest: int) -> str:
+    return text if len(text) <= longest else text[:longest] + " ..."
 
 
 def f1(judged: Judged) -> float:

@@ -29,6 +29,8 @@ from dipr1.report.verdict import headline
 from dipr1.report.viewer import EvaluationSet, Viewer, view
 
 ANSWER_COLUMNS = ["image_id", "text", "boxes", "look_boxes", "confidence", "labels"]
+# where it was looked again
+ANSWER_COLUMNS += ["view", "windows", "crop_texts", "first_boxes", "first_confidence"]
 
 
 # whether it is needed, and what it is

@@ -204,8 +204,16 @@ def _write_log(folder: Path, arm: str, seed: int, updates: int) -> None:
 
 
 def files(folder: Path, kind: str) -> list[str]:
-    """The files of one kind, arms in their order: what the workflow hands to `report`."""
+    """The files of one kind, arms in their order: what the workflow hands to `report`.
+
+    What looked again comes after its one view.
+    """
     paths = sorted(map(str, (folder / "results" / kind).rglob("*.parquet")))
     order = {arm: number for number, arm in enumerate(RECIPES)}
     arm_at = len((folder / "results" / kind).parts)
-    return sorted(paths, key=lambda path: order.get(Path(path).parts[arm_at], 0))
+
+    def place(path: str) -> tuple[int, str]:
+        arm = Path(path).parts[arm_at]
+        return order.get(arm.partition("+")[0], 0), arm
+
+    return sorted(paths, key=place)

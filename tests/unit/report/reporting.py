@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 
 from dipr1.artifacts.annotations import ANNOTATIONS
 from dipr1.artifacts.audit import AUDIT
+from dipr1.artifacts.made import read_made
+from dipr1.artifacts.samples import SAMPLES
 from dipr1.cli import main
 from dipr1.evaluation.comparison import Compared
+from dipr1.policies.looking_again import Seen, lies_inside, merge_by_agreement
 from dipr1.report.results import FIGURES, Results
 from tests.unit.experiment import files, made_of_set
 
@@ -18,6 +23,7 @@ SETS = (("crowdscenes.validation", "street"), ("crowdscenes_ood.validation", "ni
 ARMS = ("base", "sft", "dipr1")
 FLAGS = ("--num-images", "6", "--num-suspects", "6", "--resamples", "100")
 FLAGS += ("--trained-on", "crowdscenes.train")
+HOSTILE = "</script><script>window.hacked = 1</script><img src=x onerror='window.hacked = 2'>"
 KINDS = {1: "missing_label", 3: "unsupported_label", 5: "loose_label", 6: "uncertain"}
 
 
@@ -69,6 +75,48 @@ def write_audit(folder: Path, kinds: dict[int, str]) -> None:
             )
         path = folder / f"results/audit/{dataset.replace('.', '/')}.parquet"
         AUDIT.write(pa.Table.from_pylist(rows, AUDIT.schema), path, made_of_set(dataset))
+
+
+def look_again(folder: Path, arm: str) -> None:
+    """Write the answers of `ARM+own`: every arm's image is looked at again where one is missed.
+
+    The window shows the upper left of the image, and whoever lies wholly in it is found there.
+    """
+    for name in files(folder, "predictions"):
+        path, made = Path(name), read_made(Path(name))
+        if made.arm != arm:
+            continue
+        annotations = ANNOTATIONS.read(set_files(folder, "annotations")[path.stem]).to_pylist()
+        pairs = zip(annotations, SAMPLES.read(name).to_pylist(), strict=True)
+        rows = [_looked_again(*pair) for pair in pairs]
+        table = pa.Table.from_pylist(rows, SAMPLES.schema_with([*rows[0]]))
+        again = f"{arm}+own"
+        output = folder / f"results/predictions/{again}/seed{made.seed}/{path.name}"
+        SAMPLES.write(table, output, replace(made, arm=again))
+
+
+def _looked_again(image: dict, answer: dict) -> dict:
+    window = np.array([0.0, 0.0, 120.0, 144.0])
+    size = image["width"], image["height"]
+    people = np.reshape([*image["boxes"]], (-1, 4))[~np.array(image["ignore"], bool)]
+    shown = people[lies_inside(people, window, size)]
+    first = Seen.of(
+        answer["boxes"] or [], answer["confidence"], labels=["person"] * len(answer["confidence"])
+    )
+    crop = Seen.of(shown, np.full(len(shown), 0.5), labels=["person"] * len(shown), view=1)
+    merged = merge_by_agreement(first, [crop], window[None], size)
+    return answer | {
+        "boxes": merged.boxes.tolist(),
+        "confidence": merged.confidence.tolist(),
+        "num_tokens": 2 * answer["num_tokens"],
+        "labels": merged.labels.tolist(),
+        "view": merged.view.tolist(),
+        "windows": [window.tolist()],
+        "num_crops": 1,
+        "crop_texts": [HOSTILE],
+        "first_boxes": answer["boxes"],
+        "first_confidence": answer["confidence"],
+    }
 
 
 def report(folder: Path, *flags: str, **other: list[str]) -> int:

@@ -18,7 +18,15 @@ import pytest
 from dipr1.artifacts.made import read_made
 from dipr1.artifacts.samples import SAMPLES
 from tests.unit.experiment import files, make_experiment
-from tests.unit.report.reporting import KINDS, SETS, evaluate_all, report, write_audit
+from tests.unit.report.reporting import (
+    HOSTILE,
+    KINDS,
+    SETS,
+    evaluate_all,
+    look_again,
+    report,
+    write_audit,
+)
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = [
@@ -31,7 +39,6 @@ FLAGS = [
     "--disable-sync",
 ]
 NUM_IMAGES = 16
-HOSTILE = "</script><script>window.hacked = 1</script><img src=x onerror='window.hacked = 2'>"
 
 
 def absent(what: str) -> None:
@@ -311,3 +318,156 @@ def test_without_a_script_the_summary_and_the_tables_are_there(browser, built):
     assert page.get_by_text("The viewer needs JavaScript").is_visible()
     assert not page.locator("#viewer").is_visible()
     window.context.close()
+
+
+# --- the second look ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def looked(browser, tmp_path_factory) -> Path:
+    """A page on which `dipr1` also looks again."""
+    folder = tmp_path_factory.mktemp("looked")
+    make_experiment(folder, arms=("base", "dipr1"), num_images=NUM_IMAGES)
+    look_again(folder, "dipr1")
+    evaluate_all(folder)
+    assert report(folder, "--resamples", "100", "--num-images", "16") == 0
+    return folder / "page/index.html"
+
+
+@pytest.fixture
+def again(browser, looked):
+    window = Opened(browser, looked, viewport={"width": 1200, "height": 900})
+    yield window
+    assert window.faults == []
+    window.context.close()
+
+
+def found_by(window: Opened) -> list[int]:
+    """Of each listed image, how many people the second look found."""
+    records = {image["id"]: image["answers"][-1]["again"] for image in window.data()}
+    return [len(records[name]["found"]) for name in window.listed()]
+
+
+def caption(window: Opened) -> str:
+    return window.page.locator("#stages .panel > figcaption").last.inner_text()
+
+
+def test_it_opens_where_the_second_look_found_most(again):
+    arms = again.page.locator("#stages .panel > figcaption b").all_inner_texts()
+    assert arms == ["dipr1", "dipr1+own"]
+    counts = found_by(again)
+    assert counts[0] > 0
+    assert counts == sorted(counts, reverse=True)
+    assert again.page.locator("#stages .picture g.found").count() == counts[0]
+    assert f"{counts[0]} of them by the second look" in caption(again)
+
+
+def test_keys_step_through_the_second_look(again):
+    record = next(image for image in again.data() if image["id"] == again.shown())
+    answer = record["answers"][-1]
+    second = answer["again"]
+    again.to_viewer()
+    stage = again.page.locator("#stages .panel").last
+    drawn = ".picture g:is(.hit, .false, .skipped)"
+
+    def shown() -> tuple[int, ...]:
+        layers = (
+            drawn,
+            ".picture g.look",
+            ".picture g.window",
+            ".windows svg",
+            ".windows g.of-new",
+        )
+        return tuple(stage.locator(layer).count() for layer in layers)
+
+    num_new = second["state"].count(3)
+    in_window = sum(view > 0 for view in second["view"])
+    assert num_new > 0
+    assert shown() == (len(answer["boxes"]), 0, 1, 1, num_new)
+    again.page.keyboard.press("p")
+    assert shown() == (in_window, 0, 1, 1, num_new)
+    again.page.keyboard.press("p")
+    num_first = len(second["first"]["boxes"])
+    assert shown() == (num_first, len(answer["looks"]), 1, 1, 0)
+    again.page.keyboard.press("p")
+    assert shown() == (num_first, 0, 0, 0, 0)
+    assert f"found {second['first']['hits']} of" in caption(again)
+    again.page.keyboard.press("p")  # there is nothing before the first view
+    again.page.keyboard.press("n")
+    assert again.page.locator("[data-step][aria-pressed=true]").get_attribute("data-step") == "1"
+    again.page.locator("[data-step='3']").click()
+    again.page.keyboard.press("3")
+    assert again.page.locator("#stages .panel").count() == 1
+    assert shown() == (len(answer["boxes"]), 0, 1, 1, num_new)
+
+
+def test_stepping_keeps_the_zoom_and_windows_stay_as_they_are(again):
+    again.to_viewer()
+    again.page.keyboard.press("+")
+    again.page.keyboard.press("p")
+    script = "[...document.querySelectorAll('#stages svg')].map(svg => svg.getAttribute('viewBox'))"
+    assert again.evaluate(script) == ["32 24 128 96"] * 2 + ["0 0 120 144"]
+
+
+def test_boxes_are_coloured_by_their_view(again):
+    colours = {
+        of: again.evaluate(
+            f"getComputedStyle(document.querySelector('#second-look .of-{of} .line')).stroke"
+        )
+        for of in ("kept", "confirmed", "new", "denied")
+    }
+    assert len(set(colours.values())) == 4
+    box = "getComputedStyle(document.querySelector('#stages .windows .of-new .line')).stroke"
+    assert again.evaluate(box) == colours["new"]
+
+
+def test_a_box_of_a_window_says_so_and_what_it_wrote_is_text(again):
+    again.to_viewer()
+    again.page.keyboard.press("3")
+    again.page.keyboard.press("d")  # a box may be just the person's that it finds
+    again.page.locator("#stages .windows g.of-new").first.hover(force=True)
+    assert again.page.locator("#viewer-info").inner_text().endswith("found in window 1")
+    again.page.locator("#stages summary").click()
+    text = again.page.locator("#stages pre").inner_text()
+    assert text.endswith("--- window 1 ---\n" + HOSTILE)
+    assert again.evaluate("window.hacked") is None
+
+
+def test_the_steps_are_there_where_an_arm_looked_again(again):
+    again.to_viewer()
+    steps = again.page.locator("#second-look")
+    assert steps.is_visible()
+    again.page.keyboard.press("1")
+    assert not steps.is_visible()
+    again.page.keyboard.press("n")
+    assert again.page.locator("#stages .panel").count() == 1
+
+
+def test_on_a_phone_the_windows_stand_below_the_picture(browser, looked):
+    size = {"width": 360, "height": 740}
+    window = Opened(browser, looked, viewport=size, has_touch=True, is_mobile=True)
+    assert window.evaluate("document.documentElement.scrollWidth") == 360
+    assert caption(window).startswith("dipr1+own")
+    picture = window.page.locator("#stages .picture").bounding_box()
+    below = window.page.locator("#stages .windows svg").first.bounding_box()
+    assert below["y"] >= picture["y"] + picture["height"]
+    assert window.faults == []
+    window.context.close()
+
+
+def test_what_looking_again_costs_needs_no_script(browser, looked):
+    window = Opened(browser, looked, java_script_enabled=False)
+    table = window.page.get_by_role("region", name="What looking again gains and costs")
+    rows = table.locator("tbody tr").all()
+    cells = [
+        (row.locator("th").inner_text(), row.locator("td").nth(2).inner_text()) for row in rows
+    ]
+    assert cells == [("dipr1", "0"), ("dipr1+own", "1.00")]
+    window.context.close()
+
+
+def test_a_page_of_one_view_has_nothing_of_it(built):
+    text = built.read_text(encoding="utf-8")
+    assert "second look" not in text.lower()
+    assert "const secondLook" not in text
+    assert ".of-kept" not in text
