@@ -387,16 +387,28 @@ def difference_rows(differences: Sequence[Difference]) -> list[dict[str, Any]]:
 
 
 def goal_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The goals as Markdown: difference, corrected interval and whether it is met, per set."""
+    """The goals as Markdown: difference, corrected interval and whether it is met, per set.
+
+    The first set is the one in domain; a goal is reached if it is met there and on two others.
+    """
     goals = [row for row in rows if row["goal"] is not None]
     sets = list(dict.fromkeys(row["set"] for row in goals))
     by_place = {(row["goal"], row["set"]): row for row in goals}
-    lines = ["| goal | asked for | " + " | ".join(sets) + " |", "|---|---|" + "---|" * len(sets)]
+    lines = [f"| goal | asked for | {' | '.join(sets)} | reached |", "|---" * (len(sets) + 3) + "|"]
     for name in dict.fromkeys(row["goal"] for row in goals):
-        cells = [_goal_cell(by_place.get((name, on))) for on in sets]
+        found = [by_place.get((name, on)) for on in sets]
+        cells = [*map(_goal_cell, found), _reached(found)]
         least = next(row["least"] for row in goals if row["goal"] == name)
         lines.append(f"| {name} | {least:+.2f} | " + " | ".join(cells) + " |")
     return lines
+
+
+def _reached(found: Sequence[Mapping[str, Any] | None]) -> str:
+    """Whether a goal is, of its rows on the sets; nothing where it was not measured on enough."""
+    met = [row["met"] for row in found if row is not None]
+    if found[0] is None or len(met) < 3:
+        return ""
+    return "**yes**" if met[0] and sum(met[1:]) >= 2 else "no"
 
 
 def _goal_cell(row: Mapping[str, Any] | None) -> str:

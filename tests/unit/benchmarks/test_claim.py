@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from benchmarks.claim import CONFIG, GOALS, METRICS, claim, files
+from benchmarks.claim import CONFIG, GOALS, METRICS, claim, files, goal_lines
 from dipr1.artifacts.images import IMAGES
 from dipr1.config import load
 from dipr1.evaluation.comparison import Run
@@ -134,6 +134,25 @@ def test_a_goal_that_costs_too_much_is_missed():
         (GOALS[0].goal, True),
         (GOALS[2].goal, False),
     ]
+
+
+@pytest.mark.parametrize(
+    ("met", "word"),
+    [
+        ([True, True, False, True], "**yes**"),
+        ([True, True, False, False], "no"),
+        ([False, True, True, True], "no"),
+        ([True, True], ""),
+    ],
+)
+def test_a_goal_is_reached_in_domain_and_on_two_shifts(met, word):
+    figures = ("difference", "corrected_low", "corrected_high", "least")
+    rows = [
+        {"goal": "more", "set": f"s{number}", "met": one, "cost": None}
+        | dict.fromkeys(figures, 0.1)
+        for number, one in enumerate(met)
+    ]
+    assert goal_lines(rows)[-1].split(" | ")[-1] == f"{word} |"
 
 
 def test_runs_are_compared_with_what_looks_as_they_do(tables):
