@@ -160,7 +160,7 @@ def main() -> None:
             *(rollouts if arm == "grpo" else []),
             "--variance", a / "variance.parquet", "--policy", policy, "--dtype", "bfloat16",
             "--updates", args.updates, "--prompts-per-update", args.prompts_per_update,
-            "--gradient-checkpointing", "true",
+            "--gradient-checkpointing", "true", "--precision", "bf16",
             "--save-every", 1000, "--checkpoints", folder / "checkpoints" / arm,
             "--output", folder / arm,
         )  # fmt: skip

@@ -11,12 +11,16 @@ from dipr1.training.options import TrainedOptions
 
 def shared_arguments(arm: TrainedOptions, seed: int, folder: Path) -> dict[str, Any]:
     """Arguments of `transformers.TrainingArguments`, from which both trainers' inherit."""
+    import torch
+
     os.environ["TENSORBOARD_LOGGING_DIR"] = str(folder / "tensorboard")
+    in_bf16 = arm.precision == "bf16"
+    on_cpu = not torch.cuda.is_available()
     return {
         "output_dir": str(folder),
         "max_steps": arm.updates,
-        "lr_scheduler_type": "constant",
-        "warmup_steps": 0,
+        "lr_scheduler_type": "constant_with_warmup" if arm.schedule == "constant" else arm.schedule,
+        "warmup_steps": arm.warmup,
         "max_grad_norm": arm.max_grad_norm,
         "weight_decay": 0.0,
         "logging_steps": 1,
@@ -26,7 +30,8 @@ def shared_arguments(arm: TrainedOptions, seed: int, folder: Path) -> dict[str, 
         "report_to": ["tensorboard"],
         "seed": seed,
         "data_seed": seed,
-        "bf16": False,
+        "bf16": in_bf16,
+        "use_cpu": in_bf16 and on_cpu,  # else transformers refuses bf16 there
         "fp16": False,
         "gradient_checkpointing": arm.gradient_checkpointing,
         "disable_tqdm": True,

@@ -25,6 +25,7 @@ from dipr1.rewards import REWARDS, AccuracyReward
 from dipr1.training.arguments import shared_arguments, variety
 from dipr1.training.lessons import asked, with_images
 from dipr1.training.options import GrpoArm
+from dipr1.training.order import after_passes
 from dipr1.training.second_look import QUESTION, SecondLook, of_final_boxes, questions
 
 if TYPE_CHECKING:
@@ -93,19 +94,15 @@ def trainer(
     Raises:
         UserError: the sizes of batch and group do not divide each other.
     """
-    import torch
     from trl import GRPOConfig, GRPOTrainer
 
     class Trainer(GRPOTrainer):
-        """TRL draws an order of the prompts in each pass, beginning anew in a run that goes on."""
+        """`passes_done` over the prompts lie behind a run that goes on."""
 
         passes_done = 0
 
         def _get_train_sampler(self, dataset=None):
-            sampler = super()._get_train_sampler(dataset)
-            for _ in range(self.passes_done):
-                torch.randperm(sampler.num_samples, generator=sampler.generator)
-            return sampler
+            return after_passes(super()._get_train_sampler(dataset), self.passes_done)
 
     responses = arm.prompts_per_update * arm.group_size
     if responses % arm.micro_batch_size:

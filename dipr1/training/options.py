@@ -47,6 +47,26 @@ class TrainedOptions(Section):
     )
     updates: int = Field(50, ge=1, description="Optimiser steps.")
     prompts_per_update: int = Field(16, ge=1, description="Different prompts in one update.")
+    micro_batch_size: int = Field(
+        64,
+        ge=1,
+        description="Responses in one forward and backward pass; SFT takes the largest number up to"
+        " it that divides `prompts_per_update`.",
+    )
+    precision: Literal["float32", "bf16"] = Field(
+        "float32",
+        description="What is computed in. Weights and optimiser are float32 in both, since small"
+        " updates vanish in bfloat16; `bf16` computes under bfloat16 autocast. The policy is saved"
+        " in `policy.dtype`.",
+    )
+    schedule: Literal["constant", "linear", "cosine"] = Field(
+        "constant",
+        description="What becomes of the learning rate after the warm-up: it stays, or falls to 0"
+        " at the last update.",
+    )
+    warmup: int = Field(
+        0, ge=0, description="Updates in which the learning rate rises, from 0 in the first."
+    )
     max_grad_norm: float = Field(0.2, gt=0, description="Gradient norm is clipped to this.")
     freeze_vision: bool = Field(True, description="Train the language model only.")
     gradient_checkpointing: bool = Field(
@@ -63,7 +83,7 @@ class TrainedOptions(Section):
 class SftOptions(TrainedOptions):
     """What supervised fine-tuning uses."""
 
-    sft_learning_rate: float = Field(3e-5, gt=0, description="SFT: learning rate, constant.")
+    sft_learning_rate: float = Field(3e-5, gt=0, description="SFT: highest learning rate.")
     sft_think: str = Field(
         "{count} objects.",
         min_length=1,
@@ -75,11 +95,8 @@ class SftOptions(TrainedOptions):
 class GrpoOptions(TrainedOptions):
     """What GRPO uses."""
 
-    learning_rate: float = Field(3e-5, gt=0, description="GRPO: learning rate, constant.")
+    learning_rate: float = Field(3e-5, gt=0, description="GRPO: highest learning rate.")
     group_size: int = Field(8, ge=2, description="GRPO: responses per prompt.")
-    micro_batch_size: int = Field(
-        64, ge=1, description="GRPO: responses in one forward and backward pass."
-    )
     max_completion_length: int = Field(160, ge=1, description="GRPO: longest response, in tokens.")
     temperature: float = Field(1.0, gt=0, description="GRPO: temperature of the rollouts.")
     loss_type: Literal["dapo", "bnpo", "grpo", "dr_grpo"] = Field(
@@ -276,6 +293,8 @@ def without_effect(arm: Any) -> set[str]:
     ['gradient_checkpointing', 'keep_checkpoints', 'micro_batch_size', 'save_every', 'updates']
     """
     names = {"gradient_checkpointing", "keep_checkpoints", "save_every", "updates"}
+    if arm.schedule != "constant":
+        names.remove("updates")  # the learning rate falls towards the last
     # TRL's `bnpo` divides by the tokens of each micro-batch
     return names if getattr(arm, "loss_type", None) == "bnpo" else names | {"micro_batch_size"}
 

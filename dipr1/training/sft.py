@@ -11,6 +11,7 @@ from dipr1.policies.rendering import check_taught
 from dipr1.training.arguments import shared_arguments, variety
 from dipr1.training.lessons import asked, teacher_response, with_images
 from dipr1.training.options import SftArm
+from dipr1.training.order import after_passes, micro_batch, prompts_in_order
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -57,7 +58,7 @@ def trainer(
     folder: Path,
     frames: PolicyFrames | None = None,
 ):
-    """A `trl.SFTTrainer` that sees as many prompts per update as GRPO does.
+    """A `trl.SFTTrainer` that sees the same prompts in each update as GRPO does.
 
     The loss is on the response alone; arguments as of GRPO's.
 
@@ -66,16 +67,27 @@ def trainer(
     """
     from trl import SFTConfig, SFTTrainer
 
+    class Trainer(SFTTrainer):
+        """`passes_done` over the prompts lie behind a run that goes on."""
+
+        passes_done = 0
+
+        def _get_train_sampler(self, dataset=None):
+            order = prompts_in_order(self.train_dataset, arm.prompts_per_update, seed)
+            return after_passes(order, self.passes_done)
+
     prompt, [answer] = (lessons.data[name][0].as_py() for name in ("prompt", "completion"))
     check_taught(policy.processor, prompt, answer["content"])
+    size = micro_batch(arm.micro_batch_size, arm.prompts_per_update)
     config = SFTConfig(
         **shared_arguments(arm, seed, folder),
         learning_rate=arm.sft_learning_rate,
-        per_device_train_batch_size=arm.prompts_per_update,
+        per_device_train_batch_size=size,
+        gradient_accumulation_steps=arm.prompts_per_update // size,
         max_length=None,
         completion_only_loss=True,
     )
-    return SFTTrainer(
+    return Trainer(
         model=policy.model,
         args=config,
         train_dataset=lessons,

@@ -27,6 +27,8 @@ from dipr1.progress import say
 from dipr1.resuming import claim
 from dipr1.training.lessons import first_crops
 from dipr1.training.options import TrainedArm, code_of_training, without_effect
+from dipr1.training.order import updates_per_pass
+from dipr1.training.precision import in_dtype, tell_changed_weights
 from dipr1.training.running import (
     check_enough,
     check_one_process,
@@ -96,17 +98,18 @@ def run(args: argparse.Namespace) -> None:
     )
     claim(folder, made.identity(*without_effect(arm)), "checkpoint-*")
     newest = newest_checkpoint(folder, arm.updates)
-    policy = load_policy(base.model, base.dtype, args.threads)
+    policy = load_policy(base.model, "float32", args.threads)  # dipr1.training.precision says why
     if arm.freeze_vision:
         freeze_vision(policy.model)
         share_repeated_images(policy.model)
     trainer = method.trainer(arm, policy, lessons, args.seed, folder, frames)
     tell_progress(trainer, args.arm)
+    tell_changed_weights(trainer, args.arm)
     stop_where_not_finite(trainer)
-    train_from(newest, trainer, len(lessons) // arm.prompts_per_update)
+    train_from(newest, trainer, updates_per_pass(arm, len(lessons)))
     with whole(args.output) as part:
         trainer.model.config.use_cache = True
-        trainer.model.save_pretrained(part)
+        in_dtype(trainer.model, base.dtype).save_pretrained(part)
         policy.processor.save_pretrained(part)
         log = log_table(trainer.state.log_history)
         TRAINING_LOG.write(log, part / "training_log.parquet", made)

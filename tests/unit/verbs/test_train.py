@@ -10,14 +10,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from dipr1.artifacts.annotations import ANNOTATIONS
 from dipr1.artifacts.crops import CROPS
-from dipr1.artifacts.prompts import PROMPTS, prompt_rows, window_row
+from dipr1.artifacts.prompts import PROMPTS, window_row
 from dipr1.artifacts.samples import SAMPLES
 from dipr1.artifacts.training_log import TRAINING_LOG
 from dipr1.cli import main
-from dipr1.demo.scenes import scene
 from dipr1.policies.families import read_policy_frames
+from tests.unit.scenes import scene_prompts
 from tests.unit.thinking import make_thinking
 
 GRPO = ("--method", "grpo", "--group-size", 2, "--micro-batch-size", 2)
@@ -30,26 +29,7 @@ def prompts(tmp_path_factory) -> Path:
     """Prompts for the tiny policy about two scenes."""
     pytest.importorskip("trl")
     folder = tmp_path_factory.mktemp("prompts")
-    rows = []
-    for index in range(2):
-        drawn = scene(index, seed=3, style="street")
-        drawn.image.save(folder / f"{index}.png")
-        rows.append(
-            {
-                "image_id": str(index),
-                "image": str(folder / f"{index}.png"),
-                "width": drawn.image.width,
-                "height": drawn.image.height,
-                "boxes": drawn.boxes.tolist(),
-                "labels": ["person"] * len(drawn.boxes),
-                "ignore": [False] * len(drawn.boxes),
-                "visibility": [None] * len(drawn.boxes),
-            }
-        )
-    table = pa.Table.from_pylist(rows, ANNOTATIONS.schema)
-    PROMPTS.write(
-        prompt_rows(table, ["person"], read_policy_frames("tiny")), folder / "prompts.parquet"
-    )
+    PROMPTS.write(scene_prompts(folder, 2), folder / "prompts.parquet")
     return folder / "prompts.parquet"
 
 
