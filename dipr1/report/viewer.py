@@ -108,7 +108,7 @@ class _Images:
         self.set = one
         self.names = one.annotations["image_id"].to_pylist()
         self.answers = {
-            arm: _answered(one.annotations, table, asked) for arm, table in one.predictions.items()
+            arm: answered(one.annotations, table, asked) for arm, table in one.predictions.items()
         }
         looks = {
             arm: second_looks(images, one.predictions[arm]) for arm, images in self.answers.items()
@@ -194,7 +194,7 @@ class _Images:
         }
 
 
-def _answered(annotations: pa.Table, answers: pa.Table, asked: list[str]) -> list[AnsweredImage]:
+def answered(annotations: pa.Table, answers: pa.Table, asked: list[str]) -> list[AnsweredImage]:
     """Each image with an arm's answer; boxes without a confidence have NaN."""
     confidences = answers["confidence"].to_pylist()
     lengths = answers["boxes"].combine_chunks().value_lengths().fill_null(0).to_pylist()
