@@ -1,14 +1,6 @@
 """GRPO with a weighted sum of rewards, through TRL's `GRPOTrainer`.
 
-The paper's abstract says that DIP-R1 is trained with GRPO. We have read the abstract only, so the
-hyper-parameters are ours. Where TRL departs from the textbook objective, the configuration names
-it:
-
-- `loss_type`: TRL's default `dapo` divides the sum over tokens by the tokens of the whole batch;
-  `bnpo` with one group per micro-batch divides by the group's tokens.
-- `bias_correction_kl`: TRL's default multiplies the KL term by the importance ratio; false is the
-  plain k3 estimator.
-- `beta`: 0 in TRL and here, so no reference model is kept.
+What is optimised has a name in the configuration: :mod:`dipr1.training.objectives`.
 """
 
 from __future__ import annotations
@@ -24,6 +16,7 @@ from dipr1.errors import UserError
 from dipr1.rewards import REWARDS, AccuracyReward
 from dipr1.training.arguments import shared_arguments, variety
 from dipr1.training.lessons import asked, with_images
+from dipr1.training.objectives import groups_weigh_alike, objective, weights_of_groups
 from dipr1.training.options import GrpoArm
 from dipr1.training.order import after_passes
 from dipr1.training.second_look import QUESTION, SecondLook, of_final_boxes, questions
@@ -104,12 +97,25 @@ def trainer(
         def _get_train_sampler(self, dataset=None):
             return after_passes(super()._get_train_sampler(dataset), self.passes_done)
 
+        def _generate_and_score_completions(self, inputs):
+            scored = super()._generate_and_score_completions(inputs)
+            if weigh_groups:  # TRL's loss multiplies by this mask, which need not be 0 or 1
+                mask = scored["completion_mask"]
+                tokens = self.accelerator.gather(mask.sum(1))
+                weights = weights_of_groups(tokens, arm.group_size)
+                own = weights.split(len(mask))[self.accelerator.process_index]
+                scored["tool_mask"] = own[:, None].expand(mask.shape)
+            return scored
+
+    _check_updates(arm)
     responses = arm.prompts_per_update * arm.group_size
     if responses % arm.micro_batch_size:
         raise UserError(
             f"training: prompts_per_update x group_size = {responses} responses per update are not"
             f" a multiple of micro_batch_size = {arm.micro_batch_size}; change one of them"
         )
+    weigh_groups = groups_weigh_alike(arm)
+    accumulated = responses // arm.micro_batch_size
     functions, weights = reward_functions(arm)
     if arm.rollout_looks:
         second_look = SecondLook(
@@ -127,15 +133,15 @@ def trainer(
     functions = [_reading_all_tokens(function, policy) for function in functions]
     config = GRPOConfig(
         **shared_arguments(arm, seed, folder),
+        **objective(arm),
         learning_rate=arm.learning_rate,
         per_device_train_batch_size=arm.micro_batch_size,
-        gradient_accumulation_steps=responses // arm.micro_batch_size,
+        gradient_accumulation_steps=accumulated,
+        steps_per_generation=accumulated * arm.updates_per_generation,
+        num_iterations=arm.iterations,
         num_generations=arm.group_size,
         max_completion_length=arm.max_completion_length,
         temperature=arm.temperature,
-        loss_type=arm.loss_type,
-        beta=arm.beta,
-        use_bias_correction_kl=arm.bias_correction_kl,
         reward_weights=weights,
         generation_kwargs={"suppress_tokens": policy.never_written() or None},  # TRL: the image's
     )
@@ -146,6 +152,21 @@ def trainer(
         train_dataset=lessons,
         processing_class=policy.processor,
     )
+
+
+def _check_updates(arm: GrpoArm) -> None:
+    """Check that no checkpoint lies between updates of the same responses, which it cannot hold.
+
+    Raises:
+        UserError: one does.
+    """
+    together = arm.iterations * arm.updates_per_generation
+    for name in ("save_every", "updates"):
+        if getattr(arm, name) % together:
+            raise UserError(
+                f"training: {name} = {getattr(arm, name)} is not a multiple of iterations x"
+                f" updates_per_generation = {together}; make it one"
+            )
 
 
 def _reading_all_tokens(reward: Callable, policy) -> Callable:

@@ -99,16 +99,50 @@ class GrpoOptions(TrainedOptions):
     group_size: int = Field(8, ge=2, description="GRPO: responses per prompt.")
     max_completion_length: int = Field(160, ge=1, description="GRPO: longest response, in tokens.")
     temperature: float = Field(1.0, gt=0, description="GRPO: temperature of the rollouts.")
-    loss_type: Literal["dapo", "bnpo", "grpo", "dr_grpo"] = Field(
-        "dapo",
-        description="GRPO: TRL's name of the loss; `bnpo` with one group per micro-batch is the sum"
-        " over the group's tokens divided by their number.",
+    objective: Literal["batch", "paper", "dapo", "dr_grpo", "gspo"] = Field(
+        "batch",
+        description="GRPO: what is optimised; docs/method.md says what each name stands for. It"
+        " gives the values of those of the next seven options that are not set.",
     )
-    beta: float = Field(
-        0.0, ge=0, description="GRPO: weight of the KL term; 0 keeps no reference model."
+    loss_type: Literal["group", "dapo", "bnpo", "grpo", "dr_grpo"] | None = Field(
+        None,
+        description="GRPO: by what the sum over tokens is divided: `group` by the tokens of the"
+        " group, or TRL's name of the loss: `dapo` by those of the update, `bnpo` of the"
+        " micro-batch, `grpo` of the response, `dr_grpo` by `max_completion_length`.",
+    )
+    beta: float | None = Field(
+        None, ge=0, description="GRPO: weight of the KL term; 0 keeps no reference model."
+    )
+    epsilon: float | None = Field(
+        None, gt=0, description="GRPO: importance ratios are clipped to 1 - this from below."
+    )
+    epsilon_high: float | None = Field(
+        None, gt=0, description="GRPO: importance ratios are clipped to 1 + this from above."
+    )
+    scale_rewards: Literal["group", "batch", "none"] | None = Field(
+        None, description="GRPO: whose standard deviation advantages are divided by."
+    )
+    importance_sampling_level: Literal["token", "sequence"] | None = Field(
+        None, description="GRPO: what has an importance ratio of its own."
+    )
+    mask_truncated_completions: bool | None = Field(
+        None, description="GRPO: nothing is learned from responses that were cut."
     )
     bias_correction_kl: bool = Field(
         False, description="GRPO: TRL's importance-corrected KL; false is the plain k3 estimator."
+    )
+    per_reward_normalisation: bool = Field(
+        False,
+        description="GRPO: each reward is normalised within the group before they are summed"
+        " (GDPO, arXiv 2601.05242).",
+    )
+    iterations: int = Field(
+        1, ge=1, description="GRPO: updates that are made of the same responses, one after another."
+    )
+    updates_per_generation: int = Field(
+        1,
+        ge=1,
+        description="GRPO: updates whose responses are generated together, before the first.",
     )
 
 

@@ -35,7 +35,14 @@ def updates_per_pass(arm: TrainedOptions, lessons: int) -> int:
     >>> updates_per_pass(TrainedOptions(prompts_per_update=2), 7)
     3
     """
-    return lessons // arm.prompts_per_update
+    together = generated_together(arm)
+    drawn = lessons // (arm.prompts_per_update * together)
+    return drawn * together * getattr(arm, "iterations", 1)
+
+
+def generated_together(arm: TrainedOptions) -> int:
+    """The updates whose responses are generated together, where there are responses."""
+    return getattr(arm, "updates_per_generation", 1)
 
 
 def after_passes(sampler: RepeatSampler, passes: int) -> RepeatSampler:

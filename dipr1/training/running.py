@@ -43,16 +43,17 @@ def check_one_process() -> None:
         )
 
 
-def check_enough(lessons: int, prompts_per_update: int) -> None:
-    """Check that there are prompts for one update.
+def check_enough(lessons: int, prompts_per_update: int, together: int = 1) -> None:
+    """Check that there are prompts for one update, or for those that are generated together.
 
     Raises:
         UserError: there are not.
     """
-    if lessons < prompts_per_update:
+    if lessons < prompts_per_update * together:
+        times = f" x --updates-per-generation {together}" if together > 1 else ""
         raise UserError(
             f"--prompts: {lessons} prompts are too few for --prompts-per-update"
-            f" {prompts_per_update}; give more images or lower it"
+            f" {prompts_per_update}{times}; give more images or lower it"
         )
 
 

@@ -27,7 +27,7 @@ from dipr1.progress import say
 from dipr1.resuming import claim
 from dipr1.training.lessons import first_crops
 from dipr1.training.options import TrainedArm, code_of_training, without_effect
-from dipr1.training.order import updates_per_pass
+from dipr1.training.order import generated_together, updates_per_pass
 from dipr1.training.precision import in_dtype, tell_changed_weights
 from dipr1.training.running import (
     check_enough,
@@ -84,7 +84,7 @@ def run(args: argparse.Namespace) -> None:
         seed=args.seed,
         begun=_begun(base.model, prompts),
     )
-    check_enough(len(lessons), arm.prompts_per_update)
+    check_enough(len(lessons), arm.prompts_per_update, generated_together(arm))
     folder = args.checkpoints or args.output.with_suffix(".parts")
     made = made_by(
         "train",

@@ -28,6 +28,15 @@ def test_sizes_must_divide(tmp_path):
         trainer(arm, None, None, 0, tmp_path)
 
 
+@pytest.mark.parametrize("wrong", ["save_every", "updates"])
+def test_no_checkpoint_between_updates_of_the_same_responses(tmp_path, wrong):
+    pytest.importorskip("trl")
+    numbers = {"save_every": 12, "updates": 12, "iterations": 2, "updates_per_generation": 3}
+    arm = GrpoArm(method="grpo", rewards={"accuracy": 1}, **numbers | {wrong: 10})
+    with pytest.raises(UserError, match=f"{wrong} = 10 is not a multiple of .* = 6; make it one"):
+        trainer(arm, None, None, 0, tmp_path)
+
+
 @pytest.mark.parametrize(("source", "refused"), [("precomputed", True), ("group", False)])
 def test_a_reward_without_its_columns_is_refused(source, refused):
     pytest.importorskip("datasets")

@@ -49,4 +49,6 @@ def test_both_methods_see_the_same_prompts_in_every_update(tmp_path):
 
 
 def test_a_pass_is_whole_updates():
+    arm = ARMS[grpo].model_copy(update={"iterations": 3, "updates_per_generation": 2})
+    assert updates_per_pass(arm, 11) == 12
     assert updates_per_pass(ARMS[sft], 11) == 5

@@ -67,3 +67,5 @@ def test_too_few_prompts_are_refused():
     check_enough(2, 2)
     with pytest.raises(UserError, match="1 prompts are too few for --prompts-per-update 2"):
         check_enough(1, 2)
+    with pytest.raises(UserError, match="2 x --updates-per-generation 3; give more images"):
+        check_enough(5, 2, 3)

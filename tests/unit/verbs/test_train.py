@@ -107,6 +107,18 @@ def test_a_policy_whose_prompt_begins_to_think(prompts, tmp_path):
     assert figures["rewards/accuracy_reward/mean"] > 0.5
 
 
+def test_a_named_objective_is_trained(prompts, tmp_path):
+    """Its KL is to the base policy; two updates are generated together, and each is made twice."""
+    words = ("--objective", "paper", "--iterations", 2, "--updates-per-generation", 2)
+    words += ("--prompts-per-update", 1, "--updates", 8, "--save-every", 4)
+    assert train(prompts, tmp_path / "policy", *GRPO, *words) == 0
+    log = TRAINING_LOG.read(tmp_path / "policy" / "training_log.parquet").to_pylist()
+    kl = [row["value"] for row in log if row["name"] == "kl"]
+    assert len(kl) == 8
+    assert kl[0] == pytest.approx(0, abs=1e-6)
+    assert kl[-1] > 0
+
+
 def test_a_template_that_takes_the_thinking_out_is_told(prompts, tmp_path, capsys):
     checkpoint = make_thinking(tmp_path / "thinking", "without thinking")
     assert train(prompts, tmp_path / "taught", *SFT, "--policy", checkpoint) == 1
