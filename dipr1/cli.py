@@ -30,6 +30,7 @@ ORDER = (
     "variance",
     "audit",
     "crop",
+    "gain",
     "train",
     "predict",
     "inspect",

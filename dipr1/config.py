@@ -50,7 +50,9 @@ class Config(Section):
     sample: Sample = Field(Sample(), description="Responses of the base policy.")
     variance: Variance = Field(Variance(), description="Box-variance statistics.")
     audit: Audit = Field(Audit(), description="The search for label errors.")
-    crop: Crop = Field(Crop(), description="Crops of uncertain regions, for training.")
+    crop: Crop = Field(
+        Crop(), description="Crops of uncertain regions: for training, and for what looking gains."
+    )
     training: Training = Field(Training(), description="Training.")
     arms: dict[str, Arm] = Field(min_length=1, description="Arms of the comparison by name.")
     evaluation: Evaluation = Field(Evaluation(), description="Evaluation.")

@@ -16,7 +16,7 @@ from dipr1.datasets.options import code_of_download, Conversion, Draw, Files, St
 from dipr1.errors import UserError
 from dipr1.provenance import code_digest, policy_digest
 from dipr1.policies.options import Asked, Checkpoint, Generation, LookAgain
-from dipr1.training.options import code_of_training
+from dipr1.training.options import code_of_training, needs_gain
 
 
 def read_experiment(config):
@@ -149,7 +149,22 @@ def policy_of(wildcards):
 def crops_of(wildcards):
     """The crops that an arm is trained on besides, if any."""
     wanted = experiment.arms[wildcards.arm].crops
-    return of_training_split("results/crops/{dataset}/{split}.parquet") if wanted else []
+    return of_training_split("results/prompts/{dataset}/{split}.crops.parquet") if wanted else []
+
+
+def variance_for(wildcards):
+    """The statistics that an arm is trained with; they have gains where it looks for these."""
+    measured = "gain." if needs_gain(experiment.arms[wildcards.arm]) else ""
+    return of_training_split(f"results/variance/{{dataset}}/{{split}}.{measured}parquet")
+
+
+# `train.crops`: the crops of `train`, sampled and measured as a split of their own
+SPLIT_OR_CROPS = r"[A-Za-z0-9_]+(\.crops)?"
+
+
+def images_of(wildcards):
+    """The images of a split, or those that its crops are of."""
+    return f"results/download/{wildcards.dataset}/{wildcards.split.removesuffix('.crops')}"
 
 
 def policy_flags(wildcards, input):

@@ -4,7 +4,8 @@ rule crop:
         variance="results/variance/{dataset}/{split}.parquet",
         policy=base_policy(),
     output:
-        crops="results/crops/{dataset}/{split}.parquet",
+        crops="results/prompts/{dataset}/{split}.crops.parquet",
+        annotations="results/annotations/{dataset}/{split}.crops.parquet",
     log:
         "logs/crop/{dataset}.{split}.log",
     benchmark:
@@ -28,4 +29,5 @@ rule crop:
         " {params.policy}"
         " {params.options}"
         " --output {output.crops}"
+        " --annotations-output {output.annotations}"
         " > {log} 2>&1"

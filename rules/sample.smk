@@ -1,7 +1,7 @@
 rule sample:
     input:
         prompts="results/prompts/{dataset}/{split}.parquet",
-        images="results/download/{dataset}/{split}",
+        images=images_of,
         policy=base_policy(),
     output:
         samples="results/samples/{dataset}/{split}/{shard}.parquet",
@@ -9,6 +9,8 @@ rule sample:
         "logs/sample/{dataset}.{split}.{shard}.log",
     benchmark:
         "benchmarks/sample/{dataset}.{split}.{shard}.jsonl"
+    wildcard_constraints:
+        split=SPLIT_OR_CROPS,
     conda:
         "../envs/train.yaml"
     threads: 1

@@ -2,7 +2,7 @@ rule train:
     input:
         prompts=of_training_split("results/prompts/{dataset}/{split}.parquet"),
         images=of_training_split("results/download/{dataset}/{split}"),
-        variance=of_training_split("results/variance/{dataset}/{split}.parquet"),
+        variance=variance_for,
         crops=crops_of,
         policy=base_policy(),
     output:

@@ -11,6 +11,8 @@ rule variance:
         "logs/variance/{dataset}.{split}.log",
     benchmark:
         "benchmarks/variance/{dataset}.{split}.jsonl"
+    wildcard_constraints:
+        split=SPLIT_OR_CROPS,
     conda:
         "../envs/data.yaml"
     threads: 1

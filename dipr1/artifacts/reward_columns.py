@@ -73,8 +73,8 @@ def region_values(regions: pa.Table, target: Target) -> np.ndarray:
         return target_values(target, uncertainty, support, regions["gt_index"].is_valid())
     if "gain" not in regions.column_names:
         raise UserError(
-            "looking_target: the variance has no column 'gain'; make it with"
-            " dipr1.artifacts.gain.with_gain from crops, or take 'variance' or 'miss'"
+            "looking_target: the variance has no column 'gain'; add it with `dipr1 gain`, or take"
+            " 'variance' or 'miss'"
         )
     return regions["gain"].to_numpy()
 

@@ -333,6 +333,16 @@ def without_effect(arm: Any) -> set[str]:
     return names if getattr(arm, "loss_type", None) == "bnpo" else names | {"micro_batch_size"}
 
 
+def needs_gain(arm: Any) -> bool:
+    """Whether an arm is trained with what is found oftener on crops.
+
+    >>> needs_gain(GrpoArm(method="grpo", rewards={"looking": 1}, looking_target="gain"))
+    True
+    """
+    used = "looking_target" not in without_meaning(arm)
+    return used and getattr(arm, "looking_target", None) == "gain"
+
+
 def code_of_training(arm: Any) -> dict[str, Any]:
     """What the training of `arm` uses by name, for :func:`dipr1.provenance.code_digest`.
 

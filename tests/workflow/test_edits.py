@@ -111,6 +111,7 @@ OPTIONS = {
     "training={group_size: 2}": GRPO,
     "training={crops: 1}": {"crop"} | SFT | GRPO,
     "crop={max_regions: 2}": set(),  # no arm is trained on crops
+    "arms={dipr1: {looking_target: gain}}": {"crop", "sample", "variance", "gain"} | GRPO,
     "arms={sft: {method: sft, max_grad_norm: 0.1}}": SFT,
     "arms={new: {method: sft}}": {"train new", "predict new", "evaluate new", "report"},
     "arms={dipr1: {look_again: {max_regions: 1}}}": LOOK,
@@ -195,7 +196,7 @@ def test_photographs_do_not_depend_on_how_scenes_are_drawn(repository, photograp
     assert planned(Workflow(repository), folder, CONVERTED, configfile=config) == jobs
 
 
-NOT_RUN = {"describe", "export", "official", "provenance", "pretrain"}
+NOT_RUN = {"crop", "describe", "export", "gain", "official", "provenance", "pretrain"}
 
 
 def chosen(arguments: list[str]) -> dict[str, str]:

@@ -61,6 +61,17 @@ def test_an_arm_may_have_seeds_of_its_own(workflow, tmp_path):
     assert planned["train"] == 1 + 3
 
 
+def test_only_an_arm_that_looks_for_gain_has_crops_sampled(workflow, tmp_path, root):
+    experiment = load(root / "workflow" / "configs" / "test.yaml")
+    gain = "{method: grpo, rewards: {looking: 1}, looking_target: gain}"
+    planned = jobs(workflow.run(tmp_path, "--dry-run", "--config", f"arms={{dipr1: {gain}}}"))
+    plain = expected_jobs(experiment)
+    added = {rule: count - plain.get(rule, 0) for rule, count in planned.items()}
+    del added["total"]
+    crops = {"crop": 1, "sample": experiment.num_shards, "variance": 1, "gain": 1}
+    assert added == dict.fromkeys(plain.keys() - {"total"}, 0) | crops
+
+
 def test_a_configuration_given_stands_for_config_yaml(workflow, tmp_path, root):
     # snakemake would merge the two: the arms of both, the data of both
     (tmp_path / "config.yaml").write_text((root / "config.yaml").read_text())
