@@ -336,8 +336,9 @@ def without_effect(arm: Any) -> set[str]:
 def needs_gain(arm: Any) -> bool:
     """Whether an arm is trained with what is found oftener on crops.
 
-    >>> needs_gain(GrpoArm(method="grpo", rewards={"looking": 1}, looking_target="gain"))
-    True
+    >>> arm = GrpoArm(method="grpo", rewards={"accuracy": 1, "looking": 0}, looking_target="gain")
+    >>> needs_gain(arm), needs_gain(arm.model_copy(update={"rewards": {"looking": 1}}))
+    (False, True)
     """
     used = "looking_target" not in without_meaning(arm)
     return used and getattr(arm, "looking_target", None) == "gain"
