@@ -105,6 +105,12 @@ def test_the_policy_allows_this_script_and_nothing_else(page):
     )
 
 
+def test_a_page_of_arms_of_one_view_has_nothing_of_a_second_look(page):
+    assert "second look" not in Page(page).text
+    assert "const secondLook" not in page
+    assert ".of-kept" not in page
+
+
 def test_ids_are_unique_and_every_jump_has_a_place(page):
     found = Page(page)
     assert len(found.ids) == len(set(found.ids))

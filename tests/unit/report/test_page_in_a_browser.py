@@ -464,10 +464,3 @@ def test_what_looking_again_costs_needs_no_script(browser, looked):
     ]
     assert cells == [("dipr1", "0"), ("dipr1+own", "1.00")]
     window.context.close()
-
-
-def test_a_page_of_one_view_has_nothing_of_it(built):
-    text = built.read_text(encoding="utf-8")
-    assert "second look" not in text.lower()
-    assert "const secondLook" not in text
-    assert ".of-kept" not in text
