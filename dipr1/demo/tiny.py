@@ -25,7 +25,9 @@ PATCH = 8
 MERGE = 2
 HIDDEN = 192
 VOCABULARY = 640
-PROMPT = build_prompt(["person"], Frame.absolute(SIDE, SIDE, SIDE, SIDE, fixed=True))[0]["content"]
+_FRAME = Frame.absolute(SIDE, SIDE, SIDE, SIDE, fixed=True)
+PROMPT = build_prompt(["person"], _FRAME)[0]["content"]
+ANSWER_PROMPT = build_prompt(["person"], _FRAME, form="answer")[0]["content"]
 # what the policy says in words, of which the tokenizer makes few tokens
 THOUGHTS = (
     "An empty street.",
@@ -95,7 +97,10 @@ def _corpus() -> list[str]:
     """Template texts from which the merges are learnt: every number, every turn of phrase."""
     numbers = range(SIDE + 1)
     texts = [" ".join(str(n) for n in numbers)] * 50
-    turns = f"<|im_start|>user\n{PROMPT}<|im_end|>\n<|im_start|>assistant\n"
+    turns = [
+        f"<|im_start|>user\n{prompt}<|im_end|>\n<|im_start|>assistant\n"
+        for prompt in (PROMPT, ANSWER_PROMPT)
+    ]
     for thought in THOUGHTS:
         for count in range(12):
             boxes = [[n % 129, 0, 1, 2] for n in range(count)]
@@ -103,7 +108,7 @@ def _corpus() -> list[str]:
             for looks in (boxes, boxes[:1], boxes[:2], []):
                 for whys in ([WHY] * len(looks), None):
                     text = render_response(think, looks, boxes, ["person"] * count, whys)
-                    texts += [text, turns]
+                    texts += [text, *turns]
     return texts
 
 

@@ -80,3 +80,28 @@ def test_pretraining_goes_on_where_it_stopped(tmp_path, monkeypatch, stop_before
 def test_a_stage_scaled_down_keeps_its_batches():
     assert pretraining.Stage(800, 1600, 32).scaled(0.01) == pretraining.Stage(8, 16, 32)
     assert pretraining.Stage(800, 1600, 32).scaled(0) == pretraining.Stage(1, 1, 32)
+
+
+def test_every_scene_is_seen_whole_and_as_a_cut(processor):
+    stage = pretraining.Stage(steps=10, horizon=10, batch_size=4)
+    lessons = pretraining.Lessons(processor, 1, stage, seed=0, with_text=True)
+    assert len(lessons) == 40
+    prompts = {tuple(lessons[index]["prompt"]) for index in range(40)}
+    assert prompts == {tuple(lessons.prompt), tuple(lessons.answer_prompt)}
+    whole, part = lessons[6], lessons[7]
+    assert whole["image"].shape == part["image"].shape == (128, 128, 3)
+    assert not np.array_equal(whole["image"], part["image"])
+    # whatever was drawn in between
+    np.testing.assert_array_equal(lessons[6]["image"], whole["image"])
+
+
+def test_the_two_nearest_heads_of_a_cell_are_its_targets():
+    boxes = np.array([[0, 0, 8, 40], [2, 0, 12, 100], [4, 0, 10, 60], [100, 60, 120, 128.0]])
+    target = pretraining._heads(boxes)
+    assert target.shape == (8, 8, 2, 5)
+    # heads at 8 % of the height: 8 and 4.8 pixels below the top, in the first cell
+    np.testing.assert_allclose(target[0, 0, 0], [1, 2 / 128, 0, 12 / 128, 100 / 128])
+    np.testing.assert_allclose(target[0, 0, 1], [1, 4 / 128, 0, 10 / 128, 60 / 128])
+    # (100 + 120) / 2 = 110 -> column 6; 60 + .08 * 68 = 65.4 -> line 4
+    np.testing.assert_allclose(target[4, 6, 0], [1, 100 / 128, 60 / 128, 120 / 128, 1])
+    assert target[..., 0].sum() == 3
