@@ -122,8 +122,7 @@ def teacher_response(
         form: of the response.
     """
     boxes = np.array(columns["gt_boxes"][row], np.float64).reshape(-1, 4)
-    # left to right: an order that can be seen, where that of the annotations cannot
-    order = np.argsort(boxes[:, 0] + boxes[:, 2], kind="stable")
+    order = _left_to_right(boxes)
     labels = [columns["gt_labels"][row][k] for k in order]
     looks = np.zeros((0, 4))
     if columns.get("region_boxes") and columns["region_boxes"][row] is not None:
@@ -131,6 +130,8 @@ def teacher_response(
         hulls = clip(columns["region_boxes"][row], *frame)
         uncertainty = np.array(columns["region_uncertainty"][row])
         looks = hulls[look_targets(hulls, uncertainty)]
+        # the most uncertain first could not be seen, and a policy taught so says one over and over
+        looks = looks[_left_to_right(looks)]
     return render_response(
         think.format(count=len(boxes)),
         looks,
@@ -139,6 +140,11 @@ def teacher_response(
         whys=None if why is None else [why] * len(looks),
         form=form,
     )
+
+
+def _left_to_right(boxes: np.ndarray) -> np.ndarray:
+    """An order that can be seen in the picture, where that of the annotations cannot."""
+    return np.argsort(boxes[:, 0] + boxes[:, 2], kind="stable")
 
 
 def with_images(prompts: pa.Table, columns: dict[str, list[Any]]) -> Dataset:

@@ -28,6 +28,20 @@ def test_teacher_earns_every_reward(why):
     np.testing.assert_allclose(looking_reward(responses, **columns), [1.0, 1.0])
 
 
+def test_teacher_looks_and_answers_from_left_to_right():
+    columns = {
+        "gt_boxes": [[[60, 0, 70, 20], [0, 0, 10, 20]]],
+        "gt_labels": [["person", "person"]],
+        "region_boxes": [[[60, 0, 70, 20], [0, 0, 10, 20], [30, 0, 40, 20]]],
+        "region_uncertainty": [[0.9, 0.6, 0.8]],
+        "frame_width": [100],
+        "frame_height": [100],
+    }
+    response = parse_response(teacher_response(columns, 0, "{count} people."))
+    assert response.look.boxes[:, 0].tolist() == [0, 30, 60]
+    assert response.answer.boxes[:, 0].tolist() == [0, 60]
+
+
 def test_teacher_looks_nowhere_without_statistics():
     rows = [{"image_id": name, "num_samples": 0} for name in "ab"]
     columns = reward_columns(prompts(), pa.Table.from_pylist(rows, VARIANCE.schema))
