@@ -230,7 +230,7 @@ def flags(section: Section, model: type[Section] | None = None) -> str:
 
     >>> from dipr1.policies.options import Generation, Sample
     >>> flags(Sample(num_samples=4), Generation)
-    '--max-new-tokens 160 --batch-size 128'
+    '--max-new-tokens 256 --batch-size 128'
     """
     words = []
     for name in (model or type(section)).flagged():

@@ -620,8 +620,8 @@ def night_backdrop(canvas: Canvas, dice: Dice, ground: float) -> None:
         palette("222638 1c1e2a"),
         palette("fad682 f0b05a 96d2e6 f06ea0"),
     )
-    wet = dice.near((62, 64, 80), 10)
-    _pavement(canvas, dice, ground, wet, joints=False)
+    wet = shade(dice.near(dice.pick(palette("969490 808084 8c90a4")), 8), 0.68)
+    _pavement(canvas, dice, ground, wet, joints=True)
     kerb = ground + 8 * canvas.unit
     for _ in range(dice.integer(5, 10)):  # lights mirrored on wet ground
         x = dice.between(0, canvas.width)

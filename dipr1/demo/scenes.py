@@ -135,7 +135,7 @@ STYLES: dict[str, Style] = {
         steepness=(0.46, 0.62),
         heights=(14, 66),
         props=("pole", "sign", "bin", "car"),
-        gain=(0.72, 1.0),
+        gain=(0.62, 0.95),
         umbrella=0.28,
         far_heights=(7, 10),
         **_STREET_LAMPS,

@@ -54,7 +54,7 @@ class Crop(Section):
 class Generation(Section):
     """How responses are generated, by `sample` and `predict` alike."""
 
-    max_new_tokens: int = Field(160, ge=1, description="Longest response, in tokens.")
+    max_new_tokens: int = Field(256, ge=1, description="Longest response, in tokens.")
     batch_size: int = Field(128, ge=1, description="Responses generated together.")
 
 

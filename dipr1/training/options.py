@@ -97,7 +97,7 @@ class GrpoOptions(TrainedOptions):
 
     learning_rate: float = Field(3e-5, gt=0, description="GRPO: highest learning rate.")
     group_size: int = Field(8, ge=2, description="GRPO: responses per prompt.")
-    max_completion_length: int = Field(160, ge=1, description="GRPO: longest response, in tokens.")
+    max_completion_length: int = Field(256, ge=1, description="GRPO: longest response, in tokens.")
     temperature: float = Field(1.0, gt=0, description="GRPO: temperature of the rollouts.")
     objective: Literal["batch", "paper", "dapo", "dr_grpo", "gspo"] = Field(
         "batch",

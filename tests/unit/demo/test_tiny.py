@@ -39,10 +39,10 @@ def test_tokenizer_loses_nothing(processor, text):
     assert processor.tokenizer.decode(ids) == text
 
 
-def test_ten_people_fit_in_the_longest_response(processor):
-    boxes = [[k, 10, k + 20, 90] for k in range(10)]
-    text = render_response("A crowded street.", boxes, boxes, ["person"] * 10)
-    assert len(processor.tokenizer(text)["input_ids"]) <= 180
+def test_sixteen_people_and_six_looks_fit_in_the_longest_response(processor):
+    boxes = [[k, 10, k + 20, 90] for k in range(16)]
+    text = render_response("A crowded street.", boxes[:6], boxes, ["person"] * 16, [tiny.WHY] * 6)
+    assert len(processor.tokenizer(text)["input_ids"]) <= 200
 
 
 def test_the_shipped_tokenizer_is_the_one_that_was_built(processor, shipped):
