@@ -126,12 +126,18 @@ class Results:
         """Whether some arm has a value of a metric on some set."""
         return any(key[2] == name and mean.value is not None for key, mean in self._means.items())
 
-    def best(self, dataset: str, metric: Metric) -> list[str]:
+    def best(self, dataset: str, metric: Metric, among: Sequence[str] | None = None) -> list[str]:
         """The arms with the best mean of a metric; several where they are equal.
 
         None where neither more nor less is better.
+
+        Args:
+            dataset: the set.
+            metric: which one.
+            among: the arms in question; by default all.
         """
-        means = {arm: self.mean(arm, dataset, metric.name).value for arm in self.arms}
+        arms = self.arms if among is None else among
+        means = {arm: self.mean(arm, dataset, metric.name).value for arm in arms}
         known = {arm: value for arm, value in means.items() if value is not None}
         if not known or not metric.better:
             return []
@@ -155,6 +161,15 @@ def one_view(arm: str) -> str:
     ('dipr1', 'dipr1')
     """
     return arm.partition("+")[0]
+
+
+def is_told(arm: str) -> bool:
+    """Whether an arm was told where to look: it says what could be gained, not what an arm gains.
+
+    >>> is_told("dipr1+oracle"), is_told("dipr1+own"), is_told("oracle")
+    (True, False, False)
+    """
+    return arm.partition("+")[2] == "oracle"
 
 
 def logged_as(reward: str) -> str:

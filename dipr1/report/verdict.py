@@ -11,7 +11,7 @@ from dipr1.evaluation.catalogue import METRICS, Metric
 from dipr1.evaluation.comparison import Compared
 from dipr1.report.curves import tick_label, ticks
 from dipr1.report.notation import interval, number
-from dipr1.report.results import Results
+from dipr1.report.results import Results, is_told
 
 HEADLINE = "AP"
 WORDS = {"better": "clearly better", "worse": "clearly worse", "open": "may be chance", "": ""}
@@ -48,10 +48,11 @@ class Finding:
 
 
 def headline(results: Results) -> Headline:
-    """Which arm is best on the first set, and against what."""
+    """Which arm is best on the first set, and against what; none that was told where to look."""
     dataset = results.sets[0]
-    best = next(iter(results.best(dataset, METRICS[HEADLINE])), None)
-    others = [arm for arm in results.arms if arm != best]
+    arms = [arm for arm in results.arms if not is_told(arm)] or results.arms
+    best = next(iter(results.best(dataset, METRICS[HEADLINE], arms)), None)
+    others = [arm for arm in arms if arm != best]
     others.sort(key=lambda arm: -(results.mean(arm, dataset, HEADLINE).value or 0.0))
     base = results.base
     rival = base if base in others else next(iter(others), None)

@@ -27,7 +27,7 @@ from dipr1.pixels import TURN
 from dipr1.regions import look_targets
 from dipr1.report.crops import against_labels
 from dipr1.report.pictures import LARGEST_SIDE, data_uri, open_picture
-from dipr1.report.results import one_view
+from dipr1.report.results import is_told, one_view
 from dipr1.report.second_look import SecondLook, second_looks
 
 MOST_IMAGES = 200  # of all sets together: 200 pictures of 60 kB are 16 MB as base64
@@ -125,7 +125,7 @@ class _Images:
         it was told where to look.
         """
         wanted = [name for arm in best for name in (f"{one_view(arm)}+own", arm)]
-        others = sorted(self.looks, key=lambda arm: arm.endswith("+oracle"))
+        others = sorted(self.looks, key=is_told)
         arms = [arm for arm in (*wanted, *others) if arm in self.looks]
         return next((arm for arm in arms if any(self._num_found(arm))), None)
 

@@ -84,6 +84,15 @@ def test_the_base_may_win():
     assert "No trained arm beats <b>base</b>" in lead(results, found, NOUNS)
 
 
+def test_an_arm_that_was_told_where_to_look_wins_nothing():
+    results = results_of({"base": 0.2, "dipr1": 0.3, "dipr1+own": 0.35, "dipr1+oracle": 0.5})
+    found = headline(results)
+    assert (found.best, found.rival, found.pair) == ("dipr1+own", "base", ["base", "dipr1+own"])
+    assert "oracle" not in lead(results, found, NOUNS)
+    alone = results_of({"dipr1+oracle": 0.5})
+    assert headline(alone).best == "dipr1+oracle"
+
+
 def test_no_arm_may_have_a_value():
     results = results_of({"base": None, "dipr1": None})
     assert "no person is annotated there" in lead(results, headline(results), NOUNS)
