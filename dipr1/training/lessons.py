@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from dipr1.artifacts.prompts import frame_of
 from dipr1.artifacts.reward_columns import reward_columns
-from dipr1.boxes import clip
+from dipr1.boxes import clip, ioa
 from dipr1.policies.load import IMAGE_COLUMNS, image_source, load_image
 from dipr1.prompts import render_response
-from dipr1.regions import Target, look_targets
+from dipr1.regions import SEEN_IOA, Target, look_targets
 from dipr1.responses import Form
 from dipr1.training.questions import variations
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from PIL import Image
 
 CACHED_BYTES = 1 << 30
+FRAME_COLUMNS = ("image_id", "labels", "window", "frame", "width", "height")
+FRAME_COLUMNS += ("frame_width", "frame_height")
 
 
 class ImageCache:
@@ -102,6 +105,38 @@ def first_crops(crops: pa.Table, most: int) -> pa.Table:
         kept.append(count[image] < most)
         count[image] += 1
     return crops.filter(pa.array(kept, pa.bool_()))
+
+
+def with_targets_on_crops(prompts: pa.Table, columns: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    """The columns with the looks of a whole image for each of its crops, for a teacher to give.
+
+    Rewards have no use for them: a crop has no statistics of its own.
+
+    Args:
+        prompts, columns: of :func:`asked`.
+
+    Returns:
+        The same, with `region_boxes` and `region_uncertainty` of the whole image's targets that lie
+        by half or more in the crop, in the crop's model frame.
+    """
+    if "crop_of" not in prompts.column_names or "region_boxes" not in columns:
+        return columns
+    boxes, values = list(columns["region_boxes"]), list(columns["region_uncertainty"])
+    rows = prompts.select([*FRAME_COLUMNS, "crop_of"]).to_pylist()
+    whole = {(row["image_id"], *row["labels"]): k for k, row in enumerate(rows)}
+    for number, row in enumerate(rows):
+        around = whole.get((row["crop_of"], *row["labels"]))
+        if around is None or boxes[around] is None:
+            continue
+        of_whole = rows[around]
+        hulls = frame_of(of_whole).to_image(boxes[around])
+        hulls = clip(hulls, of_whole["width"], of_whole["height"])
+        targets = look_targets(hulls, values[around])
+        shown = hulls[targets] - np.tile(row["window"][:2], 2)
+        inside = ioa(shown, [[0, 0, row["width"], row["height"]]])[:, 0] >= SEEN_IOA
+        boxes[number] = frame_of(row).to_model(shown[inside]).tolist()
+        values[number] = [values[around][k] for k in targets[inside]]
+    return columns | {"region_boxes": boxes, "region_uncertainty": values}
 
 
 def teacher_response(

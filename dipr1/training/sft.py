@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from dipr1.policies.rendering import check_taught
 from dipr1.training.arguments import shared_arguments, variety
-from dipr1.training.lessons import asked, teacher_response, with_images
+from dipr1.training.lessons import asked, teacher_response, with_images, with_targets_on_crops
 from dipr1.training.options import SftArm
 from dipr1.training.order import after_passes, micro_batch, prompts_in_order
 
@@ -33,6 +33,7 @@ def lessons(
         asking: the `crops`, the `seed`, and whether the policy's frame is `fixed`.
     """
     prompts, columns = asked(prompts, variance, **variety(arm), **asking)
+    columns = with_targets_on_crops(prompts, columns)
     responses = (
         teacher_response(columns, row, arm.sft_think, arm.sft_why, arm.form)
         for row in range(prompts.num_rows)

@@ -15,7 +15,13 @@ from dipr1.policies.cropping import crop_table
 from dipr1.policies.options import Crop
 from dipr1.responses import parse_response
 from dipr1.rewards import accuracy_reward, looking_reward
-from dipr1.training.lessons import ImageCache, asked, teacher_response, with_images
+from dipr1.training.lessons import (
+    ImageCache,
+    asked,
+    teacher_response,
+    with_images,
+    with_targets_on_crops,
+)
 from tests.unit.two_images import prompts, variance
 
 
@@ -75,6 +81,31 @@ def test_crops_come_after_the_images_and_are_not_judged_by_their_statistics():
     assert {turn["content"] for [turn] in only["prompt"].to_pylist()} == {
         "Find every person. Boxes only."
     }
+
+
+def test_a_teacher_looks_on_a_crop_at_what_lies_in_it():
+    # of the targets [100, 10, 140, 60] and [0, 50, 20, 100] the crops of 80 x 75 show one each
+    crops = crop_table(prompts(), variance(), PolicyFrames("absolute", fixed=(100, 100)), Crop())
+    assert crops["window"].to_pylist() == [[80, 0, 160, 75], [0, 25, 80, 100]]
+    table, columns = asked(prompts(), variance(), crops, fixed=True)
+    shown = with_targets_on_crops(table, columns)
+    assert shown["region_boxes"][:2] == columns["region_boxes"][:2]
+    looks = [[[25, 10 / 0.75, 75, 80]], [[0, 25 / 0.75, 25, 100]]]
+    np.testing.assert_allclose(shown["region_boxes"][2:], looks)
+    assert shown["region_uncertainty"][2:] == [[0.9], [0.6]]
+    response = parse_response(teacher_response(shown, 2, "{count} people."), ["person"])
+    np.testing.assert_allclose(response.look.boxes, [[25, 13, 75, 80]])
+    aside = crops.slice(0, 1).to_pylist()[0] | {"window": [0.0, 0.0, 119.0, 75.0], "width": 119}
+    aside = pa.Table.from_pylist([aside], crops.schema)
+    # 19 of the first target's 40 pixels, and 25 of the second's 50
+    [row] = with_targets_on_crops(*asked(prompts(), variance(), aside))["region_uncertainty"][2:]
+    assert row == [0.6]
+
+
+def test_a_teacher_looks_nowhere_on_crops_without_statistics():
+    crops = crop_table(prompts(), variance(), PolicyFrames("absolute", fixed=(100, 100)), Crop())
+    table, columns = asked(prompts(), None, crops, fixed=True)
+    assert with_targets_on_crops(table, columns) is columns
 
 
 def test_variations_of_an_image_are_told_from_its_crops():
