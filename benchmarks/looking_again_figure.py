@@ -6,8 +6,8 @@
         --output docs/looking-again.png [--image ID]
 
 The predictions are those of `dipr1 inspect`, which hold the first view too. Unless `--image` says
-which one, it is the image whose answer gains most F1 of those on which the second look found
-somebody.
+which one, it is the image that gains most, right boxes less false ones, of those on which the
+second look found somebody.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from dipr1.evaluation.answered import AnsweredImage
 from dipr1.pixels import TURN
 from dipr1.report.pictures import open_picture
 from dipr1.report.second_look import CONFIRMED, DENIED, KEPT, NEW, SecondLook, second_looks
-from dipr1.report.viewer import answered, f1
+from dipr1.report.viewer import answered
 
 # as in the report's viewer
 COLOURS = {KEPT: "#8fbcff", DENIED: "#c3c8d0", CONFIRMED: "#3ee07f", NEW: "#ff5fd2"}
@@ -112,7 +112,7 @@ def chosen(
     name: str | None,
     predictions: Path,
 ) -> int:
-    """The row to draw: the one asked for, or the one that gains most F1."""
+    """The row to draw: the one asked for, or the one that gains most."""
     looked = [row for row, look in enumerate(looks) if look is not None]
     if name is not None:
         names = annotations["image_id"].to_pylist()
@@ -123,8 +123,9 @@ def chosen(
     return max(looked, key=lambda row: _gain(images[row], looks[row]))
 
 
-def _gain(image: AnsweredImage, look: SecondLook) -> tuple[bool, float, int]:
-    gain = f1(image.judged[0]) - f1(look.first.judged[0])
+def _gain(image: AnsweredImage, look: SecondLook) -> tuple[bool, int, int]:
+    after, before = image.judged[0], look.first.judged[0]
+    gain = after.hits - before.hits - int(after.false.sum()) + int(before.false.sum())
     return len(look.found) > 0, gain, len(look.found)
 
 
@@ -145,7 +146,7 @@ def figure(picture: Image.Image, image: AnsweredImage, look: SecondLook) -> Figu
     _boxes(axes, missed, MISSED, ":")
     _judged(axes, before, kept)
 
-    axes = _panel(where, "2  It looks where it is unsure", picture)
+    axes = _panel(where, "2  Where it looks, and the windows", picture)
     _boxes(axes, missed, MISSED, ":")
     _boxes(axes, image.look_boxes, LOOK, "-", fill=0.25)
     _windows(axes, look.windows)
