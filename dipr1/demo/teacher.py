@@ -64,9 +64,7 @@ def view(drawn: Scene, window: tuple[int, int, int, int] | None = None) -> View:
     order = np.argsort((boxes[:, 0] + boxes[:, 2]) / 2, kind="stable")
     # as the image processor resizes
     image = drawn.image.resize((SIDE, SIDE), resample=3, box=(x1, y1, x2, y2))
-    return View(
-        np.asarray(image), frame.to_model(boxes[order]), drawn.visibility[inside][order]
-    )
+    return View(np.asarray(image), frame.to_model(boxes[order]), drawn.visibility[inside][order])
 
 
 def cut(drawn: Scene, rng: np.random.Generator) -> tuple[int, int, int, int]:
