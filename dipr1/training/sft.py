@@ -88,9 +88,12 @@ def trainer(
         max_length=None,
         completion_only_loss=True,
     )
-    return Trainer(
+    trained = Trainer(
         model=policy.model,
         args=config,
         train_dataset=lessons,
         processing_class=policy.processor,
     )
+    # Qwen-VL's classes say no; TRL's loss divides by the tokens of the whole update all the same
+    trained.model_accepts_loss_kwargs = True
+    return trained

@@ -10,6 +10,7 @@ from dipr1.policies.load import load_policy
 from dipr1.responses import parse_response
 from dipr1.training.options import SftArm
 from dipr1.training.sft import lessons, trainer
+from tests.unit.scenes import scene_prompts
 from tests.unit.thinking import BEGUN, make_thinking
 from tests.unit.two_images import prompts, variance
 
@@ -54,3 +55,19 @@ def test_a_response_is_taught_from_where_the_prompt_ends(tmp_path, answers, form
         assert asked.endswith(f"<|im_start|>assistant\n{begun}")
         taught = policy.text(labels[labels != -100].tolist())
         assert parse_response(begun + taught, ["person"]).in_form(form)
+
+
+@pytest.mark.filterwarnings("ignore:.*gradient_checkpointing.*:FutureWarning")
+def test_an_update_is_the_same_in_micro_batches(tmp_path):
+    pytest.importorskip("trl")
+    asked = scene_prompts(tmp_path, 2)
+    logged = []
+    for size in (2, 1):
+        arm = SftArm(method="sft", prompts_per_update=2, micro_batch_size=size, updates=1)
+        shown = lessons(arm, asked, None, fixed=True, seed=0)
+        trained = trainer(arm, load_policy("tiny", threads=1), shown, 0, tmp_path / str(size))
+        trained.train()
+        assert trained.args.per_device_train_batch_size == size
+        log = trained.state.log_history
+        logged += [[log[0][name] for name in ("loss", "grad_norm")]]
+    assert logged[0] == pytest.approx(logged[1], rel=1e-4)
