@@ -1,9 +1,10 @@
-"""Write what the experiment found into the pages that tell of it.
+"""Write what the experiments found into the pages that tell of it.
 
     python -m benchmarks.headline README.md docs/looking-again.md
 
 Each page has marks, `<!-- claim-headline -->` or another of `TABLES`, then `<!-- end -->`; what
-stands between them is written anew from `docs/results/*.parquet`, which benchmarks/claim.py makes.
+stands between them is written anew from `docs/results/*.parquet`: `demo.parquet` is
+`results/report/comparison.parquet` of `make demo`, the others are made by benchmarks/claim.py.
 Figures are means over the seeds; the first set of the files is the one that was trained for.
 """
 
@@ -18,8 +19,11 @@ from pathlib import Path
 import polars as pl
 
 from benchmarks.claim import CLAIM, DIFFERENCES, HEADLINE, NONE, goal_lines, joined
+from dipr1.artifacts.comparison import COMPARISON
 from dipr1.errors import UserError
+from dipr1.evaluation.catalogue import METRICS
 
+UNKNOWN = "Not measured yet."
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 ARMS = ("base", "sft", "answer", "grpo", "dipr1")
 SOURCES = {
@@ -31,6 +35,10 @@ SOURCES = {
     "variance": "regions whose boxes vary over its samples, no labels used",
     "oracle": "the people it missed (oracle)",
 }
+DEMO = (
+    *("AP", "AP50", "AP75", "MR", "JI", "precision50", "recall50", "f1_50"),
+    *("recall_small", "recall_hidden", "well_formed_rate"),
+)
 RECALLS = {
     "recall_small": "under 15 % of the image's height",
     "recall_medium": "15 to 30 % of the image's height",
@@ -118,25 +126,89 @@ def goals(claim: Claim) -> str:
     return "\n".join(goal_lines(claim.differences.to_dicts()))
 
 
-TABLES: dict[str, Callable[[Claim], str]] = {
-    "claim-headline": headline,
-    "claim-sources": sources,
-    "claim-recalls": recalls,
-    "claim-goals": goals,
+def demo(place: int) -> Callable[[Path], str]:
+    """The figures of `make demo` on its first set, 0, or on its second, 1."""
+
+    def table(results: Path) -> str:
+        rows = pl.from_arrow(COMPARISON.read(results / "demo.parquet"))
+        values = rows.filter(pl.col("baseline").is_null())
+        on = values["set"].unique(maintain_order=True)[place]
+        arms = values["arm"].unique(maintain_order=True).to_list()
+        lines = _head("metric", *arms)
+        for name in DEMO:
+            cells = [_only(values.filter(set=on, arm=arm, metric=name)["value"]) for arm in arms]
+            lines.append(_row(METRICS[name].title, *_marked(cells, METRICS[name])))
+        return "\n".join(lines)
+
+    return table
+
+
+def demo_gains(results: Path) -> str:
+    """By how much AP50 differs from the base's, and from that of one view, with intervals."""
+    rows = pl.from_arrow(COMPARISON.read(results / "demo.parquet"))
+    arm, baseline = pl.col("arm"), pl.col("baseline")
+    one_view = arm.str.split("+").list.first() == baseline
+    rows = rows.filter((baseline == "base") | one_view, metric=HEADLINE)
+    lines = [_row("set", "arm", "against", "AP50", "95 % interval"), "|---|---|---|---:|---:|"]
+    for row in rows.iter_rows(named=True):
+        low, high = row["difference_low"], row["difference_high"]
+        lines.append(
+            _row(_shortly(row["set"]), row["arm"], row["baseline"],
+                 f"{row['difference']:+.3f}", f"[{low:+.3f}, {high:+.3f}]")
+        )  # fmt: skip
+    return "\n".join(lines)
+
+
+def _only(values: pl.Series) -> float | None:
+    return values[0] if len(values) else None
+
+
+def _marked(values: list[float | None], metric) -> list[str]:
+    """Cells, the best one bold where one is better than another."""
+    known = [value for value in values if value is not None]
+    best = (
+        (min if metric.better == "lower" else max)(known, default=None) if metric.better else None
+    )
+    texts = [_figure(value, metric.form) for value in values]
+    return [
+        f"**{text}**" if metric.better and value is not None and value == best else text
+        for text, value in zip(texts, values, strict=True)
+    ]
+
+
+def of_claim(table: Callable[[Claim], str]) -> Callable[[Path], str]:
+    """A table of the experiment, from the folder of the results."""
+    return lambda results: table(Claim.read(results))
+
+
+TABLES: dict[str, Callable[[Path], str]] = {
+    "claim-headline": of_claim(headline),
+    "claim-sources": of_claim(sources),
+    "claim-recalls": of_claim(recalls),
+    "claim-goals": of_claim(goals),
+    "demo-in-domain": demo(0),
+    "demo-out-of-domain": demo(1),
+    "demo-gains": demo_gains,
 }
 
 
-def filled(page: str, claim: Claim) -> str:
+def filled(page: str, results: Path) -> str:
     """The page with its tables written anew.
+
+    Args:
+        page: its text.
+        results: folder of the figures; a table whose file is not there says so.
 
     Raises:
         UserError: it has no mark of any table.
     """
     marked = [name for name in TABLES if f"<!-- {name} -->" in page]
     if not marked:
-        raise UserError(f"no table is marked; write <!-- {next(iter(TABLES))} --> and <!-- end -->")
+        name = next(iter(TABLES))
+        raise UserError(f"no table is marked; write <!-- {name} --> and <!-- end -->")
     for name in marked:
-        text = TABLES[name](claim)
+        file = results / f"{name.split('-')[0]}.parquet"
+        text = TABLES[name](results) if file.exists() else UNKNOWN
         marks = rf"(<!-- {name} -->\n).*?(<!-- end -->)"
         page = re.sub(marks, lambda match, text=text: f"{match[1]}{text}\n{match[2]}", page,
                       flags=re.S)  # fmt: skip
@@ -149,10 +221,11 @@ def main() -> None:
     parser.add_argument("pages", nargs="+", type=Path)
     parser.add_argument("--results", type=Path, default=RESULTS)
     args = parser.parse_args()
-    claim = Claim.read(args.results)
     for path in args.pages:
         try:
-            path.write_text(filled(path.read_text(encoding="utf-8"), claim), encoding="utf-8")
+            path.write_text(
+                filled(path.read_text(encoding="utf-8"), args.results), encoding="utf-8"
+            )
         except UserError as error:
             parser.error(f"{path}: {error}")
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pyarrow as pa
 import pytest
 
 from benchmarks.claim import CLAIM, DIFFERENCES
-from benchmarks.headline import RESULTS, Claim, filled
+from benchmarks.headline import RESULTS, filled
+from dipr1.artifacts.comparison import COMPARISON
 from dipr1.artifacts.made import Made
 from dipr1.errors import UserError
 
@@ -60,7 +63,7 @@ after
 
 
 @pytest.fixture
-def claim(tmp_path) -> Claim:
+def results(tmp_path) -> Path:
     """A few figures, through files."""
     values = [
         ("base", "none", 0, "AP50", 0.3),
@@ -84,25 +87,43 @@ def claim(tmp_path) -> Claim:
     better = own | {"goal": "better", "least": 0.15, "cost": 0.5, "met": True}
     table = pa.Table.from_pylist([better, own], DIFFERENCES.schema)
     DIFFERENCES.write(table, tmp_path / "claim_differences.parquet", Made())
-    return Claim.read(tmp_path)
+    return tmp_path
 
 
-def test_the_tables_stand_between_their_marks(claim):
-    assert filled(PAGE, claim) == FILLED
-    assert filled(FILLED, claim) == FILLED
+def test_the_tables_stand_between_their_marks(results):
+    assert filled(PAGE, results) == FILLED
+    assert filled(FILLED, results) == FILLED
 
 
-def test_a_page_without_marks_is_refused(claim):
+def test_a_page_without_marks_is_refused(results):
     with pytest.raises(UserError, match="no table is marked; write <!-- claim-headline -->"):
-        filled("# Nothing\n", claim)
+        filled("# Nothing\n", results)
 
 
-def test_the_pages_tell_what_the_committed_figures_say(root):
-    """Once there are figures, both pages tell of them; before, none has a mark."""
-    pages = [root / "README.md", root / "docs/looking-again.md"]
-    if not (RESULTS / "claim.parquet").exists():
-        assert not any("<!-- claim-" in page.read_text("utf-8") for page in pages if page.exists())
-        pytest.skip("no figures of workflow/configs/claim.yaml are committed yet")
-    for page in pages:
-        text = page.read_text(encoding="utf-8")
-        assert filled(text, Claim.read(RESULTS)) == text
+def test_the_demo_s_tables_are_those_of_its_comparison(tmp_path):
+    rows = [
+        {"set": on, "arm": arm, "metric": metric, "value": value}
+        for on, shift in ((ON, 0.0), ("night.validation", 0.25))
+        for arm, ap50 in (("base", 0.5), ("dipr1+own", 0.625))
+        for metric, value in (("AP50", ap50 - shift), ("MR", 1 - ap50 + shift))
+    ]
+    rows.append({"set": ON, "arm": "dipr1+own", "metric": "AP50", "baseline": "base",
+                 "difference": 0.125, "difference_low": 0.1, "difference_high": 0.15})  # fmt: skip
+    table = pa.Table.from_pylist(rows, COMPARISON.schema)
+    COMPARISON.write(table, tmp_path / "demo.parquet", Made())
+    marks = "".join(f"<!-- demo-{name} -->\n<!-- end -->\n" for name in ("out-of-domain", "gains"))
+    text = filled(marks, tmp_path)
+    assert "| AP50 | 0.250 | **0.375** |\n" in text
+    assert "| MR⁻² | 0.750 | **0.625** |\n" in text
+    assert "| crowdscenes | dipr1+own | base | +0.125 | [+0.100, +0.150] |\n" in text
+
+
+def test_a_table_without_figures_says_so(tmp_path):
+    page = "<!-- claim-goals -->\nold\n<!-- end -->\n"
+    assert filled(page, tmp_path) == "<!-- claim-goals -->\nNot measured yet.\n<!-- end -->\n"
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/looking-again.md"])
+def test_the_pages_tell_what_the_committed_figures_say(root, name):
+    text = (root / name).read_text(encoding="utf-8")
+    assert filled(text, RESULTS) == text
