@@ -2,7 +2,8 @@
 
 The rules keep :func:`code_digest` among a job's parameters, so that Snakemake repeats a job where
 an edit can change its output, and only there. A job uses one format, one method of training, one
-known data set and some of the rewards, all chosen by name: of these, only the chosen ones count.
+kind of rollouts, one known data set and some of the rewards, all chosen by name: of these, only the
+chosen ones count.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ BY_NAME = {
     "format": "dipr1.datasets.formats.{}",
     "maker": "dipr1.{}",
     "method": "dipr1.training.{}",
+    "rollouts": "dipr1.training.{}",
 }
 # what is an item of a dictionary: of the dictionary's module, only what the item uses counts
 BY_KEY = {

@@ -6,6 +6,7 @@ What is optimised has a name in the configuration: :mod:`dipr1.training.objectiv
 from __future__ import annotations
 
 import functools
+import importlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,9 +18,8 @@ from dipr1.rewards import REWARDS, AccuracyReward
 from dipr1.training.arguments import shared_arguments, variety
 from dipr1.training.lessons import asked, with_images
 from dipr1.training.objectives import groups_weigh_alike, objective, weights_of_groups
-from dipr1.training.options import GrpoArm
+from dipr1.training.options import ROLLOUTS, GrpoArm
 from dipr1.training.order import after_passes
-from dipr1.training.second_look import QUESTION, SecondLook, of_final_boxes, questions
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -53,8 +53,14 @@ def lessons(
     if begun:
         columns["prompt_end"] = [begun] * prompts.num_rows
     if arm.rollout_looks:
-        columns[QUESTION] = questions(prompts)
+        rollouts = _rollouts()
+        columns[rollouts.QUESTION] = rollouts.questions(prompts)
     return with_images(prompts, columns)
+
+
+def _rollouts():
+    """How rollouts look again; by name, for only the arms whose rollouts do depend on it."""
+    return importlib.import_module(f"dipr1.training.{ROLLOUTS}")
 
 
 def _target(arm: GrpoArm) -> dict[str, Any]:
@@ -118,7 +124,8 @@ def trainer(
     accumulated = responses // arm.micro_batch_size
     functions, weights = reward_functions(arm)
     if arm.rollout_looks:
-        second_look = SecondLook(
+        rollouts = _rollouts()
+        second_look = rollouts.SecondLook(
             policy,
             frames,
             max_regions=arm.rollout_looks,
@@ -127,7 +134,7 @@ def trainer(
             control=arm.rollout_control,
         )
         functions = [
-            of_final_boxes(one, second_look) if isinstance(one, AccuracyReward) else one
+            rollouts.of_final_boxes(one, second_look) if isinstance(one, AccuracyReward) else one
             for one in functions
         ]
     functions = [_reading_all_tokens(function, policy) for function in functions]

@@ -15,6 +15,9 @@ from dipr1.options import Section
 from dipr1.policies.options import Asked, Looks
 from dipr1.rewards import REWARDS, Reward, RewardOption
 
+ROLLOUTS = "second_look"
+"""The module of rollouts that look again."""
+
 REWARD_OF = {option.key: name for name, reward in REWARDS.items() for option in reward.options}
 """Options of an arm -> the reward that they belong to."""
 
@@ -351,4 +354,5 @@ def code_of_training(arm: Any) -> dict[str, Any]:
     {'method': 'grpo', 'rewards': ('accuracy',)}
     """
     rewards = getattr(arm, "rewards", {})
-    return {"method": arm.method, "rewards": tuple(name for name in REWARDS if rewards.get(name))}
+    code = {"method": arm.method, "rewards": tuple(name for name in REWARDS if rewards.get(name))}
+    return code | ({"rollouts": ROLLOUTS} if getattr(arm, "rollout_looks", 0) else {})

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from dipr1.config import Config, load
+from dipr1.training.options import needs_gain
 from tests.workflow.conftest import NO_TORCH, jobs
 
 
@@ -23,11 +24,14 @@ def expected_jobs(experiment: Config) -> dict[str, int]:
     }
     trained = sum(seeds.values()) - untrained
     looks = sum(len(arm.look_again) * seeds[name] for name, arm in experiment.arms.items())
+    crops = any(map(needs_gain, experiment.arms.values()))  # are a split that is sampled
     counts = {
         "download": len(splits),
         "convert": len(splits),
-        "sample": len(splits) * experiment.num_shards,
-        "variance": len(splits),
+        "crop": int(crops),
+        "sample": (len(splits) + crops) * experiment.num_shards,
+        "variance": len(splits) + crops,
+        "gain": int(crops),
         "audit": len(splits),
         "train": trained,
         "predict": (trained + untrained) * len(sets),

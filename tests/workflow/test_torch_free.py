@@ -44,7 +44,7 @@ def test_there_is_no_torch(computed):
 
 def test_the_rules_run_again(workflow, computed):
     folder, environment = computed
-    expected = {"download": 2, "convert": 2, "variance": 1, "audit": 2, "evaluate": 3}
+    expected = {"download": 2, "convert": 2, "variance": 1, "audit": 2, "evaluate": 4}
     expected |= {"describe": 1, "export": 1, "report": 1}
     targets = [f"results/describe/{SPLIT}.html", f"results/export/{SPLIT}.json"]
     targets += ["results/report/index.html", "--forceall", "--allowed-rules", *expected]

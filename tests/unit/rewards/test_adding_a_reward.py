@@ -107,7 +107,7 @@ def test_the_configuration_and_the_adapters_have_it(module, root, tmp_path):
     printed = run(module, CONFIG, json.dumps(config), json.dumps(arms), folder=tmp_path)
     told = json.loads(printed)
     mine, out_of_bounds, without, of_another, unknown = told["arms"]
-    assert mine.endswith("""--rewards '{"shortness": 2.0}' --longest 7""")
+    assert """--rewards '{"shortness": 2.0}' """ in mine and mine.endswith(" --longest 7")
     assert "arms.mine.longest: found 0; input should be greater than or equal to 1" in out_of_bounds
     assert "longest" not in without
     assert "longest is an option of the shortness reward, which this arm does not" in of_another
