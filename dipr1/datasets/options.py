@@ -117,8 +117,8 @@ class Conversion(Section):
     decode: bool | None = Field(
         None,
         description="Decode every image whole, and reject what is broken inside (default: where"
-        f" there are fewer than {DECODED_BY_DEFAULT}). A progressive JPEG that was cut after its"
-        " first scan and closed again is not noticed.",
+        f" there are fewer than {DECODED_BY_DEFAULT}). Not noticed: a progressive JPEG that"
+        " was cut after its first scan and closed again, and one in CMYK that was cut and closed.",
     )
     declared_sizes: Literal[CHECK, "ignore"] = Field(
         CHECK,
