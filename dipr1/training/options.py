@@ -71,7 +71,12 @@ class TrainedOptions(Section):
         0, ge=0, description="Updates in which the learning rate rises, from 0 in the first."
     )
     max_grad_norm: float = Field(0.2, gt=0, description="Gradient norm is clipped to this.")
-    freeze_vision: bool = Field(True, description="Train the language model only.")
+    freeze_vision: bool = Field(True, description="Leave the vision tower as it is.")
+    freeze_projector: bool | None = Field(
+        None,
+        description="Leave what makes tokens of the tower's features as it is; by default as"
+        " `freeze_vision` says.",
+    )
     gradient_checkpointing: bool = Field(
         False, description="Trade time for memory: needed for models of billions of parameters."
     )

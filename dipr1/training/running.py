@@ -1,4 +1,4 @@
-"""What happens around a trainer: the frozen tower, progress, checkpoints, the log."""
+"""What happens around a trainer: progress, checkpoints, the log."""
 
 from __future__ import annotations
 
@@ -55,26 +55,6 @@ def check_enough(lessons: int, prompts_per_update: int, together: int = 1) -> No
             f"--prompts: {lessons} prompts are too few for --prompts-per-update"
             f" {prompts_per_update}{times}; give more images or lower it"
         )
-
-
-def freeze_vision(model) -> None:
-    """Let only the language model learn.
-
-    Raises:
-        UserError: the model has no part called `visual` or `vision_tower`.
-    """
-    towers = [
-        module
-        for name, module in model.named_modules()
-        if name.split(".")[-1] in ("visual", "vision_tower", "vision_model")
-    ]
-    if not towers:
-        raise UserError(
-            f"freeze_vision: {type(model).__name__} has no part called visual, vision_tower or"
-            " vision_model; set training.freeze_vision to false"
-        )
-    for tower in towers:
-        tower.requires_grad_(False)
 
 
 def tell_progress(trainer, arm: str) -> None:

@@ -25,6 +25,7 @@ from dipr1.policies.options import Policy
 from dipr1.policies.rendering import begun_response
 from dipr1.progress import say
 from dipr1.resuming import claim
+from dipr1.training.freezing import freeze
 from dipr1.training.lessons import first_crops
 from dipr1.training.options import TrainedArm, code_of_training, without_effect
 from dipr1.training.order import generated_together, updates_per_pass
@@ -32,7 +33,6 @@ from dipr1.training.precision import in_dtype, tell_changed_weights
 from dipr1.training.running import (
     check_enough,
     check_one_process,
-    freeze_vision,
     log_table,
     newest_checkpoint,
     stop_where_not_finite,
@@ -99,8 +99,7 @@ def run(args: argparse.Namespace) -> None:
     claim(folder, made.identity(*without_effect(arm)), "checkpoint-*")
     newest = newest_checkpoint(folder, arm.updates)
     policy = load_policy(base.model, "float32", args.threads)  # dipr1.training.precision says why
-    if arm.freeze_vision:
-        freeze_vision(policy.model)
+    if freeze(policy.model, arm.freeze_vision, arm.freeze_projector):
         share_repeated_images(policy.model)
     trainer = method.trainer(arm, policy, lessons, args.seed, folder, frames)
     tell_progress(trainer, args.arm)
