@@ -95,6 +95,22 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
+    def _arms_start_from_others(self) -> Config:
+        for name in self.arms:
+            before = [name]
+            while start := getattr(self.arms[before[-1]], "start", None):
+                where = f"arms.{before[-1]}: start is {start!r}"
+                if start not in self.arms or self.arms[start].method == "none":
+                    trained = [one for one, arm in self.arms.items() if arm.method != "none"]
+                    raise ValueError(f"{where}, but the arms that train are {', '.join(trained)}")
+                if start in before:
+                    raise ValueError(f"{where}, but that arm itself begins with {before[-1]!r}")
+                if lacking := set(self.seeds_of(before[-1])) - set(self.seeds_of(start)):
+                    raise ValueError(f"{where}, which has no seed {min(lacking)}; give it the same")
+                before.append(start)
+        return self
+
+    @model_validator(mode="after")
     def _arms_are_settled(self) -> Config:
         self.arms = {name: settled(arm, self.training) for name, arm in self.arms.items()}
         for name, arm in self.arms.items():

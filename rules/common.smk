@@ -146,6 +146,20 @@ def policy_of(wildcards):
     return [f"results/policies/{wildcards.arm}/seed{wildcards.seed}"]
 
 
+def start_of(wildcards):
+    """The checkpoint folder that an arm's training begins with."""
+    start = experiment.arms[wildcards.arm].start
+    return [f"results/policies/{start}/seed{wildcards.seed}"] if start else base_policy()
+
+
+def start_flags(wildcards, input):
+    """The flags that say which policy an arm's training begins with."""
+    policy = experiment.policy
+    if experiment.arms[wildcards.arm].start:
+        policy = policy.model_copy(update={"model": str(input.policy)})
+    return flags(policy)
+
+
 def crops_of(wildcards):
     """The crops that an arm is trained on besides, if any."""
     wanted = experiment.arms[wildcards.arm].crops

@@ -4,7 +4,7 @@ rule train:
         images=of_training_split("results/download/{dataset}/{split}"),
         variance=variance_for,
         crops=crops_of,
-        policy=base_policy(),
+        policy=start_of,
     output:
         policy=report(
             directory("results/policies/{arm}/seed{seed}"),
@@ -25,7 +25,7 @@ rule train:
         runtime=720,
         gpu=0,
     params:
-        policy=flags(experiment.policy),
+        policy=start_flags,
         crops=lambda wildcards, input: f"--crops-file {input.crops}" if input.crops else "",
         # a function, so that braces in a text are not taken for wildcards
         options=lambda wildcards: train_flags(experiment, wildcards.arm),

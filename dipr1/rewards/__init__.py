@@ -128,6 +128,12 @@ REWARDS = {
                 " looking at little else.",
                 minimum=0.0,
             ),
+            RewardOption(
+                "looking_gate",
+                "gate",
+                "Looking: paid only where the answer is better than the mean of the prompt's"
+                " responses (docs/rewards.md).",
+            ),
         ),
     ),
     "accuracy": Reward(
@@ -139,6 +145,13 @@ REWARDS = {
             RewardOption("quality", "quality", "Accuracy: c = IoU or c = 1."),
             RewardOption(
                 "aggregate", "aggregate", "Accuracy: how precision and recall become one number."
+            ),
+            RewardOption(
+                "match_ious",
+                "match_ious",
+                "Accuracy: least IoU of a matched pair, one after another over the training, such"
+                " as 0.5, 0.6, 0.75: the updates are shared equally among them; one that is"
+                " repeated lasts longer (docs/rewards.md). Without it 0.5.",
             ),
             RewardOption(
                 "uncertainty_weight",

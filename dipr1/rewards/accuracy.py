@@ -36,9 +36,11 @@ class AccuracyReward:
         lam: a ground truth of uncertainty u weighs ``1 + lam * u`` in recall.
         alpha: weight of recall in "mean".
         match_iou: the smallest IoU of a matched pair.
+        match_ious: in its place one after another over a training, whose updates are shared equally
+            among them. How far a training is, its `trainer_state` tells (TRL hands it over).
 
     Raises:
-        ValueError: `quality` or `aggregate` is none of the above.
+        ValueError: `quality` or `aggregate` is none of the above, or `match_ious` do not rise.
     """
 
     __name__ = "accuracy_reward"
@@ -52,6 +54,7 @@ class AccuracyReward:
         lam: float = 1.0,
         alpha: float = 0.5,
         match_iou: float = 0.5,
+        match_ious: list[float] | None = None,
     ) -> None:
         if quality not in ("soft", "hard"):
             raise ValueError(f"quality: expected 'soft' or 'hard' but got {quality!r}")
@@ -66,6 +69,7 @@ class AccuracyReward:
         self.lam = lam
         self.alpha = alpha
         self.match_iou = match_iou
+        self.match_ious = _rising(match_ious or [])
 
     def __call__(self, completions: Sequence[Any], **columns: Any) -> list[float | None]:
         """One reward in [0, 1] per completion, None where its `gt_boxes` is None.
@@ -74,7 +78,7 @@ class AccuracyReward:
         labels. A box that lies in an ignore region of its label, or of none, leaves the count.
 
         Raises:
-            ValueError: there is no column `gt_boxes`.
+            ValueError: there is no column `gt_boxes`, or nothing tells which of `match_ious` it is.
 
         >>> AccuracyReward()(
         ...     ['<answer>[{"bbox_2d": [0, 0, 2, 2], "label": "person"}]</answer>'],
@@ -86,6 +90,9 @@ class AccuracyReward:
         log_metric = columns.get("log_metric")
         metrics: dict[str, list[float]] = defaultdict(list)
         rewards: list[float | None] = []
+        match_iou = self._match_iou(columns.get("trainer_state"))
+        if self.match_ious:
+            metrics["answer/match_iou"].append(match_iou)
         for text, boxes, *others in rows(
             completions,
             columns,
@@ -97,7 +104,7 @@ class AccuracyReward:
             if boxes is None or answer is None:
                 rewards.append(None if boxes is None else 0.0)
                 continue
-            precision, recall, num_ignored = self._compare(answer, boxes, *others)
+            precision, recall, num_ignored = self._compare(match_iou, answer, boxes, *others)
             rewards.append(self._combine(precision, recall))
             if log_metric is not None:
                 metrics["answer/boxes"].append(len(answer.boxes))
@@ -109,8 +116,24 @@ class AccuracyReward:
         log_means(log_metric, metrics)
         return rewards
 
+    def _match_iou(self, trainer_state: Any) -> float:
+        """The smallest IoU of a matched pair at this point of a training.
+
+        By the trainer's own count of updates, which a run that goes on has from its checkpoint.
+        """
+        if not self.match_ious:
+            return self.match_iou
+        if trainer_state is None:
+            raise ValueError(
+                f"{self.__name__}: match_ious rise over a training, but no trainer_state tells how"
+                " far it is; take match_iou"
+            )
+        stage = trainer_state.global_step * len(self.match_ious) // trainer_state.max_steps
+        return self.match_ious[min(stage, len(self.match_ious) - 1)]
+
     def _compare(
         self,
+        match_iou: float,
         answer: Answer,
         gt_boxes: ArrayLike,
         gt_labels: Sequence[str] | None,
@@ -127,7 +150,7 @@ class AccuracyReward:
         gt_boxes = as_boxes(gt_boxes)
         asked = gt_labels if labels is None else labels
         predicted, true, quality = match_pairs(
-            *self._candidates(answer, gt_boxes, gt_labels, asked)
+            *_candidates(match_iou, answer, gt_boxes, gt_labels, asked)
         )
         if self.quality == "hard":
             quality = np.ones(len(predicted))
@@ -147,28 +170,36 @@ class AccuracyReward:
         gained = math.fsum((weights[true] * quality).tolist())
         return precision, gained / math.fsum(weights.tolist()), num_ignored
 
-    def _candidates(
-        self,
-        answer: Answer,
-        gt_boxes: np.ndarray,
-        gt_labels: Sequence[str] | None,
-        asked: Sequence[str] | None,
-    ) -> Pairs:
-        """The pairs of a prediction and a ground truth that may be matched."""
-        pairs = overlapping(answer.boxes, gt_boxes, self.match_iou)
-        if gt_labels is not None:
-            pairs = _of_same_label(pairs, _default_labels(answer.labels, asked), gt_labels)
-        # Copies of a box overlap the same ground truth: where none is shared there are no copies.
-        if len(set(pairs[1].tolist())) < len(pairs[1]) and num_repeated(answer.boxes):
-            pairs = _without_neighbours(pairs, answer.boxes)
-        return pairs
-
     def _combine(self, precision: float, recall: float) -> float:
         if self.aggregate == "fbeta":
             return f_beta(precision, recall, self.beta)
         if self.aggregate == "mean":
             return (1.0 - self.alpha) * precision + self.alpha * recall
         return precision if self.aggregate == "precision" else recall
+
+
+def _rising(ious: Sequence[float]) -> tuple[float, ...]:
+    """The thresholds of a training, if they are such."""
+    if not all(0.0 < iou <= 1.0 for iou in ious) or list(ious) != sorted(ious):
+        raise ValueError(f"match_ious: expected IoUs in (0, 1] that rise but got {list(ious)}")
+    return tuple(ious)
+
+
+def _candidates(
+    match_iou: float,
+    answer: Answer,
+    gt_boxes: np.ndarray,
+    gt_labels: Sequence[str] | None,
+    asked: Sequence[str] | None,
+) -> Pairs:
+    """The pairs of a prediction and a ground truth that may be matched."""
+    pairs = overlapping(answer.boxes, gt_boxes, match_iou)
+    if gt_labels is not None:
+        pairs = _of_same_label(pairs, _default_labels(answer.labels, asked), gt_labels)
+    # Copies of a box overlap the same ground truth: where none is shared there are no copies.
+    if len(set(pairs[1].tolist())) < len(pairs[1]) and num_repeated(answer.boxes):
+        pairs = _without_neighbours(pairs, answer.boxes)
+    return pairs
 
 
 def _num_ignored(

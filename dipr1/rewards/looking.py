@@ -12,6 +12,7 @@ looked at.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Hashable, Iterator, Sequence
 from typing import Any, Literal
@@ -29,6 +30,7 @@ from dipr1.regions import (
     target_values,
 )
 from dipr1.responses import parse_response
+from dipr1.rewards.accuracy import AccuracyReward
 from dipr1.rewards.completions import (
     completion_text,
     f_beta,
@@ -56,6 +58,8 @@ class LookingReward:
         v0: "group": the box variance at which certainty has fallen to 1/e.
         target: "group": why to look at a region, as :func:`dipr1.regions.target_values` has it. Of
             source "precomputed" the column `region_uncertainty` tells it.
+        gate: a response is paid only where its answer is better than the mean of its prompt's
+            responses in the call, judged by `AccuracyReward` with its defaults. Else it gets 0.
 
     Raises:
         ValueError: `source` is none of the above, or has no such `target`.
@@ -72,6 +76,7 @@ class LookingReward:
         match_iou: float = 0.5,
         v0: float = 0.01,
         target: Target = "variance",
+        gate: bool = False,
     ) -> None:
         if source not in ("precomputed", "group"):
             raise ValueError(f"source: expected 'precomputed' or 'group' but got {source!r}")
@@ -86,16 +91,19 @@ class LookingReward:
         self.source = source
         self.target = target
         # and, of a group, `image_id`, `prompt_id` or `prompts`
-        self.needs = GIVEN_REGIONS if source == "precomputed" else ("gt_boxes",)
+        of_source = GIVEN_REGIONS if source == "precomputed" else ("gt_boxes",)
+        self.needs = tuple(dict.fromkeys((*of_source, *(("gt_boxes",) if gate else ()))))
         self.match_iou = match_iou
         self.v0 = v0
+        self.gate = gate
 
     def __call__(self, completions: Sequence[Any], **columns: Any) -> list[float | None]:
         """One reward in [0, 1] per completion, None where there are no regions to judge it by.
 
         Columns: frame_width, frame_height; of source "precomputed" region_boxes and
         region_uncertainty (required), of source "group" gt_boxes (required), ignore_boxes, and
-        image_id or prompts (one is required): responses that share it are one group.
+        image_id or prompts (one is required): responses that share it are one group. With `gate`
+        those of the accuracy reward and of a group, too.
 
         Raises:
             ValueError: a required column is absent.
@@ -111,9 +119,10 @@ class LookingReward:
         metrics: dict[str, list[float]] = defaultdict(list)
         rewards: list[float | None] = []
         regions = self._group_regions if self.source == "group" else self._given_regions
-        for (hulls, uncertainty), (text, width, height) in zip(
+        for (hulls, uncertainty), (text, width, height), paid in zip(
             regions(completions, columns),
             rows(completions, columns, self.__name__, optional=FRAME),
+            self._paid(completions, columns),
             strict=True,
         ):
             look = parse_response(text).look
@@ -122,7 +131,9 @@ class LookingReward:
                 continue
             frame = None if width is None or height is None else (width, height)
             recall, precision = self.recall_precision(look.boxes, hulls, uncertainty, frame)
-            rewards.append(f_beta(precision, recall, self.beta))
+            rewards.append(f_beta(precision, recall, self.beta) if paid else 0.0)
+            if self.gate:
+                metrics["look/paid"].append(paid)
             if log_metric is not None:
                 metrics["look/boxes"].append(len(look.boxes))
                 metrics["look/recall"].append(recall)
@@ -189,7 +200,7 @@ class LookingReward:
         self, completions: Sequence[Any], columns: dict[str, Any]
     ) -> Iterator[tuple[Any, Any]]:
         """The hulls and uncertainties of the columns."""
-        given = rows(completions, columns, self.__name__, required=self.needs)
+        given = rows(completions, columns, self.__name__, required=GIVEN_REGIONS)
         return (
             (None if uncertainty is None else hulls, uncertainty) for _, hulls, uncertainty in given
         )
@@ -235,6 +246,20 @@ class LookingReward:
                 self._values(statistics),
             )
         return iter(regions)
+
+    def _paid(self, completions: Sequence[Any], columns: dict[str, Any]) -> list[bool]:
+        """Whether each response may be paid: all, or those that answer better than their group."""
+        if not self.gate:
+            return [True] * len(completions)
+        accuracy = AccuracyReward()(completions, **columns | {"log_metric": None})
+        keys = _group_keys(completions, columns, self.__name__)
+        groups: dict[Hashable, list[float]] = defaultdict(list)
+        for key, value in zip(keys, accuracy, strict=True):
+            groups[key] += [] if value is None else [value]
+        return [
+            value is not None and value * len(groups[key]) > math.fsum(groups[key])
+            for key, value in zip(keys, accuracy, strict=True)
+        ]
 
     def _values(self, regions: Sequence[Region]) -> list[float]:
         """How much each region is worth a look."""

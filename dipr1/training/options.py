@@ -48,6 +48,17 @@ class TrainedOptions(Section):
         description="Crops of each image that are trained on besides, those of the most uncertain"
         " regions.",
     )
+    least_base_f1: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Only images are trained on of which the base policy finds so much: the F1 of"
+        " its samples' boxes, by the variance artifact. V-Triune (arXiv 2505.18129) takes 0.125"
+        " to 0.625 of its own measure.",
+    )
+    most_base_f1: float = Field(
+        1.0, ge=0, le=1, description="And not more than so much, where nothing is left to learn."
+    )
     updates: int = Field(50, ge=1, description="Optimiser steps.")
     prompts_per_update: int = Field(16, ge=1, description="Different prompts in one update.")
     micro_batch_size: int = Field(
@@ -86,6 +97,15 @@ class TrainedOptions(Section):
         description="Keep all checkpoints, also after the last update: a longer run goes on from"
         " them, and `predict --policy` takes each.",
     )
+
+    @model_validator(mode="after")
+    def _bounds_leave_room(self) -> TrainedOptions:
+        if self.least_base_f1 > self.most_base_f1:
+            raise ValueError(
+                f"least_base_f1 {self.least_base_f1:g} is above most_base_f1"
+                f" {self.most_base_f1:g}; no image can be both"
+            )
+        return self
 
 
 class SftOptions(TrainedOptions):
@@ -172,15 +192,21 @@ class Training(GrpoOptions, SftOptions, TrainingSplit):
 
 
 class Repeated(Looks):
-    """How often an arm is trained."""
+    """How often an arm is trained, and from where on."""
 
-    without_flag: ClassVar[frozenset[str]] = Looks.without_flag | {"seeds"}
+    without_flag: ClassVar[frozenset[str]] = Looks.without_flag | {"seeds", "start"}
 
     seeds: list[int] | None = Field(
         None,
         min_length=1,
         description="One training per seed, in place of the experiment's `seeds`. Arms are compared"
         " on the seeds that both have.",
+    )
+    start: str | None = Field(
+        None,
+        description="The arm whose trained policy of the same seed this one begins with, in place"
+        " of the base policy, such as `sft` before GRPO. A KL term is then to that policy; samples"
+        " and statistics stay the base policy's.",
     )
 
 
@@ -335,8 +361,8 @@ def without_effect(arm: Any) -> set[str]:
     ['gradient_checkpointing', 'keep_checkpoints', 'micro_batch_size', 'save_every', 'updates']
     """
     names = {"gradient_checkpointing", "keep_checkpoints", "save_every", "updates"}
-    if arm.schedule != "constant":
-        names.remove("updates")  # the learning rate falls towards the last
+    if arm.schedule != "constant" or getattr(arm, "match_ious", None):
+        names.remove("updates")  # the learning rate falls towards the last, or thresholds rise
     # TRL's `bnpo` divides by the tokens of each micro-batch
     return names if getattr(arm, "loss_type", None) == "bnpo" else names | {"micro_batch_size"}
 

@@ -25,6 +25,7 @@ from dipr1.policies.options import Policy
 from dipr1.policies.rendering import begun_response
 from dipr1.progress import say
 from dipr1.resuming import claim
+from dipr1.training.filtering import kept
 from dipr1.training.freezing import freeze
 from dipr1.training.lessons import first_crops
 from dipr1.training.options import TrainedArm, code_of_training, without_effect
@@ -74,12 +75,17 @@ def run(args: argparse.Namespace) -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     # TRL 1.16 still uses the old name of an argument that transformers 5.23 has renamed
     warnings.filterwarnings("ignore", ".*gradient_checkpointing.*", FutureWarning)
-    prompts = PROMPTS.read(args.prompts)
+    prompts, variance, crops = kept(
+        arm,
+        PROMPTS.read(args.prompts),
+        VARIANCE.read(args.variance) if args.variance else None,
+        _crops(args, arm),
+    )
     lessons = method.lessons(
         arm,
         prompts,
-        VARIANCE.read(args.variance) if args.variance else None,
-        crops=_crops(args, arm),
+        variance,
+        crops=crops,
         fixed=frames.fixed is not None,
         seed=args.seed,
         begun=_begun(base.model, prompts),

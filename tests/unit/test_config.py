@@ -274,3 +274,35 @@ def test_older_configurations_say_audit_rows_elsewhere():
     assert fault(config(variance={"audit_rows": -1})).startswith("audit.rows: found -1; ")
     both = config(variance={"audit_rows": 7}, audit={"rows": 8})
     assert fault(both) == "variance.audit_rows is now audit.rows; give one of the two only"
+
+
+TRAINED = {"base": {"method": "none"}, "sft": {"method": "sft"}}
+
+
+def started(seeds=None, **starts):
+    """GRPO arms that start where they are told to."""
+    arms = {
+        name: {"method": "grpo", "rewards": {"accuracy": 1}, "start": start, "seeds": seeds}
+        for name, start in starts.items()
+    }
+    return config(arms=TRAINED | arms)
+
+
+def test_an_arm_starts_from_another():
+    checked = check(started(second="first", first="sft"))
+    assert checked.arms["second"].start == "first"
+    assert "start" not in train_flags(checked, "second")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (started(a="base"), "arms.a: start is 'base', but the arms that train are sft, a"),
+        (started(a="nobody"), "arms.a: start is 'nobody', but the arms that train are sft, a"),
+        (started(a="a"), "arms.a: start is 'a', but that arm itself begins with 'a'"),
+        (started(a="b", b="a"), "arms.b: start is 'a', but that arm itself begins with 'b'"),
+        (started(seeds=[0, 3], a="sft"), "arms.a: start is 'sft', which has no seed 3; give it"),
+    ],
+)
+def test_an_arm_that_cannot_start_there(values, message):
+    assert fault(values).startswith(message)

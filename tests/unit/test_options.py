@@ -36,6 +36,7 @@ def parsed(section_type: type[Section], words: list[str]):
         Report(num_images=0),
         SftArm(method="sft", sft_think="{count} people, 100 % sure"),
         GrpoArm(method="grpo", rewards={"looking": 0.5, "accuracy": 2}, aggregate="mean"),
+        GrpoArm(method="grpo", rewards={"accuracy": 2}, match_ious=[0.5, 0.6, 0.75]),
     ],
     ids=lambda section: type(section).__name__,
 )

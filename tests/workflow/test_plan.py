@@ -76,6 +76,17 @@ def test_only_an_arm_that_looks_for_gain_has_crops_sampled(workflow, tmp_path, r
     assert added == dict.fromkeys(plain.keys() - {"total"}, 0) | crops
 
 
+def test_an_arm_may_begin_with_the_policy_of_another(workflow, tmp_path):
+    words = ("--dry-run", "--printshellcmds", "results/policies/dipr1/seed0")
+    output = workflow.run(tmp_path, *words, "--config", "arms={dipr1: {start: sft}}")
+    assert jobs(output)["train"] == 2
+    [command] = re.findall(r"dipr1 train --arm dipr1 .*", output)
+    assert "--policy results/policies/sft/seed0 " in command
+    plain = workflow.run(tmp_path, *words)
+    assert jobs(plain)["train"] == 1
+    assert "--policy tiny " in plain
+
+
 def test_a_configuration_given_stands_for_config_yaml(workflow, tmp_path, root):
     # snakemake would merge the two: the arms of both, the data of both
     (tmp_path / "config.yaml").write_text((root / "config.yaml").read_text())

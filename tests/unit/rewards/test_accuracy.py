@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from fractions import Fraction
 from random import Random
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -74,6 +75,32 @@ ONE_AND_A_MISS = [[0, 0, 10, 8], [50, 50, 60, 60]]  # IoU 0.8 with the first
 )
 def test_accuracy_by_hand(options, expected):
     assert score(ONE_AND_A_MISS, AB, options=options) == pytest.approx(expected, rel=1e-15)
+
+
+def test_the_least_iou_rises_over_a_training():
+    """Of 10 updates the first 5 take 0.5 and the others 0.81, above the only match's IoU."""
+    reward = AccuracyReward(match_ious=[0.5, 0.81])
+    found = {}
+    for step in (0, 4, 5, 9, 10):
+        logged = {}
+        state = SimpleNamespace(global_step=step, max_steps=10)
+        columns = {"gt_boxes": [AB], "trainer_state": state, "log_metric": logged.__setitem__}
+        [found[step]] = reward([respond(ONE_AND_A_MISS)], **columns)
+        assert logged["answer/match_iou"] == (0.5 if step < 5 else 0.81)
+    assert found == {0: pytest.approx(0.4), 4: pytest.approx(0.4), 5: 0.0, 9: 0.0, 10: 0.0}
+
+
+def test_rising_thresholds_need_to_know_how_far_a_training_is():
+    with pytest.raises(ValueError, match="no trainer_state tells how far it is; take match_iou"):
+        AccuracyReward(match_ious=[0.5, 0.6])(["nothing"], gt_boxes=[[]])
+
+
+@pytest.mark.parametrize("wrong", [[0.6, 0.5], [0.0, 0.5], [0.5, 1.1]])
+def test_thresholds_rise(wrong):
+    with pytest.raises(
+        ValueError, match="match_ious: expected IoUs in \\(0, 1\\] that rise but got"
+    ):
+        AccuracyReward(match_ious=wrong)
 
 
 @pytest.mark.parametrize(

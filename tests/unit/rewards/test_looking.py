@@ -368,3 +368,27 @@ def test_a_group_shares_image_and_prompt():
     both = reward(texts, **columns, image_id=list("aabbbb"), prompt_id=list("xxxxyy"))
     assert both == reward(texts, **columns, image_id=list("aabbcc"))
     assert apart != both
+
+
+def test_a_gate_pays_only_those_who_answer_better_than_their_group():
+    """All look alike. Accuracies 1, 2/3, 0 (mean 5/9) of one image, and twice 2/3 of another."""
+    texts = [respond([SURE, DOUBTFUL], [SURE]), respond([SURE], [SURE]), respond([], [SURE])]
+    columns = {
+        "gt_boxes": [[SURE, DOUBTFUL]] * 5,
+        "region_boxes": [[SURE]] * 5,
+        "region_uncertainty": [[0.9]] * 5,
+        "image_id": list("aaabb"),
+    }
+    logged = {}
+    reward = LookingReward(gate=True)
+    found = reward([*texts, texts[1], texts[1]], **columns, log_metric=logged.__setitem__)
+    assert found == [1.0, 1.0, 0.0, 0.0, 0.0]
+    assert logged["look/paid"] == 0.4
+    assert reward.needs == ("region_boxes", "region_uncertainty", "gt_boxes")
+    assert LookingReward()([*texts, texts[1], texts[1]], **columns) == [1.0] * 5
+
+
+def test_a_gate_knows_nobody_where_nothing_is_annotated():
+    columns = {"region_boxes": [[SURE]], "region_uncertainty": [[0.9]], "image_id": ["a"]}
+    found = LookingReward(gate=True)([respond([SURE], [SURE])], gt_boxes=[None], **columns)
+    assert found == [0.0]

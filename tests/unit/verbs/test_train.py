@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 
 from dipr1.artifacts.crops import CROPS
+from dipr1.artifacts.made import read_made
 from dipr1.artifacts.prompts import PROMPTS, window_row
 from dipr1.artifacts.samples import SAMPLES
 from dipr1.artifacts.training_log import TRAINING_LOG
@@ -266,3 +267,17 @@ def test_rollouts_that_look_again_are_resumed(prompts, tmp_path, capsys):
         final = named[step, "rewards/accuracy_reward/mean"]
         assert named[step, "again/first"] + gain == pytest.approx(final, abs=1e-5)
         assert 0 < named[step, "again/asked"] <= named[step, "again/crops"] <= 2
+
+
+def test_a_second_stage_begins_where_the_first_ended(prompts, tmp_path):
+    """Its KL is to the first stage's policy; its threshold has risen when it is half done."""
+    first, second = tmp_path / "sft", tmp_path / "grpo"
+    assert train(prompts, first, *SFT, "--updates", 1, "--sft-learning-rate", 1e-2) == 0
+    words = ("--policy", first, "--beta", 0.04, "--match-ious", 0.1, 0.9)
+    assert train(prompts, second, *GRPO, *words, "--updates", 2) == 0
+    log = TRAINING_LOG.read(second / "training_log.parquet").to_pylist()
+    named = {(row["step"], row["name"]): row["value"] for row in log}
+    assert named[1, "kl"] == pytest.approx(0, abs=1e-6)
+    assert [named[step, "answer/match_iou"] for step in (1, 2)] == pytest.approx([0.1, 0.9])
+    assert read_made(second).arm == "trained"
+    assert str(first) in [one.path for one in read_made(second).inputs]
