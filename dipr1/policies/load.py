@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,14 +27,73 @@ PLACEHOLDERS = (
     "vision_start_token_id",
     "vision_end_token_id",
 )
+OPENED_BYTES = 1 << 27  # of decoded files: windows of an image are asked about one after another
+
+
+def open_image(path: str, exif: str = TURN) -> Image.Image:
+    """Decode an image file as it is seen.
+
+    Args:
+        path: the image file.
+        exif: what becomes of its EXIF orientation.
+
+    Raises:
+        UserError: the file cannot be read as an image.
+    """
+    try:
+        with Image.open(path) as opened:
+            return seen(opened, exif)
+    # Pillow's plugins raise whatever the broken bytes lead to (SyntaxError, struct.error, ...).
+    except Exception as error:
+        raise UserError(
+            f"{path}: cannot be read as an image ({error}); mend the file, or convert again with"
+            " --decode, which leaves broken images out"
+        ) from None
+
+
+class ImageCache:
+    """Images that `load` gives: the last `least` ones used, and others while `most` bytes last."""
+
+    def __init__(self, load: Callable[..., Image.Image], most: int, least: int = 0) -> None:
+        self._load, self._most, self._least, self._held = load, most, least, 0
+        self._images: OrderedDict[tuple, Image.Image] = OrderedDict()
+
+    def load(self, *source: Any) -> Image.Image:
+        """The image that `load` gives for these arguments."""
+        image = self._images.pop(source, None)
+        if image is None:
+            image = self._load(*source)
+            self._held += _num_bytes(image)
+        self._images[source] = image
+        while self._held > self._most and len(self._images) > self._least:
+            self._held -= _num_bytes(self._images.popitem(last=False)[1])
+        return image
+
+
+def _num_bytes(image: Image.Image) -> int:
+    return 3 * image.width * image.height
 
 
 @dataclass
 class LoadedPolicy:
-    """A multimodal LLM ready to answer."""
+    """A multimodal LLM ready to answer.
+
+    Attributes:
+        model: in evaluation mode.
+        processor: of its prompts and images.
+        opened: image files that it was shown last, decoded.
+    """
 
     model: PreTrainedModel
     processor: ProcessorMixin
+    opened: ImageCache = field(default_factory=lambda: ImageCache(open_image, OPENED_BYTES))
+
+    def image(self, row: Mapping[str, Any]) -> Image.Image:
+        """What it is shown of the image of a row of the prompts artifact.
+
+        A file is decoded once for all rows about it that follow each other, windows or not.
+        """
+        return load_image(*image_source(row), opened=self.opened.load)
 
     def ends(self) -> set[int]:
         """The tokens that end a response."""
@@ -137,6 +197,7 @@ def load_image(
     height: float,
     exif: str = TURN,
     window: Sequence[float] | None = None,
+    opened: Callable[[str, str], Image.Image] = open_image,
 ) -> Image.Image:
     """An image, or a window of it, in the model's frame: resized where the frame is absolute.
 
@@ -152,19 +213,12 @@ def load_image(
         window: x1, y1, x2, y2 in whole pixels of the image; only this part is shown, cut before
             anything is resized. In thousandths it is enlarged to as many pixels as the whole image
             has, so that it costs as much and shows more.
+        opened: decodes the file, or knows it decoded.
 
     Raises:
         UserError: the file cannot be read as an image.
     """
-    try:
-        with Image.open(path) as opened:
-            image = seen(opened, exif)
-    # Pillow's plugins raise whatever the broken bytes lead to (SyntaxError, struct.error, ...).
-    except Exception as error:
-        raise UserError(
-            f"{path}: cannot be read as an image ({error}); mend the file, or convert again with"
-            " --decode, which leaves broken images out"
-        ) from None
+    image = opened(path, exif)
     whole = image.width * image.height
     if window is not None:
         image = image.crop([round(side) for side in window])

@@ -19,7 +19,8 @@ from dipr1.training.arguments import shared_arguments, variety
 from dipr1.training.lessons import asked, with_images
 from dipr1.training.objectives import groups_weigh_alike, objective, weights_of_groups
 from dipr1.training.options import ROLLOUTS, GrpoArm
-from dipr1.training.order import after_passes
+from dipr1.training.order import after_passes, generated_together
+from dipr1.training.processing import processing_once
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -55,7 +56,7 @@ def lessons(
     if arm.rollout_looks:
         rollouts = _rollouts()
         columns[rollouts.QUESTION] = rollouts.questions(prompts)
-    return with_images(prompts, columns)
+    return with_images(prompts, columns, arm.prompts_per_update * generated_together(arm))
 
 
 def _rollouts():
@@ -104,6 +105,7 @@ def trainer(
             return after_passes(super()._get_train_sampler(dataset), self.passes_done)
 
         def _generate_and_score_completions(self, inputs):
+            processed.forget()
             scored = super()._generate_and_score_completions(inputs)
             if weigh_groups:  # TRL's loss multiplies by this mask, which need not be 0 or 1
                 mask = scored["completion_mask"]
@@ -138,6 +140,7 @@ def trainer(
             for one in functions
         ]
     functions = [_reading_all_tokens(function, policy) for function in functions]
+    processor, processed = processing_once(policy.processor)
     config = GRPOConfig(
         **shared_arguments(arm, seed, folder),
         **objective(arm),
@@ -157,7 +160,7 @@ def trainer(
         reward_funcs=functions,
         args=config,
         train_dataset=lessons,
-        processing_class=policy.processor,
+        processing_class=processor,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import pyarrow as pa
 from dipr1.artifacts.prompts import frame_of
 from dipr1.artifacts.reward_columns import reward_columns
 from dipr1.boxes import clip, ioa
-from dipr1.policies.load import IMAGE_COLUMNS, image_source, load_image
+from dipr1.policies.load import IMAGE_COLUMNS, ImageCache, image_source, load_image
 from dipr1.prompts import render_response
 from dipr1.regions import SEEN_IOA, Target, look_targets
 from dipr1.responses import Form
@@ -19,34 +19,10 @@ from dipr1.training.questions import variations
 
 if TYPE_CHECKING:
     from datasets import Dataset
-    from PIL import Image
 
 CACHED_BYTES = 1 << 30
 FRAME_COLUMNS = ("image_id", "labels", "window", "frame", "width", "height")
 FRAME_COLUMNS += ("frame_width", "frame_height")
-
-
-class ImageCache:
-    """Decoded images, the last ones used and no more than fit into `most` bytes."""
-
-    def __init__(self, most: int = CACHED_BYTES) -> None:
-        self._most, self._held = most, 0
-        self._images: OrderedDict[tuple, Image.Image] = OrderedDict()
-
-    def load(self, *source: Any) -> Image.Image:
-        """An image by the arguments of :func:`dipr1.policies.load.load_image`."""
-        image = self._images.pop(source, None)
-        if image is None:
-            image = load_image(*source)
-            self._held += _num_bytes(image)
-        self._images[source] = image
-        while self._held > self._most:
-            self._held -= _num_bytes(self._images.popitem(last=False)[1])
-        return image
-
-
-def _num_bytes(image: Image.Image) -> int:
-    return 3 * image.width * image.height
 
 
 def asked(
@@ -182,17 +158,22 @@ def _left_to_right(boxes: np.ndarray) -> np.ndarray:
     return np.argsort(boxes[:, 0] + boxes[:, 2], kind="stable")
 
 
-def with_images(prompts: pa.Table, columns: dict[str, list[Any]]) -> Dataset:
+def with_images(prompts: pa.Table, columns: dict[str, list[Any]], together: int = 0) -> Dataset:
     """Rows with `prompt`, `image` and further columns.
 
     What a row shows of an image is decoded when the row is first read, and kept for the other
     responses to its prompt.
+
+    Args:
+        prompts: the prompts artifact.
+        columns: the further columns.
+        together: so many prompts are read over and over before the next ones are.
     """
     from datasets import Dataset
 
     known = [name for name in IMAGE_COLUMNS if name in prompts.column_names]
     sources = [image_source(row) for row in prompts.select(known).to_pylist()]
-    images = ImageCache()
+    images = ImageCache(load_image, CACHED_BYTES, together)
 
     def open_images(batch: dict[str, list]) -> dict[str, list]:
         rows = batch.pop("row")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from dipr1.policies.generated import Generated
-from dipr1.policies.load import LoadedPolicy, image_source, load_image
+from dipr1.policies.load import LoadedPolicy
 from dipr1.policies.rendering import begun_response, prompt_text
 
 
@@ -71,7 +71,7 @@ def respond(
 def model_inputs(policy: LoadedPolicy, rows: list[dict]):
     """Tokens and pixels of prompts, padded on the left, on the model's device."""
     texts = [prompt_text(policy.processor, row["prompt"]) for row in rows]
-    images = [load_image(*image_source(row)) for row in rows]
+    images = [policy.image(row) for row in rows]
     return policy.processor(
         text=texts, images=images, padding=True, padding_side="left", return_tensors="pt"
     ).to(policy.model.device)

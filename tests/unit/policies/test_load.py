@@ -9,7 +9,14 @@ from PIL import Image
 from dipr1.artifacts.prompts import window_row
 from dipr1.errors import UserError
 from dipr1.policies.families import read_policy_frames
-from dipr1.policies.load import image_source, load_image, load_policy
+from dipr1.policies.load import (
+    ImageCache,
+    LoadedPolicy,
+    image_source,
+    load_image,
+    load_policy,
+    open_image,
+)
 
 
 def test_broken_image(tmp_path):
@@ -90,6 +97,40 @@ def test_the_frame_of_a_window_is_the_size_that_the_model_sees_and_pays_for(qwen
         assert (across * 14, down * 14) == (row["frame_width"], row["frame_height"])
         cost = row["frame_width"] * row["frame_height"]
         assert 0.7 < cost / (whole["frame_width"] * whole["frame_height"]) <= 1.5
+
+
+def test_images_are_kept_up_to_so_many_bytes():
+    images = ImageCache(lambda name: Image.new("RGB", (10, 10)), most=2 * 10 * 10 * 3)
+    first, second = images.load("a"), images.load("b")
+    assert images.load("a") is first
+    images.load("c")  # for which the one that was used longest ago leaves
+    assert images.load("a") is first
+    assert images.load("b") is not second
+
+
+def test_so_many_images_are_kept_whatever_they_take():
+    images = ImageCache(lambda name: Image.new("RGB", (10, 10)), most=1, least=2)
+    first, second = images.load("a"), images.load("b")
+    assert (images.load("a"), images.load("b")) == (first, second)
+    images.load("c")
+    assert images.load("b") is second
+    assert images.load("a") is not first
+
+
+def test_a_file_is_decoded_once_for_all_windows_of_it(tmp_path):
+    path, decoded = str(tmp_path / "a.png"), []
+    greys = numbered(path)
+
+    def opened(*source):
+        decoded.append(source)
+        return open_image(*source)
+
+    policy = LoadedPolicy(None, None, ImageCache(opened, most=1000))
+    row = {"image": path, "frame": "absolute", "frame_width": 2.0, "frame_height": 2.0}
+    for x in range(3):
+        shown = policy.image(row | {"window": [x, 1.0, x + 2.0, 3.0]})
+        np.testing.assert_array_equal(np.asarray(shown)[..., 0], greys[1:3, x : x + 2])
+    assert decoded == [(path, "turn")]
 
 
 def test_a_folder_without_weights_is_told(tmp_path):

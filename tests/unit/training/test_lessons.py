@@ -16,7 +16,6 @@ from dipr1.policies.options import Crop
 from dipr1.responses import parse_response
 from dipr1.rewards import accuracy_reward, looking_reward
 from dipr1.training.lessons import (
-    ImageCache,
     asked,
     teacher_response,
     with_images,
@@ -115,16 +114,15 @@ def test_variations_of_an_image_are_told_from_its_crops():
     assert len(set(columns["image_id"])) == len(columns["image_id"]) == 8
 
 
-def test_images_are_kept_up_to_so_many_bytes(tmp_path):
-    for name in "abc":
-        Image.new("RGB", (10, 10)).save(tmp_path / f"{name}.png")
-    images = ImageCache(most=2 * 10 * 10 * 3)
-
-    def load(name):
-        return images.load(str(tmp_path / f"{name}.png"), "thousandths", 1000.0, 1000.0)
-
-    first, second = load("a"), load("b")
-    assert load("a") is first
-    load("c")  # for which the one that was used longest ago leaves
-    assert load("a") is first
-    assert load("b") is not second
+def test_prompts_of_an_update_are_decoded_once_however_large(tmp_path):
+    """They are read group by group, and again in every micro-batch."""
+    pytest.importorskip("datasets")
+    files = [tmp_path / f"{name}.png" for name in "abc"]
+    for file in files:
+        Image.new("RGB", (10, 10)).save(file)
+    table = prompts().slice(0, 1).select(["frame", "frame_width", "frame_height", "prompt"])
+    table = pa.concat_tables([table] * 3).append_column("image", pa.array(map(str, files)))
+    rows = with_images(table, {}, together=2)
+    first = rows[0]["image"]
+    assert rows[1]["image"] is rows[1]["image"]
+    assert rows[0]["image"] is first
