@@ -20,6 +20,7 @@ from dipr1.boxes import as_boxes, in_unit_square, lies_in, overlapping
 from dipr1.matching import match_pairs
 from dipr1.responses import Answer, parse_response
 from dipr1.rewards.completions import f_beta, log_means, rows, uncertainties
+from dipr1.rewards.faults import num_repeated, num_swallowing
 
 Pairs = tuple[np.ndarray, ...]
 """Rows of predictions, columns of ground truth, and their IoUs, pair by pair."""
@@ -101,6 +102,8 @@ class AccuracyReward:
             optional=("gt_labels", "ignore_boxes", "ignore_labels", "gt_uncertainty", "labels"),
         ):
             answer = parse_response(text).answer
+            if boxes is not None:
+                metrics["answer/unreadable"].append(answer is None)
             if boxes is None or answer is None:
                 rewards.append(None if boxes is None else 0.0)
                 continue
@@ -109,6 +112,7 @@ class AccuracyReward:
             if log_metric is not None:
                 metrics["answer/boxes"].append(len(answer.boxes))
                 metrics["answer/duplicates"].append(num_repeated(answer.boxes))
+                metrics["answer/swallowing"].append(num_swallowing(answer.boxes, boxes))
                 metrics["answer/ignored"].append(num_ignored)
                 metrics["answer/unit_square"].append(in_unit_square(answer.boxes))
                 metrics["answer/precision"].append(precision)
@@ -253,15 +257,6 @@ def _without_neighbours(pairs: Pairs, boxes: np.ndarray) -> Pairs:
     np.maximum.at(best, rows, ious)
     kept = (count[same.ravel()][rows] == 1) | (ious == best[rows])
     return tuple(values[kept] for values in pairs)
-
-
-def num_repeated(boxes: np.ndarray) -> int:
-    """How many of the (N, 4) boxes repeat an earlier one.
-
-    >>> num_repeated(np.zeros((3, 4)))
-    2
-    """
-    return len(boxes) - len(set(map(tuple, boxes.tolist())))
 
 
 _DEFAULT = AccuracyReward()

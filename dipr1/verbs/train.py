@@ -40,6 +40,7 @@ from dipr1.training.running import (
     tell_progress,
     train_from,
 )
+from dipr1.training.symptoms import tell_symptoms
 from dipr1.training.tower import share_repeated_images
 
 
@@ -110,6 +111,7 @@ def run(args: argparse.Namespace) -> None:
     trainer = method.trainer(arm, policy, lessons, args.seed, folder, frames)
     tell_progress(trainer, args.arm)
     tell_changed_weights(trainer, args.arm)
+    tell_symptoms(trainer, args.arm)
     stop_where_not_finite(trainer)
     train_from(newest, trainer, updates_per_pass(arm, len(lessons)))
     with whole(args.output) as part:
