@@ -95,8 +95,9 @@ def test_metrics_are_means_over_the_batch():
 def test_no_metric_is_logged_where_there_is_nothing_to_average():
     logged = {}
     accuracy_reward([""], gt_boxes=[[]], log_metric=logged.__setitem__)
+    assert logged == {"answer/unreadable": 1.0}
     accuracy_reward([], gt_boxes=[], log_metric=logged.__setitem__)
-    assert logged == {}
+    assert logged == {"answer/unreadable": 1.0}
 
 
 def test_what_a_person_training_needs_is_logged():
