@@ -124,6 +124,7 @@ TRAIN_PACKAGES = (
     "torchvision",
     "transformers",
     "trl",
+    "peft",
     "accelerate",
     "datasets",
     "tensorboard",

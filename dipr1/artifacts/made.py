@@ -25,6 +25,7 @@ from dipr1.provenance import code_digest, file_digest, options_digest
 KEY = b"dipr1"
 FILE = "dipr1.json"
 SHIPPED = "tiny"  # the policy that comes with dipr1, wherever that is installed
+POLICY_FILES = ("config.json", "adapter_config.json")  # one of them is in a policy's folder
 LARGE = 64 << 20  # bytes: a policy's larger files count by their size alone
 
 
@@ -70,7 +71,7 @@ class Made:
     def record(self, folder: str | os.PathLike) -> dict[str, Any]:
         """The JSON-ready record of an artifact that lies in `folder`, without what is None."""
         inputs = [
-            _without_none(vars(one) | {"path": _relative(one.path, folder)}) for one in self.inputs
+            _without_none(vars(one) | {"path": relative(one.path, folder)}) for one in self.inputs
         ]
         return _without_none(vars(self) | {"inputs": inputs})
 
@@ -144,7 +145,7 @@ def read_made(path: str | os.PathLike, *needed: str) -> Made:
         inputs = [Input(**one) for one in record.pop("inputs", ())]
         made = Made(
             **record,
-            inputs=tuple(replace(one, path=_from_here(one.path, folder)) for one in inputs),
+            inputs=tuple(replace(one, path=from_here(one.path, folder)) for one in inputs),
         )
     except (ValueError, TypeError, AttributeError):
         raise UserError(f"{path}: its record of what made it is damaged; make it again") from None
@@ -190,7 +191,7 @@ def content_digest(path: str | os.PathLike) -> str:
     path = Path(path)
     if (path / "source.json").is_file():
         return file_digest(path / "source.json")
-    if not (path / "config.json").is_file():
+    if not any((path / name).is_file() for name in POLICY_FILES):
         return file_digest(path)
     files = sorted(one for one in path.iterdir() if one.is_file() and one.name[0] != ".")
     sizes = [one.stat().st_size for one in files]
@@ -226,11 +227,13 @@ def _text(path: Path) -> str | bytes:
         return "{}"  # no Parquet file
 
 
-def _relative(path: str, folder: str | os.PathLike) -> str:
+def relative(path: str, folder: str | os.PathLike) -> str:
+    """A path as it is written into a record in `folder`; the shipped policy's name stays."""
     return path if path == SHIPPED else Path(os.path.relpath(path, folder)).as_posix()
 
 
-def _from_here(path: str, folder: Path) -> str:
+def from_here(path: str, folder: Path) -> str:
+    """A path of a record in `folder`, from the working directory."""
     return path if path == SHIPPED else os.path.normpath(folder / path)
 
 

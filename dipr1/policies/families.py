@@ -10,7 +10,7 @@ import math
 from pathlib import Path
 from typing import Any, Literal
 
-from dipr1.artifacts.made import Input, content_digest
+from dipr1.artifacts.made import POLICY_FILES, Input, content_digest
 from dipr1.errors import UserError
 from dipr1.frames import (
     LARGEST_ASPECT_RATIO,
@@ -20,6 +20,7 @@ from dipr1.frames import (
     PATCH_SIZE,
     PolicyFrames,
 )
+from dipr1.policies.adapters import base_of, is_adapter
 from dipr1.provenance import CHECKPOINT
 
 # By the beginning of `model_type` in config.json: the coordinates that the family was trained with.
@@ -33,21 +34,40 @@ FAMILIES: dict[str, Literal["absolute", "thousandths"]] = {
 
 
 def policy_folder(folder_or_name: str) -> Path:
-    """The checkpoint folder of a policy.
+    """The checkpoint folder of a policy, or the folder of an adapter.
 
     Args:
-        folder_or_name: a Hugging Face checkpoint folder, or `tiny`.
+        folder_or_name: a Hugging Face checkpoint folder, an adapter's, or `tiny`.
 
     Raises:
         UserError: there is no checkpoint in it.
     """
     folder = CHECKPOINT if folder_or_name == "tiny" else Path(folder_or_name)
-    if not (folder / "config.json").is_file():
+    if not any((folder / name).is_file() for name in POLICY_FILES):
         raise UserError(
             f"{folder / 'config.json'}: no such file; --policy takes `tiny` or the folder of a"
-            " downloaded Hugging Face checkpoint"
+            " downloaded Hugging Face checkpoint, or of an adapter"
         )
     return folder
+
+
+def whole_folder(folder_or_name: str) -> Path:
+    """The checkpoint folder of a policy; of an adapter, that of its base.
+
+    Raises:
+        UserError: there is no checkpoint in it, or no base where the adapter says.
+    """
+    folder = policy_folder(folder_or_name)
+    if not is_adapter(folder):
+        return folder
+    base, _ = base_of(folder)
+    try:
+        return whole_folder(base)
+    except UserError:
+        raise UserError(
+            f"{folder}: is an adapter of {base}, where no checkpoint is; put it there, or say in"
+            " its base.json where it is"
+        ) from None
 
 
 def policy_input(folder_or_name: str) -> Input:
@@ -61,7 +81,7 @@ def read_policy_frames(
     """Read from a checkpoint's JSON files in which frame it answers.
 
     Args:
-        folder_or_name: a Hugging Face checkpoint folder, or `tiny`.
+        folder_or_name: a Hugging Face checkpoint folder, an adapter's, or `tiny`.
         kind: what a fine-tune answers in, where that is not its family's.
 
     Raises:
@@ -71,7 +91,7 @@ def read_policy_frames(
     >>> read_policy_frames("tiny").fixed
     (128, 128)
     """
-    folder = policy_folder(folder_or_name)
+    folder = whole_folder(folder_or_name)
     config = _settings_in(folder / "config.json") or {}
     declared = config.get("dipr1_frame")
     if declared and kind != "thousandths":
@@ -92,7 +112,10 @@ def read_policy_frames(
             f"{folder / 'config.json'}: how model_type {family!r} resizes images is not known, so"
             " --frame can only be thousandths"
         )
-    return _read_resize(folder)
+    own = policy_folder(
+        folder_or_name
+    )  # an adapter is saved with the processor it was trained with
+    return _read_resize(own if any(own.glob("*processor_config.json")) else folder)
 
 
 def _family_frame(folder: Path, family: str) -> Literal["absolute", "thousandths"]:

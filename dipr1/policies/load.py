@@ -13,7 +13,8 @@ from PIL import Image
 
 from dipr1.errors import UserError
 from dipr1.pixels import TURN, seen
-from dipr1.policies.families import policy_folder
+from dipr1.policies.adapters import base_of, is_adapter, merged, weights_digest
+from dipr1.policies.families import policy_folder, whole_folder
 
 if TYPE_CHECKING:
     from transformers import GenerationConfig, PreTrainedModel, ProcessorMixin
@@ -116,45 +117,70 @@ class LoadedPolicy:
 
 
 def load_processor(name: str) -> ProcessorMixin:
-    """Load the processor of a Hugging Face checkpoint folder, or of ``tiny``.
+    """Load the processor of a Hugging Face checkpoint folder, of an adapter's, or of ``tiny``.
 
     Raises:
         UserError: the folder holds no checkpoint, or one without weights.
     """
     from transformers import AutoProcessor
 
-    processor = AutoProcessor.from_pretrained(_whole_folder(name))
+    folder = _with_weights(name)
+    if is_adapter(folder) and not any(folder.glob("*processor_config.json")):
+        folder = whole_folder(name)
+    processor = AutoProcessor.from_pretrained(folder)
     processor.tokenizer.padding_side = "left"
     return processor
 
 
 def load_policy(name: str, dtype: str = "float32", threads: int | None = None) -> LoadedPolicy:
-    """Load model and processor from a Hugging Face checkpoint folder.
+    """Load model and processor from a Hugging Face checkpoint folder, or from an adapter's.
 
     Args:
-        name: ``tiny`` or a folder.
+        name: ``tiny`` or a folder. Of an adapter the whole is loaded: its base with what it adds.
         dtype: type of the weights, ``float32`` or ``bfloat16``.
         threads: CPU threads that torch may use.
 
     Raises:
-        UserError: the folder holds no checkpoint, or one without weights.
+        UserError: the folder holds no checkpoint, or one without weights; an adapter's base is
+            missing or has other weights.
     """
     import torch
-    from transformers import AutoModelForImageTextToText
     from transformers.utils import logging
 
     logging.disable_progress_bar()
     if threads:
         torch.set_num_threads(threads)
-    folder = _whole_folder(name)
     processor = load_processor(name)
-    model = AutoModelForImageTextToText.from_pretrained(folder, dtype=getattr(torch, dtype))
+    model = _load_model(name, dtype)
     model.generation_config = _plain_generation(model, processor.tokenizer)
     model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
     return LoadedPolicy(model, processor)
 
 
-def _whole_folder(name: str) -> Path:
+def _load_model(name: str, dtype: str) -> PreTrainedModel:
+    """The model of a checkpoint, or of an adapter with its base."""
+    import torch
+    from transformers import AutoModelForImageTextToText
+
+    folder = _with_weights(name)
+    if is_adapter(folder):
+        return merged(_load_model(_checked_base(folder), dtype), folder)
+    return AutoModelForImageTextToText.from_pretrained(folder, dtype=getattr(torch, dtype))
+
+
+def _checked_base(folder: Path) -> str:
+    """The base of an adapter, whose weights are those that it was trained on."""
+    whole_folder(str(folder))
+    base, weights = base_of(folder)
+    if weights is not None and weights != weights_digest(_with_weights(base)):
+        raise UserError(
+            f"{folder}: is an adapter of {base}, whose weights are others now; put back those that"
+            " it was trained on, or train again"
+        )
+    return base
+
+
+def _with_weights(name: str) -> Path:
     folder = policy_folder(name)
     if not any(folder.glob("*.safetensors")) and not any(folder.glob("*.bin")):
         raise UserError(

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from dipr1.errors import UserError
 from dipr1.rewards import REWARDS, AccuracyReward
+from dipr1.training.adapters import lora
 from dipr1.training.arguments import shared_arguments, variety
 from dipr1.training.lessons import asked, with_images
 from dipr1.training.objectives import groups_weigh_alike, objective, weights_of_groups
@@ -161,6 +162,7 @@ def trainer(
         args=config,
         train_dataset=lessons,
         processing_class=processor,
+        peft_config=lora(arm, policy.model),
     )
 
 

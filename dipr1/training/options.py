@@ -88,6 +88,19 @@ class TrainedOptions(Section):
         description="Leave what makes tokens of the tower's features as it is; by default as"
         " `freeze_vision` says.",
     )
+    lora_rank: int = Field(
+        0,
+        ge=0,
+        description="Rank of the adapters that are trained in place of the weights (LoRA); 0: the"
+        " weights themselves. Adapters are on every linear layer of what is not frozen, which by"
+        " default is the language model.",
+    )
+    lora_alpha: float = Field(
+        32, gt=0, description="LoRA: what adapters add is multiplied by this / `lora_rank`."
+    )
+    lora_dropout: float = Field(
+        0.0, ge=0, lt=1, description="LoRA: share of an adapter's inputs that are left out."
+    )
     gradient_checkpointing: bool = Field(
         False, description="Trade time for memory: needed for models of billions of parameters."
     )
@@ -345,13 +358,14 @@ def settled(arm: Any, training: Training) -> Any:
 def without_meaning(arm: Any) -> set[str]:
     """Options of `arm` on which nothing depends.
 
-    They are those of rewards without a weight, and a teacher's words where boxes alone are asked
-    for.
+    They are those of rewards without a weight, a teacher's words where boxes alone are asked for,
+    and those of adapters where there are none.
     """
+    names = set() if getattr(arm, "lora_rank", 0) else {"lora_alpha", "lora_dropout"}
     if arm.method == "sft" and arm.form == "answer":
-        return {"sft_think", "sft_why"}
+        return names | {"sft_think", "sft_why"}
     unweighted = {name for name in REWARDS if arm.method == "grpo" and not arm.rewards.get(name)}
-    return {key for key, name in REWARD_OF.items() if name in unweighted}
+    return names | {key for key, name in REWARD_OF.items() if name in unweighted}
 
 
 def without_effect(arm: Any) -> set[str]:

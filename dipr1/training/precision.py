@@ -50,10 +50,18 @@ def in_dtype(model, dtype: str):
 
 
 def some_weights(model, most: int = LOOKED_AT) -> torch.Tensor:
-    """Copies of about `most` of the weights that are trained, evenly spread, on the CPU."""
+    """Copies of about `most` of the weights that are trained, evenly spread, on the CPU.
+
+    Of an adapter only the second half: the first update leaves the first one as it is, since the
+    second, through which it would learn, begins at 0.
+    """
     import torch
 
-    trained = [weights for weights in model.parameters() if weights.requires_grad]
+    trained = [
+        weights
+        for name, weights in model.named_parameters()
+        if weights.requires_grad and "lora_A" not in name
+    ]
     apart = max(1, sum(weights.numel() for weights in trained) // most)
     some = [weights.detach().flatten()[::apart].to("cpu", torch.float32) for weights in trained]
     return torch.cat(some)

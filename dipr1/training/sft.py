@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from dipr1.policies.rendering import check_taught
+from dipr1.training.adapters import lora
 from dipr1.training.arguments import shared_arguments, variety
 from dipr1.training.lessons import asked, teacher_response, with_images, with_targets_on_crops
 from dipr1.training.options import SftArm
@@ -93,6 +94,7 @@ def trainer(
         args=config,
         train_dataset=lessons,
         processing_class=policy.processor,
+        peft_config=lora(arm, policy.model),
     )
     # Qwen-VL's classes say no; TRL's loss divides by the tokens of the whole update all the same
     trained.model_accepts_loss_kwargs = True

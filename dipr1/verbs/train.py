@@ -25,6 +25,7 @@ from dipr1.policies.options import Policy
 from dipr1.policies.rendering import begun_response
 from dipr1.progress import say
 from dipr1.resuming import claim
+from dipr1.training.adapters import base_dtype, keep_adapter, spare_frozen_parts
 from dipr1.training.filtering import kept
 from dipr1.training.freezing import freeze
 from dipr1.training.lessons import first_crops
@@ -105,10 +106,13 @@ def run(args: argparse.Namespace) -> None:
     )
     claim(folder, made.identity(*without_effect(arm)), "checkpoint-*")
     newest = newest_checkpoint(folder, arm.updates)
-    policy = load_policy(base.model, "float32", args.threads)  # dipr1.training.precision says why
+    policy = load_policy(base.model, base_dtype(arm, base.dtype), args.threads)
     if freeze(policy.model, arm.freeze_vision, arm.freeze_projector):
         share_repeated_images(policy.model)
     trainer = method.trainer(arm, policy, lessons, args.seed, folder, frames)
+    if arm.lora_rank:
+        keep_adapter(trainer, base.model)
+        spare_frozen_parts(trainer.model)
     tell_progress(trainer, args.arm)
     tell_changed_weights(trainer, args.arm)
     tell_symptoms(trainer, args.arm)
@@ -116,7 +120,8 @@ def run(args: argparse.Namespace) -> None:
     train_from(newest, trainer, updates_per_pass(arm, len(lessons)))
     with whole(args.output) as part:
         trainer.model.config.use_cache = True
-        in_dtype(trainer.model, base.dtype).save_pretrained(part)
+        learned = trainer.model if arm.lora_rank else in_dtype(trainer.model, base.dtype)
+        learned.save_pretrained(part)
         policy.processor.save_pretrained(part)
         log = log_table(trainer.state.log_history)
         TRAINING_LOG.write(log, part / "training_log.parquet", made)

@@ -17,7 +17,8 @@ SHORT = "workflow/configs/test.yaml"
 NO_TORCH = """
 import sys
 
-BLOCKED = {"accelerate", "datasets", "tensorboard", "torch", "torchvision", "transformers", "trl"}
+BLOCKED = {"accelerate", "datasets", "peft", "tensorboard", "torch", "torchvision", "transformers"}
+BLOCKED |= {"trl"}
 
 
 class NoTorch:

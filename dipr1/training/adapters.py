@@ -1,0 +1,118 @@
+"""LoRA (arXiv 2106.09685) and QLoRA (arXiv 2305.14314) through peft: what is adapted and kept.
+
+All linear layers of the language model get an adapter (without those of the feed-forward blocks
+LoRA learns less, "LoRA Without Regret", Thinking Machines 2025), and those of the vision tower and
+its projector only where these are not frozen. Names alone do not tell which is which: the tower of
+Qwen2.5-VL has a `gate_proj`, that of InternVL a `q_proj`, too. The adapters are float32, and the
+base stays as it is: in `policy.dtype` under autocast.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dipr1.policies.adapters import weights_digest, write_base
+from dipr1.policies.families import policy_folder
+from dipr1.training.options import TrainedOptions
+
+if TYPE_CHECKING:
+    from peft import LoraConfig
+
+
+def base_dtype(arm: TrainedOptions, dtype: str) -> str:
+    """In which type a training loads its policy.
+
+    Weights that learn are float32 (:mod:`dipr1.training.precision`); frozen ones need not be, where
+    what is computed is not.
+
+    >>> base_dtype(TrainedOptions(precision="bf16"), "bfloat16")
+    'float32'
+    >>> base_dtype(TrainedOptions(precision="bf16", lora_rank=16), "bfloat16")
+    'bfloat16'
+    """
+    return dtype if arm.lora_rank and arm.precision == "bf16" else "float32"
+
+
+def lora(arm: TrainedOptions, model) -> LoraConfig | None:
+    """What TRL's trainers take as `peft_config`; None where the weights themselves are trained.
+
+    Args:
+        arm: that is trained.
+        model: of any family, its parts that are not to be trained frozen.
+    """
+    if not arm.lora_rank:
+        return None
+    from peft import LoraConfig
+
+    return LoraConfig(
+        r=arm.lora_rank,
+        lora_alpha=arm.lora_alpha,
+        lora_dropout=arm.lora_dropout,
+        target_modules=adapted_layers(model),
+        task_type="CAUSAL_LM",
+    )
+
+
+def adapted_layers(model) -> str:
+    """A regular expression of the names of all layers of `model` that get an adapter."""
+    import torch
+
+    names = [
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, torch.nn.Linear)
+        and module.weight.requires_grad
+        and module is not model.get_output_embeddings()
+    ]
+    return "|".join(sorted({_in_any_block(name) for name in names}))
+
+
+def _in_any_block(name: str) -> str:
+    r"""A regular expression of a layer's name, whatever block it is in.
+
+    The last part stays: `mlp.0` and `mlp.2` of a projector are linear, but `mlp.1` is not.
+
+    >>> print(_in_any_block("visual.merger_list.3.mlp.2"))
+    visual\.merger_list\.\d+\.mlp\.2
+    """
+    *parts, last = name.split(".")
+    blocks = (r"\d+" if part.isdigit() else part for part in parts)
+    return r"\.".join([*blocks, last])
+
+
+def spare_frozen_parts(model) -> None:
+    """Let no gradient flow into a tower without adapters.
+
+    Under gradient checkpointing TRL has what enters a model with adapters require a gradient, the
+    tower's patches, too: it would be walked back through in every update, for nothing.
+    """
+    import torch
+    from transformers import PreTrainedModel
+
+    for module in model.modules():
+        learns = any(weights.requires_grad for weights in module.parameters())
+        if isinstance(module, PreTrainedModel) and not learns:
+            module.forward = torch.no_grad()(module.forward)
+
+
+def keep_adapter(trainer, base: str) -> None:
+    """Have the trainer's model say, wherever it is saved, which base its adapter is of.
+
+    Args:
+        trainer: its model has an adapter.
+        base: name or folder of the policy that it began with.
+    """
+    model, weights = trainer.model, weights_digest(policy_folder(base))
+    save = model.save_pretrained
+    model.peft_config["default"].base_model_name_or_path = base
+
+    def save_with_base(folder: str | Path, is_main_process: bool = True, **given: Any) -> None:
+        # embeddings are never adapted; to find that out, peft would ask the internet
+        given["save_embedding_layers"] = False
+        save(str(folder), is_main_process=is_main_process, **given)
+        if is_main_process:
+            write_base(Path(folder), base, weights)
+            (Path(folder) / "README.md").unlink(missing_ok=True)  # a form to fill in
+
+    model.save_pretrained = save_with_base
