@@ -22,6 +22,7 @@ from dipr1.training.objectives import groups_weigh_alike, objective, weights_of_
 from dipr1.training.options import ROLLOUTS, GrpoArm
 from dipr1.training.order import after_passes, generated_together
 from dipr1.training.processing import processing_once
+from dipr1.training.timing import Clock, timed_trainer
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -97,7 +98,9 @@ def trainer(
     """
     from trl import GRPOConfig, GRPOTrainer
 
-    class Trainer(GRPOTrainer):
+    clock = Clock()
+
+    class Trainer(timed_trainer(GRPOTrainer, clock)):
         """`passes_done` over the prompts lie behind a run that goes on."""
 
         passes_done = 0
@@ -141,7 +144,8 @@ def trainer(
             for one in functions
         ]
     functions = [_reading_all_tokens(function, policy) for function in functions]
-    processor, processed = processing_once(policy.processor)
+    functions = [clock.timed("rewards", function) for function in functions]
+    processor, processed = processing_once(policy.processor, clock)
     config = GRPOConfig(
         **shared_arguments(arm, seed, folder),
         **objective(arm),

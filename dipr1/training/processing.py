@@ -7,11 +7,15 @@ once for the rollout and once more for the loss: the same image 2 G times.
 from __future__ import annotations
 
 import copy
+import functools
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from PIL import Image
     from transformers import BatchFeature, ProcessorMixin
+
+    from dipr1.training.timing import Clock
 
 # What is known to be one image's part after another, so that parts can be joined. Of families that
 # fill images up to the largest of a batch, what an image becomes depends on the others.
@@ -37,10 +41,16 @@ class Processed:
         return self._parts[key][1]
 
 
-def processing_once(processor: ProcessorMixin) -> tuple[ProcessorMixin, Processed]:
+def processing_once(
+    processor: ProcessorMixin, clock: Clock | None = None
+) -> tuple[ProcessorMixin, Processed]:
     """A processor that gives what `processor` gives, and computes each image object once.
 
     The images must not change meanwhile.
+
+    Args:
+        processor: with images, or with text and images.
+        clock: counts its seconds.
 
     Returns:
         The processor, whose files are those of `processor`, and what it keeps until it is told to
@@ -49,34 +59,44 @@ def processing_once(processor: ProcessorMixin) -> tuple[ProcessorMixin, Processe
     kept = Processed()
     once = copy.copy(processor)
     once.image_processor = copy.copy(processor.image_processor)
-    # A class of the same name, since the name is saved; an attribute of the object would be, too.
     family = type(once.image_processor)
-    once.image_processor.__class__ = _computing_once(family, kept)
+    _override(once.image_processor, "preprocess", _computing_once(family.preprocess, kept))
+    if clock is not None:
+        _override(once, "__call__", clock.timed("processor", type(once).__call__))
     return once, kept
 
 
-def _computing_once(family: type, kept: Processed) -> type:
-    """The class of image processors `family`, with what it makes of images kept in `kept`."""
+def _override(thing: Any, name: str, method: Callable) -> None:
+    """Give `thing` another method.
+
+    By a class of the same name, since the name is saved; an attribute of the object would be, too.
+    """
+    family = type(thing)
+    about = {name: method, "__module__": family.__module__, "__doc__": family.__doc__}
+    thing.__class__ = type(family.__name__, (family,), about)
+
+
+def _computing_once(plain: Callable, kept: Processed) -> Callable:
+    """The method `plain` of image processors, with what it makes of images kept in `kept`."""
     from PIL import Image
     from transformers import BatchFeature
     from transformers.image_utils import make_flat_list_of_images
 
+    @functools.wraps(plain)
     def preprocess(self, images, *args: Any, **settings: Any) -> BatchFeature:
-        plain = super(computing_once, self).preprocess
         flat = make_flat_list_of_images(images)
         if args or not all(isinstance(image, Image.Image) for image in flat):
-            return plain(images, *args, **settings)
+            return plain(self, images, *args, **settings)
         tensors = settings.pop("return_tensors", None)
-        parts = [kept.part(image, settings, plain) for image in flat]
+        process = functools.partial(plain, self)
+        parts = [kept.part(image, settings, process) for image in flat]
         if not parts[0].keys() <= JOINED:
-            return plain(images, return_tensors=tensors, **settings)
+            return plain(self, images, return_tensors=tensors, **settings)
         return BatchFeature(
             {name: _joined([part[name] for part in parts]) for name in parts[0]}, tensors
         )
 
-    about = {"preprocess": preprocess, "__module__": family.__module__, "__doc__": family.__doc__}
-    computing_once = type(family.__name__, (family,), about)
-    return computing_once
+    return preprocess
 
 
 def _joined(parts: list) -> Any:

@@ -15,6 +15,7 @@ import pyarrow as pa
 from dipr1.artifacts.training_log import TRAINING_LOG
 from dipr1.errors import UserError
 from dipr1.progress import say
+from dipr1.training.timing import seconds_of
 
 # Wall-clock figures, and counts since the last start: they differ between runs that are otherwise
 # the same.
@@ -74,7 +75,9 @@ def tell_progress(trainer, arm: str) -> None:
             }
             if "loss" in shown:
                 figures = ", ".join(f"{name} {float(value):.3f}" for name, value in shown.items())
-                say(f"{arm}: update {state.global_step} of {state.max_steps}: {figures}")
+                seconds = sum(seconds_of(logs).values())
+                took = f", {seconds:.1f} s" if seconds else ""
+                say(f"{arm}: update {state.global_step} of {state.max_steps}: {figures}{took}")
 
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(Teller)

@@ -42,6 +42,7 @@ from dipr1.training.running import (
     train_from,
 )
 from dipr1.training.symptoms import tell_symptoms
+from dipr1.training.timing import tell_shares
 from dipr1.training.tower import share_repeated_images
 
 
@@ -114,6 +115,7 @@ def run(args: argparse.Namespace) -> None:
         keep_adapter(trainer, base.model)
         spare_frozen_parts(trainer.model)
     tell_progress(trainer, args.arm)
+    tell_shares(trainer, args.arm)
     tell_changed_weights(trainer, args.arm)
     tell_symptoms(trainer, args.arm)
     stop_where_not_finite(trainer)
