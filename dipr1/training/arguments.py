@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
+from dipr1.training.loggers import reporting
 from dipr1.training.options import TrainedOptions
 
 
@@ -13,7 +13,6 @@ def shared_arguments(arm: TrainedOptions, seed: int, folder: Path) -> dict[str, 
     """Arguments of `transformers.TrainingArguments`, from which both trainers' inherit."""
     import torch
 
-    os.environ["TENSORBOARD_LOGGING_DIR"] = str(folder / "tensorboard")
     in_bf16 = arm.precision == "bf16"
     on_cpu = not torch.cuda.is_available()
     return {
@@ -27,7 +26,7 @@ def shared_arguments(arm: TrainedOptions, seed: int, folder: Path) -> dict[str, 
         "save_steps": arm.save_every,
         "save_total_limit": None if arm.keep_checkpoints else 2,
         "logging_nan_inf_filter": False,  # it would log 0 for a loss that is not a number
-        "report_to": ["tensorboard"],
+        **reporting(arm, folder),
         "seed": seed,
         "data_seed": seed,
         "bf16": in_bf16,

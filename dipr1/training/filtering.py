@@ -47,7 +47,7 @@ def base_f1(prompts: pa.Table, variance: pa.Table) -> np.ndarray:
 
 
 def kept(
-    options: TrainedOptions, prompts: pa.Table, variance: pa.Table | None, crops: pa.Table | None
+    options: TrainedOptions, variance: pa.Table | None, prompts: pa.Table, crops: pa.Table | None
 ) -> tuple[pa.Table, pa.Table | None, pa.Table | None]:
     """The prompts, variance and crops of the images within the bounds; says how many these are.
 

@@ -111,6 +111,33 @@ class TrainedOptions(Section):
         " them, and `predict --policy` takes each.",
     )
 
+    eval_images: int = Field(
+        0,
+        ge=0,
+        description="Images of the training split that are not trained on, the same for every arm"
+        " and seed, but answered in between; `eval/accuracy` in the training log.",
+    )
+    eval_every: int = Field(10, ge=1, description="Updates between two such evaluations.")
+    eval_tokens: int = Field(256, ge=1, description="Longest answer of them, in tokens.")
+    keep_best: bool = Field(
+        False, description="The policy is that of the best evaluation, not that of the last update."
+    )
+    report_to: list[Literal["tensorboard", "trackio", "wandb"]] = Field(
+        ["tensorboard"],
+        description="Where the training log goes besides the artifact: files for TensorBoard in the"
+        " policy's folder, or a service that is installed. WANDB_MODE=offline keeps W&B from the"
+        " network.",
+    )
+
+    @model_validator(mode="after")
+    def _best_is_judged(self) -> TrainedOptions:
+        if self.keep_best and (not self.eval_images or self.eval_every > self.updates):
+            raise ValueError(
+                "keep_best: no update would be evaluated; set eval_images, and eval_every to"
+                f" {self.updates} updates at most"
+            )
+        return self
+
     @model_validator(mode="after")
     def _bounds_leave_room(self) -> TrainedOptions:
         if self.least_base_f1 > self.most_base_f1:
@@ -371,10 +398,10 @@ def without_meaning(arm: Any) -> set[str]:
 def without_effect(arm: Any) -> set[str]:
     """Options that change nothing that is learned, and `updates`: a longer run goes on.
 
-    >>> sorted(without_effect(SftArm(method="sft")))
-    ['gradient_checkpointing', 'keep_checkpoints', 'micro_batch_size', 'save_every', 'updates']
+    >>> {"save_every", "learning_rate"} & without_effect(SftArm(method="sft"))
+    {'save_every'}
     """
-    names = {"gradient_checkpointing", "keep_checkpoints", "save_every", "updates"}
+    names = {"gradient_checkpointing", "keep_checkpoints", "report_to", "save_every", "updates"}
     if arm.schedule != "constant" or getattr(arm, "match_ious", None):
         names.remove("updates")  # the learning rate falls towards the last, or thresholds rise
     # TRL's `bnpo` divides by the tokens of each micro-batch

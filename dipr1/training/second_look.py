@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -25,7 +24,6 @@ import pyarrow as pa
 
 from dipr1.artifacts.prompts import frame_of, window_row
 from dipr1.boxes import area
-from dipr1.policies.engines.transformers import respond
 from dipr1.policies.generated import Generated, box_confidence
 from dipr1.policies.load import IMAGE_COLUMNS
 from dipr1.policies.looking_again import (
@@ -39,6 +37,7 @@ from dipr1.policies.looking_again import (
 from dipr1.prompts import render_response
 from dipr1.responses import Answer, parse_response
 from dipr1.rewards.completions import PROMPT_END, log_means, rows
+from dipr1.training.greedy import greedy_responses
 
 if TYPE_CHECKING:
     from dipr1.frames import PolicyFrames
@@ -180,22 +179,10 @@ class SecondLook:
 
     def _answers(self, rows: list[dict[str, Any]]) -> list[Seen]:
         """What the policy answers about each row, boxes as shares of what it was shown."""
-        answers = []
-        with _undisturbed(self.policy.model):
-            for start in range(0, len(rows), self.batch_size):
-                batch = rows[start : start + self.batch_size]
-                responses = respond(
-                    self.policy,
-                    batch,
-                    num_samples=1,
-                    temperature=0.0,
-                    max_new_tokens=self.max_new_tokens,
-                    seed=0,
-                )
-                answers += [
-                    _shares(row, response) for row, [response] in zip(batch, responses, strict=True)
-                ]
-        return answers
+        responses = greedy_responses(
+            self.policy, rows, batch_size=self.batch_size, max_new_tokens=self.max_new_tokens
+        )
+        return [_shares(row, response) for row, response in zip(rows, responses, strict=True)]
 
 
 def _others(asked: Sequence[dict[str, Any]]) -> list[dict[str, Any] | None]:
@@ -204,20 +191,6 @@ def _others(asked: Sequence[dict[str, Any]]) -> list[dict[str, Any] | None]:
     images = list(dict.fromkeys(row["image"] for row in asked))
     after = dict(zip(images, [*images[1:], images[0]], strict=True)) if len(images) > 1 else {}
     return [first.get(after.get(row["image"])) for row in asked]
-
-
-@contextmanager
-def _undisturbed(model) -> Iterator[None]:
-    """Let a model in training generate without dropout and without using up random numbers."""
-    import torch
-
-    was_training = model.training
-    model.eval()
-    try:
-        with torch.random.fork_rng(devices=[model.device] if model.device.type == "cuda" else []):
-            yield
-    finally:
-        model.train(was_training)
 
 
 def _shares(row: dict[str, Any], response: Generated) -> Seen:

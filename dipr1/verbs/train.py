@@ -26,6 +26,7 @@ from dipr1.policies.rendering import begun_response
 from dipr1.progress import say
 from dipr1.resuming import claim
 from dipr1.training.adapters import base_dtype, keep_adapter, spare_frozen_parts
+from dipr1.training.evaluating import evaluate_between, set_aside, take_best
 from dipr1.training.filtering import kept
 from dipr1.training.freezing import freeze
 from dipr1.training.lessons import first_crops
@@ -78,11 +79,9 @@ def run(args: argparse.Namespace) -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     # TRL 1.16 still uses the old name of an argument that transformers 5.23 has renamed
     warnings.filterwarnings("ignore", ".*gradient_checkpointing.*", FutureWarning)
+    aside, *given = set_aside(arm, PROMPTS.read(args.prompts), _crops(args, arm))
     prompts, variance, crops = kept(
-        arm,
-        PROMPTS.read(args.prompts),
-        VARIANCE.read(args.variance) if args.variance else None,
-        _crops(args, arm),
+        arm, VARIANCE.read(args.variance) if args.variance else None, *given
     )
     lessons = method.lessons(
         arm,
@@ -118,8 +117,12 @@ def run(args: argparse.Namespace) -> None:
     tell_shares(trainer, args.arm)
     tell_changed_weights(trainer, args.arm)
     tell_symptoms(trainer, args.arm)
+    if aside is not None:
+        evaluate_between(trainer, arm, policy, aside, frames.fixed is not None, args.arm)
     stop_where_not_finite(trainer)
     train_from(newest, trainer, updates_per_pass(arm, len(lessons)))
+    if arm.keep_best:
+        take_best(trainer, args.arm)
     with whole(args.output) as part:
         trainer.model.config.use_cache = True
         learned = trainer.model if arm.lora_rank else in_dtype(trainer.model, base.dtype)
@@ -128,7 +131,8 @@ def run(args: argparse.Namespace) -> None:
         log = log_table(trainer.state.log_history)
         TRAINING_LOG.write(log, part / "training_log.parquet", made)
         write_made(part, "policy", made)
-        shutil.copytree(folder / "tensorboard", part / "tensorboard", dirs_exist_ok=True)
+        if "tensorboard" in arm.report_to:
+            shutil.copytree(folder / "tensorboard", part / "tensorboard", dirs_exist_ok=True)
     if not arm.keep_checkpoints:
         shutil.rmtree(folder)
     say(f"{args.arm}: {trainer.state.global_step} updates, saved in {args.output}")

@@ -39,29 +39,33 @@ def test_an_image_that_no_sample_can_be_read_of_counts_as_not_found():
 
 
 def test_by_default_all_images_stay_as_they_are():
-    given = prompts(), None, None
-    assert all(one is other for one, other in zip(kept(bounds(0, 1), *given), given, strict=True))
+    prompts_ = prompts()
+    given = prompts_, None, None
+    assert all(
+        one is other
+        for one, other in zip(kept(bounds(0, 1), None, prompts_, None), given, strict=True)
+    )
 
 
 def test_left_out_images_lose_their_statistics_and_crops(capsys):
     crops = pa.table({"image_id": ["a.0", "b.0"], "crop_of": ["a", "b"]})
-    images, statistics, of_images = kept(bounds(0.125, 0.625), prompts(), variance(), crops)
+    images, statistics, of_images = kept(bounds(0.125, 0.625), variance(), prompts(), crops)
     assert images["image_id"].to_pylist() == ["a"]
     assert statistics["image_id"].to_pylist() == ["a"] * 3
     assert of_images["crop_of"].to_pylist() == ["a"]
     told = "of 2 images 1 are trained on; the base's F1 is below 0.125 on 0 and above 0.625 on 1"
     assert told in capsys.readouterr().err
-    assert kept(bounds(0.125, 0.625), prompts(), variance(), None)[2] is None
+    assert kept(bounds(0.125, 0.625), variance(), prompts(), None)[2] is None
 
 
 def test_bounds_that_no_image_is_in():
     with pytest.raises(UserError, match=r"of 2 images 0 are .* above 0.2 on 2; widen the bounds"):
-        kept(bounds(0.1, 0.2), prompts(), variance(), None)
+        kept(bounds(0.1, 0.2), variance(), prompts(), None)
 
 
 def test_what_the_base_finds_must_be_known():
     with pytest.raises(UserError, match="what the base finds is not known; give --variance FILE"):
-        kept(bounds(0.1, 1), prompts(), None, None)
+        kept(bounds(0.1, 1), None, prompts(), None)
 
 
 def test_bounds_that_leave_no_room():

@@ -281,3 +281,28 @@ def test_a_second_stage_begins_where_the_first_ended(prompts, tmp_path):
     assert [named[step, "answer/match_iou"] for step in (1, 2)] == pytest.approx([0.1, 0.9])
     assert read_made(second).arm == "trained"
     assert str(first) in [one.path for one in read_made(second).inputs]
+
+
+def test_the_best_policy_on_images_set_aside_is_kept(prompts, tmp_path, capsys):
+    """Whether it is asked in between changes nothing; the last updates here spoil it."""
+    words = (*SFT, "--prompts-per-update", 1, "--updates", 3, "--eval-images", 1)
+    words += ("--sft-learning-rate", 3e-3, "--save-every", 1, "--keep-checkpoints")
+    kept = ("--checkpoints", tmp_path / "kept")
+    best = (*words, *kept, "--eval-every", 1, "--eval-tokens", 100, "--keep-best")
+    assert train(prompts, tmp_path / "best", *best) == 0
+    log = TRAINING_LOG.read(tmp_path / "best" / "training_log.parquet").to_pylist()
+    judged = {row["step"]: row["value"] for row in log if row["name"] == "eval/accuracy"}
+    assert sorted(judged) == [1, 2, 3]
+    update = max(judged, key=judged.get)
+    assert f"the policy is that of update {update}, " in capsys.readouterr().err
+    assert weights(tmp_path / "best") == weights(tmp_path / "kept" / f"checkpoint-{update}")
+    assert [path.name for path in (tmp_path / "kept").glob("best-*")] == [f"best-{update}"]
+    rare = (*words, "--eval-every", 10, "--report-to")
+    assert train(prompts, tmp_path / "last", *rare) == 0
+    assert weights(tmp_path / "last") == weights(tmp_path / "kept" / "checkpoint-3")
+    assert not (tmp_path / "last" / "tensorboard").exists()
+
+
+def test_images_set_aside_leave_some(prompts, tmp_path, capsys):
+    assert train(prompts, tmp_path / "policy", *SFT, "--eval-images", 2) == 1
+    assert "--eval-images 2: of 2 images none would be left" in capsys.readouterr().err
