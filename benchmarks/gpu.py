@@ -2,16 +2,18 @@
 
     python benchmarks/gpu.py --size 3b --folder /tmp/gpu
 
-Draws a few scenes, converts them to the policy's frame, samples, measures variance and trains two
-updates, verb by verb as the workflow does, and prints time and peak memory of each. The weights
-decide what is written, not what it costs; only the length of the responses does, and at random
-they are as long as allowed.
+Draws a few scenes, converts them to the policy's frame, samples, measures variance and trains a few
+updates, whole and as an adapter, verb by verb as the workflow does, and prints time, seconds of an
+update and peak memory of each. The weights decide what is written, not what it costs; only the
+length of the responses does, and at random they are as long as allowed.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -97,7 +99,7 @@ def build(folder: Path, size: str) -> None:
 
 
 def measured(*verb: object) -> dict[str, float]:
-    """Run a verb; its seconds and the most memory that it had on the GPU, in GiB."""
+    """Run a verb; its seconds, those of an update, and its most memory on the GPU, in GiB."""
     peak, done = [0.0], threading.Event()
 
     def watch() -> None:
@@ -106,14 +108,25 @@ def measured(*verb: object) -> dict[str, float]:
             used = subprocess.run(query, capture_output=True, text=True).stdout.split()
             peak[0] = max([peak[0], *(float(value) / 1024 for value in used)])
 
-    import shutil
-
     if shutil.which("nvidia-smi"):
         threading.Thread(target=watch, daemon=True).start()
-    begin = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "dipr1.cli", *map(str, verb)], check=True)
+    begin, updates = time.perf_counter(), []
+    command = [sys.executable, "-u", "-m", "dipr1.cli", *map(str, verb)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as run:
+        for line in run.stdout:
+            print(line, end="", flush=True)
+            if re.search(r": update \d+ of", line):
+                updates.append(time.perf_counter())
     done.set()
-    return {"seconds": round(time.perf_counter() - begin, 1), "peak_gib": round(peak[0], 1)}
+    seconds = time.perf_counter() - begin
+    if run.returncode:  # the next may fit where this one did not
+        return {"failed": run.returncode, "seconds": round(seconds, 1), "peak_gib": peak[0]}
+    figures = {"seconds": round(seconds, 1), "peak_gib": round(peak[0], 1)}
+    if len(updates) > 1:  # the first one compiles and allocates
+        figures["update"] = round((updates[-1] - updates[0]) / (len(updates) - 1), 2)
+    return figures
 
 
 def main() -> None:
@@ -121,12 +134,15 @@ def main() -> None:
     parser.add_argument("--size", choices=sorted(SHAPES), default="3b")
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--images", type=int, default=8)
-    parser.add_argument("--updates", type=int, default=2)
+    parser.add_argument("--updates", type=int, default=3)
     parser.add_argument("--group-size", type=int, default=8)
     parser.add_argument("--prompts-per-update", type=int, default=4)
     parser.add_argument("--micro-batch-size", type=int, default=8)
     parser.add_argument("--tokens", type=int, default=256)
-    parser.add_argument("--arms", nargs="+", default=["grpo"], choices=["grpo", "sft"])
+    parser.add_argument("--sample-batch-size", type=int, default=64)
+    parser.add_argument(
+        "--arms", nargs="+", default=["grpo", "grpo-lora"], help="grpo or sft, or METHOD-lora"
+    )
     args = parser.parse_args()
     folder: Path = args.folder
     policy = folder / "policy"
@@ -143,7 +159,7 @@ def main() -> None:
     figures["sample"] = measured(
         "sample", a / "prompts.parquet", "--policy", policy, "--dtype", "bfloat16",
         "--num-samples", args.group_size, "--max-new-tokens", args.tokens,
-        "--batch-size", args.group_size, "--output", a / "samples.parquet",
+        "--batch-size", args.sample_batch_size, "--output", a / "samples.parquet",
     )  # fmt: skip
     figures["variance"] = measured(
         "variance", a / "samples.parquet", "--annotations", a / "annotations.parquet",
@@ -155,15 +171,19 @@ def main() -> None:
         "--micro-batch-size", args.micro_batch_size, "--max-completion-length", args.tokens,
     ]  # fmt: skip
     for arm in args.arms:
+        method, _, adapter = arm.partition("-")
         figures[arm] = measured(
-            "train", "--arm", arm, "--method", arm, "--prompts", a / "prompts.parquet",
-            *(rollouts if arm == "grpo" else []),
+            "train", "--arm", arm, "--method", method, "--prompts", a / "prompts.parquet",
+            *(rollouts if method == "grpo" else []),
+            *(["--lora-rank", 16] if adapter else []),
             "--variance", a / "variance.parquet", "--policy", policy, "--dtype", "bfloat16",
             "--updates", args.updates, "--prompts-per-update", args.prompts_per_update,
             "--gradient-checkpointing", "true", "--precision", "bf16",
             "--save-every", 1000, "--checkpoints", folder / "checkpoints" / arm,
             "--output", folder / arm,
         )  # fmt: skip
+        shutil.rmtree(folder / arm, ignore_errors=True)
+        print(arm, figures[arm], flush=True)
     print(json.dumps({"size": args.size, **vars(args), **figures}, default=str, indent=1))
 
 
