@@ -163,7 +163,7 @@ def main() -> None:
     )  # fmt: skip
     figures["variance"] = measured(
         "variance", a / "samples.parquet", "--annotations", a / "annotations.parquet",
-        "--output", a / "variance.parquet",
+        "--least-readable", 0, "--output", a / "variance.parquet",
     )  # fmt: skip
     rewards = {"reasoning": 1, "looking": 0.3, "accuracy": 3}
     rollouts = [
