@@ -143,6 +143,14 @@ def _check_shape(width: int, height: int, most: float) -> None:
         )
 
 
+@dataclass(frozen=True)
+class Bounds:
+    """Bounds of the pixels that a policy is shown of an image; None is the checkpoint's own."""
+
+    min_pixels: int | None = None
+    max_pixels: int | None = None
+
+
 PATCH_SIZE, MERGE_SIZE = 14, 2  # of Qwen2-VL's processor where the checkpoint does not say
 MIN_PIXELS, MAX_PIXELS = 56 * 56, 28 * 28 * 1280  # likewise
 

@@ -18,9 +18,11 @@ from dipr1.frames import (
     MERGE_SIZE,
     MIN_PIXELS,
     PATCH_SIZE,
+    Bounds,
     PolicyFrames,
 )
 from dipr1.policies.adapters import base_of, is_adapter
+from dipr1.policies.bounding import bounded_frames
 from dipr1.provenance import CHECKPOINT
 
 # By the beginning of `model_type` in config.json: the coordinates that the family was trained with.
@@ -76,21 +78,30 @@ def policy_input(folder_or_name: str) -> Input:
 
 
 def read_policy_frames(
-    folder_or_name: str, kind: Literal["absolute", "thousandths"] | None = None
+    folder_or_name: str,
+    kind: Literal["absolute", "thousandths"] | None = None,
+    bounds: Bounds = Bounds(),  # noqa: B008 (it is frozen)
 ) -> PolicyFrames:
     """Read from a checkpoint's JSON files in which frame it answers.
 
     Args:
         folder_or_name: a Hugging Face checkpoint folder, an adapter's, or `tiny`.
         kind: what a fine-tune answers in, where that is not its family's.
+        bounds: of the pixels that it is shown, where they are not the checkpoint's.
 
     Raises:
-        UserError: there is no checkpoint in it, its files are not JSON, or its family or the
-            resize of its processor is not known.
+        UserError: there is no checkpoint in it, its files are not JSON, its family or the resize of
+            its processor is not known, or it cannot keep to the bounds.
 
     >>> read_policy_frames("tiny").fixed
     (128, 128)
     """
+    return bounded_frames(_own_frames(folder_or_name, kind), bounds)
+
+
+def _own_frames(
+    folder_or_name: str, kind: Literal["absolute", "thousandths"] | None
+) -> PolicyFrames:
     folder = whole_folder(folder_or_name)
     config = _settings_in(folder / "config.json") or {}
     declared = config.get("dipr1_frame")

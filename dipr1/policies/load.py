@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from dipr1.errors import UserError
+from dipr1.frames import Bounds
 from dipr1.pixels import TURN, seen
 from dipr1.policies.adapters import base_of, is_adapter, merged, weights_digest
+from dipr1.policies.bounding import bound
 from dipr1.policies.families import policy_folder, whole_folder
 
 if TYPE_CHECKING:
@@ -116,11 +118,16 @@ class LoadedPolicy:
         return tokenizer.decode([token for token in tokens if token not in dropped])
 
 
-def load_processor(name: str) -> ProcessorMixin:
+def load_processor(name: str, bounds: Bounds = Bounds()) -> ProcessorMixin:  # noqa: B008 (frozen)
     """Load the processor of a Hugging Face checkpoint folder, of an adapter's, or of ``tiny``.
 
+    Args:
+        name: ``tiny`` or a folder.
+        bounds: of the pixels of an image, where they are not the checkpoint's.
+
     Raises:
-        UserError: the folder holds no checkpoint, or one without weights.
+        UserError: the folder holds no checkpoint, or one without weights; the processor cannot keep
+            to the bounds.
     """
     from transformers import AutoProcessor
 
@@ -129,19 +136,26 @@ def load_processor(name: str) -> ProcessorMixin:
         folder = whole_folder(name)
     processor = AutoProcessor.from_pretrained(folder)
     processor.tokenizer.padding_side = "left"
+    bound(processor, bounds)
     return processor
 
 
-def load_policy(name: str, dtype: str = "float32", threads: int | None = None) -> LoadedPolicy:
+def load_policy(
+    name: str,
+    dtype: str = "float32",
+    threads: int | None = None,
+    bounds: Bounds = Bounds(),  # noqa: B008 (it is frozen)
+) -> LoadedPolicy:
     """Load model and processor from a Hugging Face checkpoint folder, or from an adapter's.
 
     Args:
         name: ``tiny`` or a folder. Of an adapter the whole is loaded: its base with what it adds.
         dtype: type of the weights, ``float32`` or ``bfloat16``.
         threads: CPU threads that torch may use.
+        bounds: of the pixels of an image, where they are not the checkpoint's.
 
     Raises:
-        UserError: the folder holds no checkpoint, or one without weights; an adapter's base is
+        UserError: as :func:`load_processor`; an adapter's base is
             missing or has other weights.
     """
     import torch
@@ -150,7 +164,7 @@ def load_policy(name: str, dtype: str = "float32", threads: int | None = None) -
     logging.disable_progress_bar()
     if threads:
         torch.set_num_threads(threads)
-    processor = load_processor(name)
+    processor = load_processor(name, bounds)
     model = _load_model(name, dtype)
     model.generation_config = _plain_generation(model, processor.tokenizer)
     model.to("cuda" if torch.cuda.is_available() else "cpu").eval()

@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from dipr1.frames import Bounds
 from dipr1.options import Section
 from dipr1.responses import Form
 
@@ -17,6 +18,21 @@ class Checkpoint(Section):
 
     model: str = Field("tiny", description="`tiny` (shipped), or a Hugging Face checkpoint folder.")
     dtype: Literal["float32", "bfloat16"] = Field("float32", description="Type of the weights.")
+    min_pixels: int | None = Field(
+        None, ge=1, description="As `max_pixels`, but the fewest pixels, to which images grow."
+    )
+    max_pixels: int | None = Field(
+        None,
+        ge=1,
+        description="Most pixels that the policy is shown of an image or a window of it; by default"
+        " the checkpoint's own bound. It bounds what they cost: windows are cut from the whole file"
+        " and keep their detail.",
+    )
+
+    @property
+    def bounds(self) -> Bounds:
+        """Of the pixels that it is shown."""
+        return Bounds(self.min_pixels, self.max_pixels)
 
 
 class Policy(Checkpoint):
@@ -27,6 +43,10 @@ class Policy(Checkpoint):
         description="Coordinates that it answers in, where a fine-tune has others than its family:"
         " pixels after the resize (`absolute`), or `thousandths`.",
     )
+
+
+SHOWN = ("frame", "min_pixels", "max_pixels")
+"""What decides in which frame the policy sees an image."""
 
 
 class Asked(Section):

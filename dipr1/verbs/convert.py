@@ -28,7 +28,7 @@ from dipr1.datasets.sizes import MISSING, an_example, read_size_table, sizes_and
 from dipr1.errors import UserError
 from dipr1.options import add_options, options
 from dipr1.policies.families import policy_input, read_policy_frames
-from dipr1.policies.options import Policy
+from dipr1.policies.options import SHOWN, Policy
 from dipr1.progress import say
 from dipr1.provenance import options_digest
 
@@ -58,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="rejects artifact to write (default OUTPUT with .rejects.parquet)",
     )
     parser.add_argument("--prompts", type=output_file, help="prompts artifact to write")
-    add_options(parser, Policy, ["model", "frame"])
+    add_options(parser, Policy, ["model", *SHOWN])
     parser.add_argument("--dataset", help="name of the data set (default: what --source says)")
     parser.add_argument("--split", help="name of the split (default: what --source says)")
     parser.add_argument("--json", action="store_true", help="print the counts as JSON")
@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> None:
     """
     rules = options(args, Conversion)
     policy = options(args, Policy)
-    frames = read_policy_frames(policy.model, policy.frame) if args.prompts else None
+    frames = read_policy_frames(policy.model, policy.frame, policy.bounds) if args.prompts else None
     source = _source(args)
     table = read_size_table(args.sizes) if args.sizes else {}
     with collector_off():
@@ -155,7 +155,7 @@ def _made(args: argparse.Namespace, rules: Conversion, format_name: str, labels:
 
 def _made_for(made: Made, policy: Policy) -> Made:
     """`made` of an artifact that depends on the policy too."""
-    settings = made.options | policy.model_dump(include={"frame"}, exclude_none=True)
+    settings = made.options | policy.model_dump(include={*SHOWN}, exclude_none=True)
     return replace(
         made,
         options=settings,

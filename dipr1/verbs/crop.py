@@ -11,9 +11,10 @@ from dipr1.artifacts.prompts import PROMPTS
 from dipr1.artifacts.variance import VARIANCE
 from dipr1.artifacts.writing import output_file
 from dipr1.options import add_options, options
+from dipr1.policies.bounding import check_bounds
 from dipr1.policies.cropping import crop_table
 from dipr1.policies.families import policy_input, read_policy_frames
-from dipr1.policies.options import Crop, Policy
+from dipr1.policies.options import SHOWN, Crop, Policy
 from dipr1.progress import say
 
 
@@ -27,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=output_file,
         help="annotations artifact of the crops to write, by which `variance` measures them",
     )
-    add_options(parser, Policy, ["model", "frame"])
+    add_options(parser, Policy, ["model", *SHOWN])
     add_options(parser, Crop)
 
 
@@ -38,9 +39,10 @@ def run(args: argparse.Namespace) -> None:
         UserError: the policy's frame is not known.
     """
     policy, chosen = options(args, Policy), options(args, Crop)
+    check_bounds(policy.bounds, args.prompts)
     prompts = PROMPTS.read(args.prompts)
-    frames = read_policy_frames(policy.model, policy.frame)
-    settings = chosen.model_dump() | policy.model_dump(include={"frame"}, exclude_none=True)
+    frames = read_policy_frames(policy.model, policy.frame, policy.bounds)
+    settings = chosen.model_dump() | policy.model_dump(include={*SHOWN}, exclude_none=True)
     made = made_by("crop", settings, [args.prompts, args.variance, policy_input(policy.model)])
     crops = crop_table(prompts, VARIANCE.read(args.variance), frames, chosen)
     CROPS.write(crops, args.output, made)

@@ -13,6 +13,7 @@ from dipr1.artifacts.prompts import PROMPTS
 from dipr1.artifacts.samples import SAMPLES
 from dipr1.artifacts.writing import output_file
 from dipr1.options import add_options, options
+from dipr1.policies.bounding import check_bounds
 from dipr1.policies.families import policy_input, read_policy_frames
 from dipr1.policies.inspecting import inspect
 from dipr1.policies.load import load_policy
@@ -57,11 +58,12 @@ def run(args: argparse.Namespace) -> None:
     policy, looking = options(args, Checkpoint), options(args, LookAgain)
     generation, first = options(args, Generation), read_made(args.predictions)
     seed = next(seed for seed in (args.seed, first.seed, 0) if seed is not None)
+    check_bounds(policy.bounds, args.prompts)
     predictions = SAMPLES.read(args.predictions)
     prompts = PROMPTS.read(args.prompts)
     predictions = align(prompts, predictions, str(args.prompts), str(args.predictions))
     form = _form(predictions)
-    settings = generation.model_dump() | policy.model_dump(exclude={"model"})
+    settings = generation.model_dump() | policy.model_dump(exclude={"model"}, exclude_none=True)
     made = made_by(
         "inspect",
         settings | looking.model_dump() | {"seed": seed},
@@ -76,8 +78,8 @@ def run(args: argparse.Namespace) -> None:
     table = inspect(
         in_form(prompts, policy, form),
         predictions,
-        lambda: load_policy(policy.model, policy.dtype, args.threads),
-        read_policy_frames(policy.model, frame),
+        lambda: load_policy(policy.model, policy.dtype, args.threads, policy.bounds),
+        read_policy_frames(policy.model, frame, policy.bounds),
         generation,
         looking,
         seed=seed,

@@ -15,6 +15,7 @@ from dipr1.artifacts.prompts import PROMPTS, reworded
 from dipr1.artifacts.samples import SAMPLES
 from dipr1.artifacts.writing import output_file
 from dipr1.options import add_options, options
+from dipr1.policies.bounding import check_bounds
 from dipr1.policies.families import policy_input, read_policy_frames
 from dipr1.policies.load import load_policy
 from dipr1.policies.options import Asked, Checkpoint, Sample
@@ -72,15 +73,16 @@ def write_samples(
     `about` is the arm and seed that the artifact says it is of.
     """
     policy, form = options(args, Checkpoint), options(args, Asked).form
-    settings = sampling.model_dump() | policy.model_dump(exclude={"model"})
+    settings = sampling.model_dump() | policy.model_dump(exclude={"model"}, exclude_none=True)
     settings |= {"shard": shard, "seed": seed, "form": form}
+    check_bounds(policy.bounds, args.prompts)
     prompts = in_form(PROMPTS.read(args.prompts), policy, form)
     folder = args.parts or args.output.with_suffix(".parts")
     made = made_by(verb, settings, [args.prompts, policy_input(policy.model)], **about)
     claim(folder, made.identity(), "*.parquet")
     samples = sample(
         prompts,
-        lambda: load_policy(policy.model, policy.dtype, args.threads),
+        lambda: load_policy(policy.model, policy.dtype, args.threads, policy.bounds),
         sampling,
         shard=shard,
         seed=seed,

@@ -19,6 +19,7 @@ from dipr1.artifacts.variance import VARIANCE
 from dipr1.artifacts.writing import output_folder, whole
 from dipr1.errors import UserError
 from dipr1.options import add_options, add_union_options, options, union_options
+from dipr1.policies.bounding import check_bounds
 from dipr1.policies.families import policy_input, read_policy_frames
 from dipr1.policies.load import load_policy, load_processor
 from dipr1.policies.options import Policy
@@ -75,7 +76,8 @@ def run(args: argparse.Namespace) -> None:
     check_one_process()
     base, arm = options(args, Policy), union_options(args, TrainedArm)
     method = importlib.import_module(f"dipr1.training.{arm.method}")
-    frames = read_policy_frames(base.model, base.frame)
+    frames = read_policy_frames(base.model, base.frame, base.bounds)
+    check_bounds(base.bounds, args.prompts, args.crops_file)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     # TRL 1.16 still uses the old name of an argument that transformers 5.23 has renamed
     warnings.filterwarnings("ignore", ".*gradient_checkpointing.*", FutureWarning)
@@ -106,7 +108,7 @@ def run(args: argparse.Namespace) -> None:
     )
     claim(folder, made.identity(*without_effect(arm)), "checkpoint-*")
     newest = newest_checkpoint(folder, arm.updates)
-    policy = load_policy(base.model, base_dtype(arm, base.dtype), args.threads)
+    policy = load_policy(base.model, base_dtype(arm, base.dtype), args.threads, base.bounds)
     if freeze(policy.model, arm.freeze_vision, arm.freeze_projector):
         share_repeated_images(policy.model)
     trainer = method.trainer(arm, policy, lessons, args.seed, folder, frames)
