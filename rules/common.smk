@@ -91,6 +91,16 @@ def per_trained_run(pattern):
     return [pattern.format(arm=arm, seed=seed) for arm, seed in trained_runs()]
 
 
+def kept_completions():
+    """The flag that names the responses which trainings keep, if some do."""
+    kept = [
+        f"results/policies/{arm}/seed{seed}/completions.parquet"
+        for arm, seed in trained_runs()
+        if getattr(experiment.arms[arm], "show_every", 0)
+    ]
+    return f"--completions {' '.join(kept)}" if kept else ""
+
+
 def split_options(wildcards):
     """The configuration of a split."""
     return experiment.datasets[wildcards.dataset].splits[wildcards.split]

@@ -47,6 +47,7 @@ rule report:
         training_logs=lambda wildcards, input: [
             f"{policy}/training_log.parquet" for policy in input.policies
         ],
+        completions=kept_completions(),
         trained_on=of_training_split("{dataset}.{split}"),
         options=flags(experiment.report),
         code=code_digest("report"),
@@ -62,6 +63,7 @@ rule report:
         " --variance {input.variance}"
         " --audit {input.audit}"
         " --training-logs {params.training_logs}"
+        " {params.completions}"
         " --trained-on {params.trained_on}"
         " {params.options}"
         " --output {output.page}"

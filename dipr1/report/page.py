@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from dipr1.evaluation.catalogue import LOOKING, METRICS, REWARD, Metric, by_group
 from dipr1.report.colours import DARK, LIGHT
+from dipr1.report.completions import Completion, symptoms
 from dipr1.report.crops import KINDS, Crop
 from dipr1.report.curves import DASHES, MAIN, MORE, panels, reliability_diagram
 from dipr1.report.describing import Description
@@ -47,6 +48,7 @@ def render(
     *,
     title: str,
     trained_on: str | None,
+    completions: dict[str, list[Completion]] | None = None,
 ) -> str:
     """The page as HTML.
 
@@ -57,6 +59,7 @@ def render(
         described: what is in each set, the one trained on too.
         title: of the page.
         trained_on: the `dataset.split` that the arms were trained on.
+        completions: responses in training by arm, if any were kept.
     """
     head = headline(results)
     nouns = _nouns(described[name] for name in results.sets)
@@ -94,6 +97,8 @@ def render(
         ],
         panels=panels(MAIN, results),
         more_panels=panels(MORE, results),
+        symptoms=symptoms(results),
+        completions=completions,
         viewer=viewer,
         viewer_data=Markup(_viewer_data(viewer, results, head, nouns)),
         position={(i["set"], i["id"]): index for index, i in enumerate(viewer.images)},

@@ -17,6 +17,7 @@ from dipr1.errors import UserError
 from dipr1.rewards import REWARDS, AccuracyReward
 from dipr1.training.adapters import lora
 from dipr1.training.arguments import shared_arguments, variety
+from dipr1.training.completions import PICTURE, Keeper, pictures
 from dipr1.training.lessons import asked, with_images
 from dipr1.training.objectives import groups_weigh_alike, objective, weights_of_groups
 from dipr1.training.options import ROLLOUTS, GrpoArm
@@ -55,6 +56,8 @@ def lessons(
             )
     if begun:
         columns["prompt_end"] = [begun] * prompts.num_rows
+    if arm.show_every:
+        columns[PICTURE] = pictures(prompts)
     if arm.rollout_looks:
         rollouts = _rollouts()
         columns[rollouts.QUESTION] = rollouts.questions(prompts)
@@ -111,6 +114,8 @@ def trainer(
         def _generate_and_score_completions(self, inputs):
             processed.forget()
             scored = super()._generate_and_score_completions(inputs)
+            if shown:
+                shown.keep(self, inputs, scored)
             if weigh_groups:  # TRL's loss multiplies by this mask, which need not be 0 or 1
                 mask = scored["completion_mask"]
                 tokens = self.accelerator.gather(mask.sum(1))
@@ -127,6 +132,7 @@ def trainer(
             f" a multiple of micro_batch_size = {arm.micro_batch_size}; change one of them"
         )
     weigh_groups = groups_weigh_alike(arm)
+    shown = Keeper(arm, policy, folder) if arm.show_every else None
     accumulated = responses // arm.micro_batch_size
     functions, weights = reward_functions(arm)
     if arm.rollout_looks:

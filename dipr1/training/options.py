@@ -212,6 +212,12 @@ class GrpoOptions(TrainedOptions):
         ge=1,
         description="GRPO: updates whose responses are generated together, before the first.",
     )
+    show_every: int = Field(
+        0,
+        ge=0,
+        description="GRPO: updates between those whose responses are kept, in `completions.parquet`"
+        " beside the training log, and shown by the report. 0: none.",
+    )
 
 
 class TrainingSplit(Section):

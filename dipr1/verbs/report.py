@@ -10,7 +10,8 @@ import pyarrow as pa
 from dipr1.artifacts.aligning import align
 from dipr1.artifacts.annotations import ANNOTATIONS
 from dipr1.artifacts.audit import AUDIT
-from dipr1.artifacts.made import input_of, made_by, run_of, set_of
+from dipr1.artifacts.completions import COMPLETIONS
+from dipr1.artifacts.made import arm_of, input_of, made_by, run_of, set_of
 from dipr1.artifacts.rejects import REJECTS
 from dipr1.artifacts.samples import SAMPLES
 from dipr1.artifacts.variance import VARIANCE
@@ -18,6 +19,7 @@ from dipr1.artifacts.writing import output_file, whole
 from dipr1.errors import UserError
 from dipr1.options import add_options, options
 from dipr1.progress import say
+from dipr1.report.completions import shown_completions
 from dipr1.report.crops import crops
 from dipr1.report.describing import describe
 from dipr1.report.exports import summary, write_exports
@@ -46,6 +48,7 @@ FILES = {
     "variance": (False, "variance artifacts of the evaluation sets"),
     "audit": (False, "audit artifacts: likely label errors, of any split"),
     "training-logs": (False, "training_log.parquet of the trained policies"),
+    "completions": (False, "completions.parquet of those that have one (show_every)"),
 }
 
 
@@ -92,7 +95,13 @@ def run(args: argparse.Namespace) -> None:
     # last, since it takes longest: by now every file is known to be there
     results = with_intervals(results, args.images, args.trained_on, chosen.resamples)
     page = render(
-        results, viewer, label_errors, described, title=args.title, trained_on=args.trained_on
+        results,
+        viewer,
+        label_errors,
+        described,
+        title=args.title,
+        trained_on=args.trained_on,
+        completions=shown_completions(_completions(args.completions, results)),
     )
     output = Path(args.output)
     with whole(output) as part:
@@ -108,6 +117,13 @@ def run(args: argparse.Namespace) -> None:
         )
         write_exports(results.compared, output.parent, made)
     say(f"{output}: {len(results.arms)} arms, {len(page.encode()) / 1e6:.1f} MB")
+
+
+def _completions(paths: list[str], results: Results) -> dict[str, pa.Table]:
+    """The responses of the first seed of each arm that has some."""
+    of_runs = {arm_of(path): path for path in paths}
+    first = [(arm, results.seeds(arm)[0]) for arm in results.arms]
+    return {run[0]: COMPLETIONS.read(of_runs[run]) for run in first if run in of_runs}
 
 
 def _evaluation_sets(

@@ -27,6 +27,7 @@ from dipr1.policies.rendering import begun_response
 from dipr1.progress import say
 from dipr1.resuming import claim
 from dipr1.training.adapters import base_dtype, keep_adapter, spare_frozen_parts
+from dipr1.training.completions import write_completions
 from dipr1.training.evaluating import evaluate_between, set_aside, take_best
 from dipr1.training.filtering import kept
 from dipr1.training.freezing import freeze
@@ -132,6 +133,7 @@ def run(args: argparse.Namespace) -> None:
         policy.processor.save_pretrained(part)
         log = log_table(trainer.state.log_history)
         TRAINING_LOG.write(log, part / "training_log.parquet", made)
+        write_completions(folder, part, made)
         write_made(part, "policy", made)
         if "tensorboard" in arm.report_to:
             shutil.copytree(folder / "tensorboard", part / "tensorboard", dirs_exist_ok=True)

@@ -10,13 +10,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from dipr1.artifacts.completions import COMPLETIONS
 from dipr1.artifacts.crops import CROPS
 from dipr1.artifacts.made import read_made
-from dipr1.artifacts.prompts import PROMPTS, window_row
+from dipr1.artifacts.prompts import PROMPTS, frame_of, window_row
 from dipr1.artifacts.samples import SAMPLES
 from dipr1.artifacts.training_log import TRAINING_LOG
 from dipr1.cli import main
 from dipr1.policies.families import read_policy_frames
+from dipr1.responses import parse_response
 from tests.unit.scenes import scene_prompts
 from tests.unit.thinking import make_thinking
 
@@ -306,3 +308,33 @@ def test_the_best_policy_on_images_set_aside_is_kept(prompts, tmp_path, capsys):
 def test_images_set_aside_leave_some(prompts, tmp_path, capsys):
     assert train(prompts, tmp_path / "policy", *SFT, "--eval-images", 2) == 1
     assert "--eval-images 2: of 2 images none would be left" in capsys.readouterr().err
+
+
+def test_responses_are_kept_and_a_run_that_goes_on_writes_the_same(prompts, tmp_path):
+    words = (*GRPO, "--prompts-per-update", 1, "--show-every", 2, "--save-every", 1)
+    words += ("--rewards", json.dumps({"reasoning": 1, "accuracy": 2}), "--keep-checkpoints")
+    kept = ("--checkpoints", tmp_path / "kept")
+    assert train(prompts, tmp_path / "short", *words, *kept, "--updates", 2) == 0
+    assert train(prompts, tmp_path / "whole", *words, *kept, "--updates", 3) == 0
+    rows = COMPLETIONS.read(tmp_path / "whole" / "completions.parquet").to_pylist()
+    assert [(row["step"], row["sample"]) for row in rows] == [(1, 0), (1, 1), (3, 0), (3, 1)]
+    log = TRAINING_LOG.read(tmp_path / "whole" / "training_log.parquet").to_pylist()
+    earned = {row["step"]: row["value"] for row in log if row["name"] == "reward"}
+    for step in (1, 3):
+        of_step = [row["reward"] for row in rows if row["step"] == step]
+        assert np.mean(of_step) == pytest.approx(earned[step], abs=1e-5)
+    asked = {row["image_id"]: row for row in PROMPTS.read(prompts).to_pylist()}
+    for row in rows:
+        question, weights = asked[row["image_id"]], {"reasoning": 1, "accuracy": 2}
+        total = sum(weights[one["name"]] * one["value"] for one in row["rewards"])
+        assert row["reward"] == pytest.approx(total, abs=1e-5)
+        assert (row["image"], row["labels"]) == (question["image"], question["labels"])
+        truth = frame_of(question).to_image(question["gt_boxes"])
+        np.testing.assert_allclose(row["gt_boxes"], truth, rtol=1e-6)
+        answer = parse_response(row["text"]).answer
+        if answer is None:
+            assert row["boxes"] is None
+        else:
+            boxes = np.array(row["boxes"], np.float64).reshape(-1, 4)
+            np.testing.assert_allclose(boxes, frame_of(question).to_image(answer.boxes), rtol=1e-6)
+    assert not (tmp_path / "whole" / "completions").exists()
