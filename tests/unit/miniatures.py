@@ -6,14 +6,17 @@ vary when they are sampled, and hold boxes of which it is known where they belon
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from dipr1.demo import tiny
+from dipr1.frames import Frame
+from dipr1.prompts import build_prompt, render_response
 
 HIDDEN = 64
+VOCABULARY = 3000
+KNOWN = 0.02  # loss of a token at which answers are known by heart
 TEXT = {
     "hidden_size": HIDDEN,
     "intermediate_size": 96,
@@ -89,7 +92,7 @@ def _qwen3_vl():
 
 def _qwen(tf, vision: dict[str, Any], sections: list[int], **text: Any) -> dict[str, Any]:
     """What the configurations of Qwen's families have in common."""
-    tokenizer = tiny.build_tokenizer()
+    tokenizer = build_tokenizer()
     rope = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": sections}
     of_text = TEXT | text | {"vocab_size": len(tokenizer), "rope_parameters": rope}
     of_text |= {name: getattr(tokenizer, name) for name in ("eos_token_id", "pad_token_id")}
@@ -104,7 +107,7 @@ def _qwen_processor(kind, patch: int = 14):
     video = tf.Qwen3VLVideoProcessor if kind is tf.Qwen3VLProcessor else tf.Qwen2VLVideoProcessor
     return kind(
         image_processor=tf.Qwen2VLImageProcessor(patch_size=patch, size=size),
-        tokenizer=tiny.build_tokenizer(),
+        tokenizer=build_tokenizer(),
         video_processor=video(),
         chat_template=tiny.CHAT_TEMPLATE,
     )
@@ -113,7 +116,7 @@ def _qwen_processor(kind, patch: int = 14):
 def _internvl():
     import transformers as tf
 
-    plain = tiny.build_tokenizer()
+    plain = build_tokenizer()
     plain.add_special_tokens({"additional_special_tokens": list(INTERNVL_TOKENS.values())})
     tokenizer = tf.PreTrainedTokenizerFast(
         tokenizer_object=plain.backend_tokenizer,
@@ -147,6 +150,45 @@ def _internvl():
     return tf.InternVLForConditionalGeneration(config), processor
 
 
+def build_tokenizer():
+    """A byte-level BPE that makes few tokens of our prompts and answers: numbers are one each."""
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(models.BPE())
+    pieces = Regex(r"(?:[^\d\n]|(?<=_)\d+)+|\n|\d+")
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(pieces, "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCABULARY,
+        special_tokens=list(tiny.SPECIAL_TOKENS),
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    frames = Frame.thousandths(2, 1), Frame.absolute(2, 1, 56, 28)
+    prompts = [build_prompt(["person"], frame)[0]["content"] for frame in frames]
+    boxes = [[0, 1, 2, 3]] * 3
+    answers = [
+        render_response(f"{n} of them.", boxes[:look], boxes[:n], ["person"] * n)
+        for n in range(4)
+        for look in range(3)
+    ]
+    numbers = " ".join(str(number) for number in range(1001))
+    tokenizer.train_from_iterator([numbers] * 3 + (prompts + answers) * 20, trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        eos_token="<|im_end|>",
+        pad_token="<|endoftext|>",
+        padding_side="left",
+        additional_special_tokens=[t for t in tiny.SPECIAL_TOKENS[1:] if t != "<|im_end|>"],
+    )
+
+
 MAKERS = {
     "qwen2_vl": _qwen2_vl,
     "qwen2_5_vl": _qwen2_5_vl,
@@ -155,36 +197,38 @@ MAKERS = {
 }
 
 
-def teach(folder: Path, rows: Sequence[dict], answers: Sequence[str], updates: int = 150) -> float:
+def teach(
+    folder: Path, rows: Sequence[dict], answers: Sequence[str], most: int = 300, rate: float = 5e-3
+) -> float:
     """Teach a miniature its answers to rows of the prompts artifact by heart; the last loss."""
     import torch
 
-    from dipr1.policies.engines.transformers import model_inputs
-    from dipr1.policies.load import load_policy
+    from dipr1.policies.load import image_source, load_image, load_policy
+    from dipr1.policies.rendering import prompt_text
 
     policy = load_policy(str(folder), threads=1)
-    model, tokenizer = policy.model.train(), policy.processor.tokenizer
-    lessons = []
-    for row, answer in zip(rows, answers, strict=True):
-        inputs = model_inputs(policy, [row])
-        told = tokenizer(answer + tokenizer.eos_token, return_tensors="pt")["input_ids"]
-        labels = torch.cat([torch.full_like(inputs["input_ids"], -100), told], 1)
-        inputs["input_ids"] = torch.cat([inputs["input_ids"], told], 1)
-        inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])
-        if "mm_token_type_ids" in inputs:
-            kinds = inputs["mm_token_type_ids"]
-            inputs["mm_token_type_ids"] = torch.cat([kinds, torch.zeros_like(told)], 1)
-        lessons.append({**inputs, "labels": labels})
-    optimiser = torch.optim.Adam(model.parameters(), lr=5e-3)
-    for _ in range(updates):
-        loss = sum(model(**lesson).loss for lesson in lessons)
+    model, processor = policy.model.train(), policy.processor
+    ends = processor.tokenizer.eos_token
+    inputs = processor(
+        text=[
+            prompt_text(processor, row["prompt"]) + answer + ends
+            for row, answer in zip(rows, answers, strict=True)
+        ],
+        images=[load_image(*image_source(row)) for row in rows],
+        padding=True,
+        return_tensors="pt",
+    )
+    labels = torch.full_like(inputs["input_ids"], -100)
+    for k, answer in enumerate(answers):
+        told = len(processor.tokenizer(answer + ends)["input_ids"])
+        labels[k, -told:] = inputs["input_ids"][k, -told:]  # padded on the left
+    optimiser = torch.optim.Adam(model.parameters(), lr=rate)
+    for _ in range(most):
+        loss = model(**inputs, labels=labels).loss
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
+        if loss.item() < KNOWN:
+            break
     model.save_pretrained(folder)
-    return float(loss)
-
-
-def size_of(folder: Path) -> dict[str, Any]:
-    """The `config.json` of a checkpoint."""
-    return json.loads((folder / "config.json").read_text())
+    return loss.item()
