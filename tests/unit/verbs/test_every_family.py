@@ -112,10 +112,10 @@ def check_boxes(row: dict, found: list, wanted: list) -> None:
     assert (np.abs(np.array(found) - np.array(wanted)) <= half + 1e-3).all()
 
 
-def weights(folder: Path) -> dict[str, np.ndarray]:
+def weights(folder: Path, name: str = "model") -> dict[str, np.ndarray]:
     from safetensors.numpy import load_file
 
-    return load_file(folder / "model.safetensors")
+    return load_file(folder / f"{name}.safetensors")
 
 
 def changed(before: Path, after: Path) -> set[str]:
@@ -183,10 +183,17 @@ def test_the_whole_work(case, tmp_path):
         assert named[step, "rewards/accuracy_reward/mean"] > 0.3
         assert named[step, "grad_norm"] > 0
 
-    first, again = tmp_path / "first.parquet", tmp_path / "again.parquet"
-    case.verb("predict", prompts, "--policy", tmp_path / "grpo", *short, "--output", first)
     case.verb(
-        *("inspect", first, "--prompts", prompts, "--policy", tmp_path / "grpo", *short),
+        *("train", "--arm", "lora", "--policy", tmp_path / "grpo", *trained, *grpo),
+        *("--updates", 1, "--lora-rank", 2, "--output", tmp_path / "lora"),
+    )
+    adapters = weights(tmp_path / "lora", "adapter_model")
+    assert adapters and {part_of(name) for name in adapters} == {"language"}
+
+    first, again = tmp_path / "first.parquet", tmp_path / "again.parquet"
+    case.verb("predict", prompts, "--policy", tmp_path / "lora", *short, "--output", first)
+    case.verb(
+        *("inspect", first, "--prompts", prompts, "--policy", tmp_path / "lora", *short),
         *("--max-regions", 1, "--output", again),
     )
     for row, one, two, people, seen in zip(
