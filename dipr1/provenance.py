@@ -2,8 +2,8 @@
 
 The rules keep :func:`code_digest` among a job's parameters, so that Snakemake repeats a job where
 an edit can change its output, and only there. A job uses one format, one method of training, one
-kind of rollouts, one known data set and some of the rewards, all chosen by name: of these, only the
-chosen ones count.
+kind of rollouts, one engine, one known data set and some of the rewards, all chosen by name: of
+these, only the chosen ones count.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ UNFOLLOWED = {
 }
 # what is imported by its name
 BY_NAME = {
+    "engine": "dipr1.policies.engines.{}",
     "format": "dipr1.datasets.formats.{}",
+    "generation": "dipr1.training.{}",
     "maker": "dipr1.{}",
     "method": "dipr1.training.{}",
     "rollouts": "dipr1.training.{}",

@@ -15,8 +15,9 @@ from dipr1.config import check, train_flags
 from dipr1.datasets.options import code_of_download, Conversion, Draw, Files, Style
 from dipr1.errors import UserError
 from dipr1.provenance import code_digest, policy_digest
-from dipr1.policies.options import Asked, Checkpoint, Generation, LookAgain
-from dipr1.training.options import code_of_training, needs_gain
+from dipr1.policies.engines import code_of_engine
+from dipr1.policies.options import Answering, Asked, Checkpoint, Generation, LookAgain, Policy
+from dipr1.training.options import by_vllm, code_of_training, needs_gain
 
 
 def read_experiment(config):
@@ -167,7 +168,7 @@ def start_flags(wildcards, input):
     policy = experiment.policy
     if experiment.arms[wildcards.arm].start:
         policy = policy.model_copy(update={"model": str(input.policy)})
-    return flags(policy)
+    return flags(policy, Policy)
 
 
 def crops_of(wildcards):
@@ -196,4 +197,20 @@ def policy_flags(wildcards, input):
     policy = experiment.policy
     if experiment.arms[wildcards.arm].method != "none":
         policy = policy.model_copy(update={"model": str(input.policy)})
-    return flags(policy, Checkpoint)
+    return answering_flags(policy)
+
+
+def answering_flags(policy):
+    """The flags that say which policy answers and by what, where that is not transformers."""
+    return flags(policy, Checkpoint if policy.engine == "transformers" else Answering)
+
+
+def training_environment():
+    """The environment of training; that of vLLM has all that is in the other."""
+    vllm = any(by_vllm(arm) for arm in experiment.arms.values())
+    return f"../envs/{'vllm' if vllm else 'train'}.yaml"
+
+
+def answering_environment():
+    """The environment of what answers, as a rule in `rules/` names it."""
+    return f"../envs/{'train' if experiment.policy.engine == 'transformers' else 'vllm'}.yaml"

@@ -18,7 +18,7 @@ rule convert:
         runtime=60,
     params:
         options=convert_flags,
-        policy=flags(experiment.policy.model_copy(update={"dtype": None})),
+        policy=flags(experiment.policy.model_copy(update={"dtype": None}), Policy),
         weights=policy_digest(experiment.policy.model),
         code=lambda wildcards: code_digest("convert", format=annotation_format(wildcards)),
     message:

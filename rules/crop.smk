@@ -18,7 +18,7 @@ rule crop:
         runtime=30,
     params:
         options=flags(experiment.crop),
-        policy=flags(experiment.policy.model_copy(update={"dtype": None})),
+        policy=flags(experiment.policy.model_copy(update={"dtype": None}), Policy),
         weights=policy_digest(experiment.policy.model),
         code=code_digest("crop"),
     message:

@@ -11,7 +11,7 @@ rule inspect:
     benchmark:
         "benchmarks/inspect/{arm}+{look}.seed{seed}.{dataset}.{split}.jsonl"
     conda:
-        "../envs/train.yaml"
+        answering_environment()
     threads: 1
     resources:
         mem_mb=4000,
@@ -26,7 +26,7 @@ rule inspect:
         # finished parts of an interrupted job, outside the outputs that Snakemake deletes
         parts="results/checkpoints/predictions/{arm}+{look}/seed{seed}/{dataset}.{split}",
         weights=policy_digest(experiment.policy.model),
-        code=code_digest("inspect"),
+        code=code_digest("inspect", **code_of_engine(experiment.policy.engine)),
     message:
         "Looking again ({wildcards.look}) at {wildcards.dataset}/{wildcards.split}"
         " with arm {wildcards.arm}, seed {wildcards.seed}"

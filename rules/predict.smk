@@ -10,7 +10,7 @@ rule predict:
     benchmark:
         "benchmarks/predict/{arm}.seed{seed}.{dataset}.{split}.jsonl"
     conda:
-        "../envs/train.yaml"
+        answering_environment()
     threads: 1
     resources:
         mem_mb=4000,
@@ -23,7 +23,7 @@ rule predict:
         # finished parts of an interrupted job, outside the outputs that Snakemake deletes
         parts="results/checkpoints/predictions/{arm}/seed{seed}/{dataset}.{split}",
         weights=policy_digest(experiment.policy.model),
-        code=code_digest("predict"),
+        code=code_digest("predict", **code_of_engine(experiment.policy.engine)),
     message:
         "Predicting {wildcards.dataset}/{wildcards.split}"
         " with arm {wildcards.arm}, seed {wildcards.seed}"

@@ -12,7 +12,7 @@ rule sample:
     wildcard_constraints:
         split=SPLIT_OR_CROPS,
     conda:
-        "../envs/train.yaml"
+        answering_environment()
     threads: 1
     resources:
         mem_mb=4000,
@@ -21,12 +21,12 @@ rule sample:
     params:
         num_shards=experiment.num_shards,
         seed=experiment.seeds[0],
-        policy=flags(experiment.policy, Checkpoint),
+        policy=answering_flags(experiment.policy),
         options=flags(experiment.sample),
         # finished parts of an interrupted job, outside the outputs that Snakemake deletes
         parts="results/checkpoints/samples/{dataset}/{split}/{shard}",
         weights=policy_digest(experiment.policy.model),
-        code=code_digest("sample"),
+        code=code_digest("sample", **code_of_engine(experiment.policy.engine)),
     message:
         "Sampling the base policy on {wildcards.dataset}/{wildcards.split},"
         " shard {wildcards.shard} of {params.num_shards}"

@@ -18,7 +18,7 @@ rule train:
     benchmark:
         "benchmarks/train/{arm}.seed{seed}.jsonl"
     conda:
-        "../envs/train.yaml"
+        training_environment()
     threads: experiment.training.threads
     resources:
         mem_mb=6000,

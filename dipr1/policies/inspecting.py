@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from functools import cache, partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from dipr1.artifacts.prompts import frame_of, window_row
 from dipr1.artifacts.samples import SAMPLES
 from dipr1.boxes import clip
 from dipr1.frames import PolicyFrames
+from dipr1.policies.engines import transformers
 from dipr1.policies.load import LoadedPolicy
 from dipr1.policies.looking_again import (
     Seen,
@@ -136,6 +138,7 @@ def inspect(
     *,
     seed: int,
     folder: Path,
+    engine: ModuleType = transformers,
 ) -> pa.Table:
     """The predictions, improved by looking again.
 
@@ -148,13 +151,14 @@ def inspect(
         looking: what is looked at again, and how views are merged.
         seed: of what is drawn at random.
         folder: where each batch that is done is kept as a file.
+        engine: what generates responses, one of :mod:`dipr1.policies.engines`.
 
     Returns:
         Rows of the samples artifact with its optional columns.
     """
     pairs = zip(prompts.to_pylist(), predictions.to_pylist(), strict=True)
     images = [Image(*pair) for pair in pairs]
-    answer = partial(answered, load=cache(load), folder=folder)
+    answer = partial(answered, load=cache(load), folder=folder, engine=engine)
     if looking.samples_whole:
         options = Sample(
             num_samples=looking.num_samples,

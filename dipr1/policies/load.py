@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import tempfile
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -131,7 +133,7 @@ def load_processor(name: str, bounds: Bounds = Bounds()) -> ProcessorMixin:  # n
     """
     from transformers import AutoProcessor
 
-    folder = _with_weights(name)
+    folder = with_weights(name)
     if is_adapter(folder) and not any(folder.glob("*processor_config.json")):
         folder = whole_folder(name)
     processor = AutoProcessor.from_pretrained(folder)
@@ -165,20 +167,49 @@ def load_policy(
     if threads:
         torch.set_num_threads(threads)
     processor = load_processor(name, bounds)
-    model = _load_model(name, dtype)
-    model.generation_config = _plain_generation(model, processor.tokenizer)
+    model = load_model(name, dtype)
+    model.generation_config = plain_generation(model.generation_config, processor.tokenizer)
     model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
     return LoadedPolicy(model, processor)
 
 
-def _load_model(name: str, dtype: str) -> PreTrainedModel:
+@contextmanager
+def whole_checkpoint(name: str, dtype: str, bounds: Bounds) -> Iterator[Path]:
+    """A folder whose files alone say all of a policy, for programs that load them themselves.
+
+    It is the checkpoint's; of an adapter, or with bounds of its own, another for the time being.
+
+    Raises:
+        UserError: as for :func:`load_policy`.
+    """
+    folder = with_weights(name)
+    if not is_adapter(folder) and bounds == Bounds():
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix="dipr1-") as made:
+        if is_adapter(folder):
+            load_model(name, dtype).save_pretrained(made)
+        else:
+            for file in _model_files(folder):
+                (Path(made) / file.name).symlink_to(file.resolve())
+        load_processor(name, bounds).save_pretrained(made)
+        yield Path(made)
+
+
+def _model_files(folder: Path) -> list[Path]:
+    """The files of a checkpoint but those of its processor, which saving one would write over."""
+    patterns = ("*.safetensors", "*.bin", "*.index.json", "config.json", "generation_config.json")
+    return [file for pattern in patterns for file in sorted(folder.glob(pattern))]
+
+
+def load_model(name: str, dtype: str) -> PreTrainedModel:
     """The model of a checkpoint, or of an adapter with its base."""
     import torch
     from transformers import AutoModelForImageTextToText
 
-    folder = _with_weights(name)
+    folder = with_weights(name)
     if is_adapter(folder):
-        return merged(_load_model(_checked_base(folder), dtype), folder)
+        return merged(load_model(_checked_base(folder), dtype), folder)
     return AutoModelForImageTextToText.from_pretrained(folder, dtype=getattr(torch, dtype))
 
 
@@ -186,7 +217,7 @@ def _checked_base(folder: Path) -> str:
     """The base of an adapter, whose weights are those that it was trained on."""
     whole_folder(str(folder))
     base, weights = base_of(folder)
-    if weights is not None and weights != weights_digest(_with_weights(base)):
+    if weights is not None and weights != weights_digest(with_weights(base)):
         raise UserError(
             f"{folder}: is an adapter of {base}, whose weights are others now; put back those that"
             " it was trained on, or train again"
@@ -194,7 +225,12 @@ def _checked_base(folder: Path) -> str:
     return base
 
 
-def _with_weights(name: str) -> Path:
+def with_weights(name: str) -> Path:
+    """The folder of a checkpoint or an adapter, in which there are weights.
+
+    Raises:
+        UserError: there is none, or it has none.
+    """
     folder = policy_folder(name)
     if not any(folder.glob("*.safetensors")) and not any(folder.glob("*.bin")):
         raise UserError(
@@ -203,7 +239,7 @@ def _with_weights(name: str) -> Path:
     return folder
 
 
-def _plain_generation(model, tokenizer) -> GenerationConfig:
+def plain_generation(given: GenerationConfig, tokenizer) -> GenerationConfig:
     """What ends a response, and nothing else of how the checkpoint would have them generated.
 
     Penalties, suppressed tokens and the like would change the answers of `sample` and `predict`,
@@ -211,7 +247,7 @@ def _plain_generation(model, tokenizer) -> GenerationConfig:
     """
     from transformers import GenerationConfig
 
-    ends = model.generation_config.eos_token_id
+    ends = given.eos_token_id
     ends = ends if isinstance(ends, list) else [ends]
     ends = [end for end in dict.fromkeys([*ends, tokenizer.eos_token_id]) if end is not None]
     return GenerationConfig(eos_token_id=ends, pad_token_id=tokenizer.pad_token_id)

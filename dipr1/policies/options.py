@@ -49,6 +49,30 @@ SHOWN = ("frame", "min_pixels", "max_pixels")
 """What decides in which frame the policy sees an image."""
 
 
+class Engine(Section):
+    """What generates the responses of `sample`, `predict` and `inspect`."""
+
+    engine: Literal["transformers", "vllm"] = Field(
+        "transformers",
+        description="What generates responses in `sample`, `predict` and `inspect`: `vllm` is for"
+        " GPUs, and needs an environment of its own (docs/training.md).",
+    )
+    engine_memory: float = Field(
+        0.9, gt=0, le=1, description="`vllm`: share of the GPU's memory that it takes."
+    )
+    engine_gpus: int = Field(
+        1, ge=1, description="`vllm`: GPUs over which the weights are spread (tensor parallelism)."
+    )
+
+
+class Answering(Engine, Checkpoint):
+    """Which MLLM answers, and by what."""
+
+
+class BasePolicy(Engine, Policy):
+    """The base MLLM, and what generates its responses."""
+
+
 class Asked(Section):
     """What form of response is asked for."""
 

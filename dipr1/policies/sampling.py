@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +12,7 @@ import pyarrow as pa
 from dipr1.artifacts.prompts import frame_of
 from dipr1.artifacts.samples import SAMPLES
 from dipr1.errors import UserError
-from dipr1.policies.engines.transformers import respond
+from dipr1.policies.engines import transformers
 from dipr1.policies.generated import Generated, box_confidence, box_log_likelihood
 from dipr1.policies.load import LoadedPolicy
 from dipr1.policies.options import Sample
@@ -39,6 +40,7 @@ def sample(
     shard: tuple[int, int],
     seed: int,
     folder: Path,
+    engine: ModuleType = transformers,
 ) -> pa.Table:
     """The samples artifact of a shard's prompts.
 
@@ -52,6 +54,7 @@ def sample(
         shard: (k, n): part k of n.
         seed: of the sampling.
         folder: where each batch that is done is kept as a file.
+        engine: what generates them, one of :mod:`dipr1.policies.engines`.
     """
     part, parts = shard
     rows = prompts.to_pylist()
@@ -60,7 +63,7 @@ def sample(
     def seed_of(number: int, batch: list[dict]) -> int:
         return seed_from(seed, part, number)
 
-    return answered(rows, load, options, seed_of, folder)
+    return answered(rows, load, options, seed_of, folder, engine=engine)
 
 
 def seed_from(*numbers: int) -> int:
@@ -75,6 +78,7 @@ def answered(
     seed_of: Callable[[int, list[dict]], int | list[int]],
     folder: Path,
     name: str = "",
+    engine: ModuleType = transformers,
 ) -> pa.Table:
     """The samples artifact of some rows of the prompts artifact, `num_samples` of each.
 
@@ -85,8 +89,14 @@ def answered(
         seed_of: the seed of a batch, or those of its rows, by its number and its rows.
         folder: where each batch that is done is kept as a file.
         name: what the names of these files begin with.
+        engine: what generates them, one of :mod:`dipr1.policies.engines`.
+
+    Returns:
+        Its rows are in the order of `rows`, in whatever order the engine has them answered.
     """
     images = max(1, options.batch_size // options.num_samples)
+    order = engine.order(rows)
+    rows = [rows[place] for place in order]
     batches = [rows[k : k + images] for k in range(0, len(rows), images)]
     files = [folder / f"{name}{number:06d}.parquet" for number in range(len(batches))]
     if done := sum(file.exists() for file in files):
@@ -95,15 +105,28 @@ def answered(
     for number, batch in progress(list(enumerate(batches)), desc="batches answered"):
         if not files[number].exists():
             policy = policy or load()
-            responses = _responses(policy, batch, options, seed_of(number, batch))
+            responses = _responses(engine, policy, batch, options, seed_of(number, batch))
             SAMPLES.write(responses, files[number])
-    return pa.concat_tables([SAMPLES.schema.empty_table(), *map(SAMPLES.read, files)])
+    table = pa.concat_tables([SAMPLES.schema.empty_table(), *map(SAMPLES.read, files)])
+    return _in_place(table, order, options.num_samples)
+
+
+def _in_place(answers: pa.Table, order: list[int], num_samples: int) -> pa.Table:
+    """Answers to rows that were asked in some order, in the order of the rows."""
+    if order == sorted(order):
+        return answers
+    first = np.argsort(order) * num_samples
+    return answers.take((first[:, None] + np.arange(num_samples)).ravel())
 
 
 def _responses(
-    policy: LoadedPolicy, batch: list[dict], options: Sample, seed: int | list[int]
+    engine: ModuleType,
+    policy: LoadedPolicy,
+    batch: list[dict],
+    options: Sample,
+    seed: int | list[int],
 ) -> pa.Table:
-    responses = respond(
+    responses = engine.respond(
         policy,
         batch,
         num_samples=options.num_samples,

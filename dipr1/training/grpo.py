@@ -20,7 +20,7 @@ from dipr1.training.arguments import shared_arguments, variety
 from dipr1.training.completions import PICTURE, Keeper, pictures
 from dipr1.training.lessons import asked, with_images
 from dipr1.training.objectives import groups_weigh_alike, objective, weights_of_groups
-from dipr1.training.options import ROLLOUTS, GrpoArm
+from dipr1.training.options import ROLLOUTS, VLLM_ROLLOUTS, GrpoArm, by_vllm
 from dipr1.training.order import after_passes, generated_together
 from dipr1.training.processing import processing_once
 from dipr1.training.timing import Clock, timed_trainer
@@ -164,9 +164,9 @@ def trainer(
         max_completion_length=arm.max_completion_length,
         temperature=arm.temperature,
         reward_weights=weights,
-        generation_kwargs={"suppress_tokens": policy.never_written() or None},  # TRL: the image's
+        **_generation(arm, policy),
     )
-    return Trainer(
+    trained = Trainer(
         model=policy.model,
         reward_funcs=functions,
         args=config,
@@ -174,6 +174,21 @@ def trainer(
         processing_class=processor,
         peft_config=lora(arm, policy.model),
     )
+    if by_vllm(arm):
+        _vllm_rollouts().mend_prompts(trained)
+    return trained
+
+
+def _generation(arm: GrpoArm, policy: LoadedPolicy) -> dict[str, Any]:
+    """What generates the responses; none has a token that stands for an image, which TRL allows."""
+    if by_vllm(arm):
+        return _vllm_rollouts().generation(arm, policy)
+    return {"generation_kwargs": {"suppress_tokens": policy.never_written() or None}}
+
+
+def _vllm_rollouts():
+    """How vLLM generates responses; by name, for only the arms that use it depend on it."""
+    return importlib.import_module(f"dipr1.training.{VLLM_ROLLOUTS}")
 
 
 def _check_updates(arm: GrpoArm) -> None:

@@ -14,13 +14,13 @@ from dipr1.artifacts.samples import SAMPLES
 from dipr1.artifacts.writing import output_file
 from dipr1.options import add_options, options
 from dipr1.policies.bounding import check_bounds
+from dipr1.policies.engines import code_of_engine, engine_named
 from dipr1.policies.families import policy_input, read_policy_frames
 from dipr1.policies.inspecting import inspect
-from dipr1.policies.load import load_policy
-from dipr1.policies.options import Checkpoint, Generation, LookAgain
+from dipr1.policies.options import Answering, Generation, LookAgain
 from dipr1.progress import say
 from dipr1.resuming import claim
-from dipr1.verbs.sample import in_form
+from dipr1.verbs.sample import in_form, load, what_matters
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seed", metavar="N", type=int, help="seed (default what PREDICTIONS say, or 0)"
     )
-    add_options(parser, Checkpoint)
+    add_options(parser, Answering)
     add_options(parser, Generation)
     add_options(parser, LookAgain)
 
@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> None:
     Raises:
         UserError: the files are not about the same images, or not one response per image.
     """
-    policy, looking = options(args, Checkpoint), options(args, LookAgain)
+    policy, looking = options(args, Answering), options(args, LookAgain)
     generation, first = options(args, Generation), read_made(args.predictions)
     seed = next(seed for seed in (args.seed, first.seed, 0) if seed is not None)
     check_bounds(policy.bounds, args.prompts)
@@ -63,11 +63,12 @@ def run(args: argparse.Namespace) -> None:
     prompts = PROMPTS.read(args.prompts)
     predictions = align(prompts, predictions, str(args.prompts), str(args.predictions))
     form = _form(predictions)
-    settings = generation.model_dump() | policy.model_dump(exclude={"model"}, exclude_none=True)
+    settings = generation.model_dump() | what_matters(policy)
     made = made_by(
         "inspect",
         settings | looking.model_dump() | {"seed": seed},
         [args.predictions, args.prompts, policy_input(policy.model)],
+        code=code_of_engine(policy.engine),
         arm=args.arm or (first.arm and f"{first.arm}+{looking.source}"),
         seed=seed,
     )
@@ -78,12 +79,13 @@ def run(args: argparse.Namespace) -> None:
     table = inspect(
         in_form(prompts, policy, form),
         predictions,
-        lambda: load_policy(policy.model, policy.dtype, args.threads, policy.bounds),
+        lambda: load(policy, args.threads),
         read_policy_frames(policy.model, frame, policy.bounds),
         generation,
         looking,
         seed=seed,
         folder=folder,
+        engine=engine_named(policy.engine),
     )
     SAMPLES.write(table, args.output, made)
     shutil.rmtree(folder)

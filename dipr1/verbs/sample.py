@@ -16,9 +16,10 @@ from dipr1.artifacts.samples import SAMPLES
 from dipr1.artifacts.writing import output_file
 from dipr1.options import add_options, options
 from dipr1.policies.bounding import check_bounds
+from dipr1.policies.engines import code_of_engine, engine_named
 from dipr1.policies.families import policy_input, read_policy_frames
-from dipr1.policies.load import load_policy
-from dipr1.policies.options import Asked, Checkpoint, Sample
+from dipr1.policies.load import LoadedPolicy
+from dipr1.policies.options import Answering, Asked, Checkpoint, Engine, Sample
 from dipr1.policies.sampling import parse_shard, sample
 from dipr1.progress import say
 from dipr1.responses import Form
@@ -45,7 +46,7 @@ def add_file_arguments(parser: argparse.ArgumentParser) -> None:
         "--parts", type=Path, help="folder of finished batches (default OUTPUT with .parts)"
     )
     parser.add_argument("--threads", metavar="N", type=int, help="CPU threads (default all)")
-    add_options(parser, Checkpoint)
+    add_options(parser, Answering)
     add_options(parser, Asked)
 
 
@@ -72,21 +73,28 @@ def write_samples(
 
     `about` is the arm and seed that the artifact says it is of.
     """
-    policy, form = options(args, Checkpoint), options(args, Asked).form
-    settings = sampling.model_dump() | policy.model_dump(exclude={"model"}, exclude_none=True)
+    policy, form = options(args, Answering), options(args, Asked).form
+    settings = sampling.model_dump() | what_matters(policy)
     settings |= {"shard": shard, "seed": seed, "form": form}
     check_bounds(policy.bounds, args.prompts)
     prompts = in_form(PROMPTS.read(args.prompts), policy, form)
     folder = args.parts or args.output.with_suffix(".parts")
-    made = made_by(verb, settings, [args.prompts, policy_input(policy.model)], **about)
+    made = made_by(
+        verb,
+        settings,
+        [args.prompts, policy_input(policy.model)],
+        code=code_of_engine(policy.engine),
+        **about,
+    )
     claim(folder, made.identity(), "*.parquet")
     samples = sample(
         prompts,
-        lambda: load_policy(policy.model, policy.dtype, args.threads, policy.bounds),
+        lambda: load(policy, args.threads),
         sampling,
         shard=shard,
         seed=seed,
         folder=folder,
+        engine=engine_named(policy.engine),
     )
     if form != "steps":
         samples = samples.append_column("form", pa.array([form] * len(samples), pa.string()))
@@ -96,6 +104,20 @@ def write_samples(
     say(
         f"{args.output}: {len(samples)} responses to {len(set(samples['image_id'].to_pylist()))}"
         f" images, {num_readable} of them readable ({num_readable / max(len(samples), 1):.1%})"
+    )
+
+
+def what_matters(policy: Answering) -> dict[str, Any]:
+    """The options of what answers that can change an answer, but for the policy itself."""
+    settings = policy.model_dump(include={*Checkpoint.model_fields} - {"model"}, exclude_none=True)
+    return settings | code_of_engine(policy.engine)
+
+
+def load(policy: Answering, threads: int | None) -> LoadedPolicy:
+    """The policy as its engine wants it."""
+    settings = policy.model_dump(include={*Engine.model_fields} - {"engine"})
+    return engine_named(policy.engine).load(
+        policy.model, policy.dtype, threads, policy.bounds, **settings
     )
 
 

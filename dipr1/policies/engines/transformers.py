@@ -6,9 +6,26 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from dipr1.frames import Bounds
 from dipr1.policies.generated import Generated
-from dipr1.policies.load import LoadedPolicy
+from dipr1.policies.load import LoadedPolicy, load_policy
 from dipr1.policies.rendering import begun_response, prompt_text
+
+
+def load(
+    name: str,
+    dtype: str = "float32",
+    threads: int | None = None,
+    bounds: Bounds = Bounds(),  # noqa: B008 (it is frozen)
+    **_: object,
+) -> LoadedPolicy:
+    """The policy that :func:`respond` takes: see :func:`dipr1.policies.load.load_policy`."""
+    return load_policy(name, dtype, threads, bounds)
+
+
+def order(rows: list[dict]) -> list[int]:
+    """Batches are made of rows as they come."""
+    return list(range(len(rows)))
 
 
 def respond(
