@@ -91,6 +91,7 @@ def load(
             generation_config="vllm",  # none of the checkpoint's
             logprobs_mode="raw_logprobs",  # before temperature and bias
             limit_mm_per_prompt={"image": 1, "video": 0},
+            mm_processor_cache_gb=0,  # no image is asked about again
             gpu_memory_utilization=engine_memory,
             tensor_parallel_size=engine_gpus,
             enforce_eager=on_cpu,  # compiling takes minutes there, and pays on a GPU alone
@@ -205,7 +206,7 @@ def _sampling(
         max_tokens=max_new_tokens,
         stop_token_ids=sorted(policy.ends()),
         logit_bias=dict.fromkeys(never, -math.inf) or None,
-        logprobs=0,
+        logprobs=len(never),
         logprob_token_ids=never or None,
         detokenize=False,
         output_kind=vllm.sampling_params.RequestOutputKind.FINAL_ONLY,

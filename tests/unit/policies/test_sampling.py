@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -10,6 +12,7 @@ from dipr1.artifacts.annotations import ANNOTATIONS
 from dipr1.artifacts.prompts import prompt_rows
 from dipr1.demo.scenes import scene
 from dipr1.errors import UserError
+from dipr1.policies.engines import transformers
 from dipr1.policies.families import read_policy_frames
 from dipr1.policies.generated import Generated
 from dipr1.policies.load import load_policy
@@ -74,6 +77,23 @@ def test_shards_hold_every_image_once(prompts, policy, tmp_path):
         table = sample(prompts, lambda: policy, OPTIONS, shard=(part, 3), seed=7, folder=folder)
         names += table["image_id"].to_pylist()[::2]
     assert names == prompts["image_id"].to_pylist()
+
+
+def test_answers_lie_in_the_order_of_the_rows(prompts, policy, tmp_path):
+    """Whatever order the engine has the rows answered in."""
+
+    def answers(name, order):
+        folder = tmp_path / name
+        folder.mkdir()
+        engine = SimpleNamespace(respond=transformers.respond, order=order)
+        greedy = Sample(num_samples=2, temperature=0, max_new_tokens=20, batch_size=2)
+        return sample(
+            prompts, lambda: policy, greedy, shard=(0, 1), seed=7, folder=folder, engine=engine
+        )
+
+    usual = answers("usual", transformers.order)
+    assert len(set(usual["text"].to_pylist())) > 1
+    assert answers("mixed", lambda rows: [3, 0, 4, 1, 2]) == usual
 
 
 def test_no_images_give_no_samples(prompts, tmp_path):
