@@ -10,9 +10,9 @@ import pytest
 
 from dipr1.artifacts.annotations import ANNOTATIONS
 from dipr1.artifacts.prompts import prompt_rows
+from dipr1.artifacts.samples import SAMPLES
 from dipr1.demo.scenes import scene
 from dipr1.errors import UserError
-from dipr1.policies.engines import transformers
 from dipr1.policies.families import read_policy_frames
 from dipr1.policies.generated import Generated
 from dipr1.policies.load import load_policy
@@ -79,21 +79,20 @@ def test_shards_hold_every_image_once(prompts, policy, tmp_path):
     assert names == prompts["image_id"].to_pylist()
 
 
-def test_answers_lie_in_the_order_of_the_rows(prompts, policy, tmp_path):
+def test_answers_lie_in_the_order_of_the_rows(prompts, tmp_path):
     """Whatever order the engine has the rows answered in."""
 
-    def answers(name, order):
-        folder = tmp_path / name
-        folder.mkdir()
-        engine = SimpleNamespace(respond=transformers.respond, order=order)
-        greedy = Sample(num_samples=2, temperature=0, max_new_tokens=20, batch_size=2)
-        return sample(
-            prompts, lambda: policy, greedy, shard=(0, 1), seed=7, folder=folder, engine=engine
-        )
+    def respond(policy, rows, *, num_samples, **_):
+        texts = [[f"{row['image_id']}.{k}" for k in range(num_samples)] for row in rows]
+        nothing = np.array([]), np.array([])
+        return [[Generated(text, 1, *nothing) for text in of_row] for of_row in texts]
 
-    usual = answers("usual", transformers.order)
-    assert len(set(usual["text"].to_pylist())) > 1
-    assert answers("mixed", lambda rows: [3, 0, 4, 1, 2]) == usual
+    engine = SimpleNamespace(respond=respond, order=lambda rows: [3, 0, 4, 1, 2])
+    options = {"shard": (0, 1), "seed": 7, "folder": tmp_path, "engine": engine}
+    table = sample(prompts, lambda: None, OPTIONS, **options)
+    assert table["text"].to_pylist() == [f"{k}.{n}" for k in range(NUM_IMAGES) for n in (0, 1)]
+    assert SAMPLES.read(tmp_path / "000000.parquet")["text"][0].as_py() == "3.0"
+    assert sample(prompts, never, OPTIONS, **options) == table
 
 
 def test_no_images_give_no_samples(prompts, tmp_path):
