@@ -78,7 +78,8 @@ def merged(model, folder: Path):
     except (RuntimeError, ValueError, KeyError) as error:
         why = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(f"{folder}: is no adapter of its base ({why:.120})") from None
-    return adapted.merge_and_unload()
+    # peft has frozen it, but it may be trained on
+    return adapted.merge_and_unload().requires_grad_(True)
 
 
 def _json(path: Path) -> dict | None:

@@ -96,6 +96,18 @@ def spare_frozen_parts(model) -> None:
             module.forward = torch.no_grad()(module.forward)
 
 
+def refer_to_start(trainer) -> None:
+    """Let a KL term be to the policy that a training begins with: an adapter with its base.
+
+    TRL loads its reference anew from where the model's configuration says that it is from, which is
+    the base alone.
+    """
+    reference = getattr(trainer, "ref_model", None)
+    if reference is not None:
+        whole = trainer.accelerator.unwrap_model(reference)
+        whole.load_state_dict(trainer.model.state_dict())
+
+
 def keep_adapter(trainer, base: str) -> None:
     """Have the trainer's model say, wherever it is saved, which base its adapter is of.
 

@@ -19,14 +19,20 @@ from dipr1.artifacts.variance import VARIANCE
 from dipr1.artifacts.writing import output_folder, whole
 from dipr1.errors import UserError
 from dipr1.options import add_options, add_union_options, options, union_options
+from dipr1.policies.adapters import is_adapter
 from dipr1.policies.bounding import check_bounds
-from dipr1.policies.families import policy_input, read_policy_frames
+from dipr1.policies.families import policy_folder, policy_input, read_policy_frames
 from dipr1.policies.load import load_policy, load_processor
 from dipr1.policies.options import Policy
 from dipr1.policies.rendering import begun_response
 from dipr1.progress import say
 from dipr1.resuming import claim
-from dipr1.training.adapters import base_dtype, keep_adapter, spare_frozen_parts
+from dipr1.training.adapters import (
+    base_dtype,
+    keep_adapter,
+    refer_to_start,
+    spare_frozen_parts,
+)
 from dipr1.training.completions import write_completions
 from dipr1.training.evaluating import evaluate_between, set_aside, take_best
 from dipr1.training.filtering import kept
@@ -116,6 +122,8 @@ def run(args: argparse.Namespace) -> None:
     if arm.lora_rank:
         keep_adapter(trainer, base.model)
         spare_frozen_parts(trainer.model)
+    if is_adapter(policy_folder(base.model)):
+        refer_to_start(trainer)
     tell_progress(trainer, args.arm)
     tell_shares(trainer, args.arm)
     tell_changed_weights(trainer, args.arm)

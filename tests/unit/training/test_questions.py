@@ -185,6 +185,28 @@ def test_a_perfect_teacher_earns_every_reward(prompts, variance, ask):
     np.testing.assert_allclose(looking_reward(responses, **columns), 1, atol=0.05)
 
 
+@pytest.mark.parametrize(
+    "frames",
+    [
+        PolicyFrames("absolute", fixed=(128, 128)),  # the embedded policy
+        PolicyFrames("absolute"),  # Qwen2.5-VL
+        PolicyFrames("thousandths", largest_ratio=200),  # Qwen2-VL, Qwen3-VL
+        PolicyFrames("thousandths"),  # InternVL
+    ],
+)
+def test_every_family_is_asked_for_boxes_alone(source, frames):
+    prompts = prompt_rows(source, LABELS, frames)
+    table, columns = asked(prompts, None, form="answer", fixed=frames.fixed is not None)
+    rows = range(table.num_rows)
+    responses = [teacher_response(columns, row, "", form="answer") for row in rows]
+    for text, question, labels in zip(responses, texts(table), columns["labels"], strict=True):
+        assert parse_response(text, labels).in_form("answer")
+        assert "think" not in question
+        assert all(label in question for label in labels)
+    at_least = 0.8  # of 128 x 128 pixels whole numbers are coarse
+    assert min(accuracy_reward(responses, **columns)) > at_least
+
+
 def test_what_is_not_there_is_answered_with_nothing(prompts, variance):
     table, columns = asked(prompts, variance, absent_labels=["giraffe", "boat"], seed=1)
     absent = range(prompts.num_rows, 2 * prompts.num_rows)

@@ -271,10 +271,12 @@ def test_rollouts_that_look_again_are_resumed(prompts, tmp_path, capsys):
         assert 0 < named[step, "again/asked"] <= named[step, "again/crops"] <= 2
 
 
-def test_a_second_stage_begins_where_the_first_ended(prompts, tmp_path):
+@pytest.mark.parametrize("adapter", [(), ("--lora-rank", 4)], ids=["weights", "adapter"])
+def test_a_second_stage_begins_where_the_first_ended(prompts, tmp_path, adapter):
     """Its KL is to the first stage's policy; its threshold has risen when it is half done."""
     first, second = tmp_path / "sft", tmp_path / "grpo"
-    assert train(prompts, first, *SFT, "--updates", 1, "--sft-learning-rate", 1e-2) == 0
+    rate = ("--updates", 1, "--sft-learning-rate", 1e-2)
+    assert train(prompts, first, *SFT, *rate, *adapter) == 0
     words = ("--policy", first, "--beta", 0.04, "--match-ious", 0.1, 0.9)
     assert train(prompts, second, *GRPO, *words, "--updates", 2) == 0
     log = TRAINING_LOG.read(second / "training_log.parquet").to_pylist()
