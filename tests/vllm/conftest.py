@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from pathlib import Path
 
 import pytest
 
@@ -18,8 +19,9 @@ os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
 
 
 def pytest_collection_modifyitems(items):
+    """Mark the tests of this folder; pytest hands over all that there are."""
     there = importlib.util.find_spec("vllm") is not None
-    for item in items:
+    for item in (item for item in items if item.path.is_relative_to(Path(__file__).parent)):
         item.add_marker(pytest.mark.filterwarnings("default"))  # other people's
         if not there:
             item.add_marker(pytest.mark.skip(reason="vLLM is not installed here: make test-vllm"))
