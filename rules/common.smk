@@ -147,7 +147,10 @@ def convert_flags(wildcards):
 def base_policy():
     """The base MLLM's checkpoint as an input; that of `tiny` counts by its `policy_digest`."""
     model = experiment.policy.model
-    return [] if model == "tiny" else [f"{model}/config.json"]
+    if model == "tiny":
+        return []
+    adapter = f"{model}/adapter_config.json"
+    return [adapter if Path(adapter).is_file() else f"{model}/config.json"]
 
 
 def policy_of(wildcards):

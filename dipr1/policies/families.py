@@ -123,9 +123,7 @@ def _own_frames(
             f"{folder / 'config.json'}: how model_type {family!r} resizes images is not known, so"
             " --frame can only be thousandths"
         )
-    own = policy_folder(
-        folder_or_name
-    )  # an adapter is saved with the processor it was trained with
+    own = policy_folder(folder_or_name)  # an adapter is kept with the processor that it saw by
     return _read_resize(own if any(own.glob("*processor_config.json")) else folder)
 
 

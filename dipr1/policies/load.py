@@ -19,6 +19,7 @@ from dipr1.pixels import TURN, seen
 from dipr1.policies.adapters import base_of, is_adapter, merged, weights_digest
 from dipr1.policies.bounding import bound
 from dipr1.policies.families import policy_folder, whole_folder
+from dipr1.policies.quantised import check_four_bit, four_bit_arguments
 
 if TYPE_CHECKING:
     from transformers import GenerationConfig, PreTrainedModel, ProcessorMixin
@@ -147,6 +148,8 @@ def load_policy(
     dtype: str = "float32",
     threads: int | None = None,
     bounds: Bounds = Bounds(),  # noqa: B008 (it is frozen)
+    *,
+    four_bit: bool = False,
 ) -> LoadedPolicy:
     """Load model and processor from a Hugging Face checkpoint folder, or from an adapter's.
 
@@ -155,10 +158,11 @@ def load_policy(
         dtype: type of the weights, ``float32`` or ``bfloat16``.
         threads: CPU threads that torch may use.
         bounds: of the pixels of an image, where they are not the checkpoint's.
+        four_bit: quantise the language model, which cannot be trained itself then.
 
     Raises:
-        UserError: as :func:`load_processor`; an adapter's base is
-            missing or has other weights.
+        UserError: as :func:`load_processor`; an adapter's base is missing or has other weights; it
+            cannot be quantised.
     """
     import torch
     from transformers.utils import logging
@@ -167,9 +171,12 @@ def load_policy(
     if threads:
         torch.set_num_threads(threads)
     processor = load_processor(name, bounds)
-    model = load_model(name, dtype)
+    if four_bit:
+        model = _load_four_bit(name, dtype)
+    else:
+        model = load_model(name, dtype).to("cuda" if torch.cuda.is_available() else "cpu")
     model.generation_config = plain_generation(model.generation_config, processor.tokenizer)
-    model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+    model.eval()
     return LoadedPolicy(model, processor)
 
 
@@ -214,6 +221,24 @@ def load_model(name: str, dtype: str) -> PreTrainedModel:
     if is_adapter(folder):
         return merged(load_model(_checked_base(folder), dtype), folder)
     return AutoModelForImageTextToText.from_pretrained(folder, dtype=getattr(torch, dtype))
+
+
+def _load_four_bit(name: str, dtype: str) -> PreTrainedModel:
+    """The model of a checkpoint in 4 bit, on this process's GPU."""
+    import torch
+    from transformers import AutoModelForImageTextToText
+
+    check_four_bit()
+    folder = with_weights(name)
+    if is_adapter(folder):
+        raise UserError(
+            f"{folder}: an adapter cannot be quantised with its base; make one checkpoint of them"
+            " (`dipr1 export --merge`) and begin with that"
+        )
+    arguments = four_bit_arguments(dtype, torch.cuda.current_device())
+    return AutoModelForImageTextToText.from_pretrained(
+        folder, dtype=getattr(torch, dtype), **arguments
+    )
 
 
 def _checked_base(folder: Path) -> str:

@@ -4,7 +4,8 @@ All linear layers of the language model get an adapter (without those of the fee
 LoRA learns less, "LoRA Without Regret", Thinking Machines 2025), and those of the vision tower and
 its projector only where these are not frozen. Names alone do not tell which is which: the tower of
 Qwen2.5-VL has a `gate_proj`, that of InternVL a `q_proj`, too. The adapters are float32, and the
-base stays as it is: in `policy.dtype` under autocast.
+base stays as it is: in `policy.dtype` under autocast, or in 4 bit. What was trained on a base in 4
+bit is put on the whole base to answer: it is what the other approximates.
 """
 
 from __future__ import annotations
@@ -55,14 +56,17 @@ def lora(arm: TrainedOptions, model) -> LoraConfig | None:
 
 
 def adapted_layers(model) -> str:
-    """A regular expression of the names of all layers of `model` that get an adapter."""
+    """A regular expression of the names of all layers of `model` that get an adapter.
+
+    They are the linear ones that could be trained themselves, and those that are quantised.
+    """
     import torch
 
     names = [
         name
         for name, module in model.named_modules()
         if isinstance(module, torch.nn.Linear)
-        and module.weight.requires_grad
+        and (module.weight.requires_grad or not module.weight.is_floating_point())
         and module is not model.get_output_embeddings()
     ]
     return "|".join(sorted({_in_any_block(name) for name in names}))
@@ -81,7 +85,23 @@ def _in_any_block(name: str) -> str:
     return r"\.".join([*blocks, last])
 
 
-def spare_frozen_parts(model) -> None:
+def settle(trainer, base: str) -> None:
+    """Give a trainer's model adapters in float32 that name their base.
+
+    Args:
+        trainer: of one of the methods, before it trains.
+        base: name or folder of the policy that it begins with.
+    """
+    import torch
+
+    for weights in trainer.model.parameters():
+        if weights.requires_grad:  # TRL rounds those on a quantised base
+            weights.data = weights.data.to(torch.float32)
+    _spare_frozen_parts(trainer.model)
+    _name_base(trainer.model, base)
+
+
+def _spare_frozen_parts(model) -> None:
     """Let no gradient flow into a tower without adapters.
 
     Under gradient checkpointing TRL has what enters a model with adapters require a gradient, the
@@ -108,14 +128,9 @@ def refer_to_start(trainer) -> None:
         whole.load_state_dict(trainer.model.state_dict())
 
 
-def keep_adapter(trainer, base: str) -> None:
-    """Have the trainer's model say, wherever it is saved, which base its adapter is of.
-
-    Args:
-        trainer: its model has an adapter.
-        base: name or folder of the policy that it began with.
-    """
-    model, weights = trainer.model, weights_digest(policy_folder(base))
+def _name_base(model, base: str) -> None:
+    """Have a model with an adapter say, wherever it is saved, which base that is of."""
+    weights = weights_digest(policy_folder(base))
     save = model.save_pretrained
     model.peft_config["default"].base_model_name_or_path = base
 

@@ -28,6 +28,10 @@ REWARD_OF = {option.key: name for name, reward in REWARDS.items() for option in 
 """Options of an arm -> the reward that they belong to."""
 
 
+ADAPTER_OPTIONS = ("lora_alpha", "lora_dropout", "quantisation")
+"""Options that mean something only where adapters are trained."""
+
+
 class TrainedOptions(Section):
     """What both methods use."""
 
@@ -106,6 +110,11 @@ class TrainedOptions(Section):
     )
     lora_dropout: float = Field(
         0.0, ge=0, lt=1, description="LoRA: share of an adapter's inputs that are left out."
+    )
+    quantisation: Literal["none", "4bit"] = Field(
+        "none",
+        description="Of the frozen language model under adapters: `4bit` (QLoRA; needs an NVIDIA"
+        " GPU and bitsandbytes) takes a quarter of bfloat16's memory and more time.",
     )
     gradient_checkpointing: bool = Field(
         False, description="Trade time for memory: needed for models of billions of parameters."
@@ -284,7 +293,19 @@ class UntrainedArm(Looks, Asked):
     method: Literal["none"] = Field(description="No training.")
 
 
-class SftArm(Repeated, Asked, SftOptions):
+class Adapting(Section):
+    """What an arm's options of adapters have to do with each other."""
+
+    @model_validator(mode="after")
+    def _what_is_quantised_has_adapters(self) -> Adapting:
+        if self.quantisation != "none" and not self.lora_rank:
+            raise ValueError(
+                "quantisation: weights of 4 bit cannot be trained themselves; set lora_rank"
+            )
+        return self
+
+
+class SftArm(Adapting, Repeated, Asked, SftOptions):
     """Supervised fine-tuning on a perfect teacher's responses."""
 
     method: Literal["sft"] = Field(description="Supervised fine-tuning.")
@@ -301,7 +322,7 @@ class SftArm(Repeated, Asked, SftOptions):
         return self
 
 
-class _RewardedArm(Repeated, Asked, GrpoOptions):
+class _RewardedArm(Adapting, Repeated, Asked, GrpoOptions):
     """GRPO with a weighted sum of rewards."""
 
     method: Literal["grpo"] = Field(description="Group relative policy optimisation.")
@@ -416,7 +437,7 @@ def without_meaning(arm: Any) -> set[str]:
     They are those of rewards without a weight, a teacher's words where boxes alone are asked for,
     and those of adapters and of engines where there are none.
     """
-    names = set() if getattr(arm, "lora_rank", 0) else {"lora_alpha", "lora_dropout"}
+    names = set() if getattr(arm, "lora_rank", 0) else {*ADAPTER_OPTIONS}
     if arm.method == "sft" and arm.form == "answer":
         return names | {"sft_think", "sft_why"}
     if arm.method != "grpo":

@@ -27,12 +27,7 @@ from dipr1.policies.options import Policy
 from dipr1.policies.rendering import begun_response
 from dipr1.progress import say
 from dipr1.resuming import claim
-from dipr1.training.adapters import (
-    base_dtype,
-    keep_adapter,
-    refer_to_start,
-    spare_frozen_parts,
-)
+from dipr1.training.adapters import base_dtype, refer_to_start, settle
 from dipr1.training.completions import write_completions
 from dipr1.training.evaluating import evaluate_between, set_aside, take_best
 from dipr1.training.filtering import kept
@@ -115,13 +110,18 @@ def run(args: argparse.Namespace) -> None:
     )
     claim(folder, made.identity(*without_effect(arm)), "checkpoint-*")
     newest = newest_checkpoint(folder, arm.updates)
-    policy = load_policy(base.model, base_dtype(arm, base.dtype), args.threads, base.bounds)
+    policy = load_policy(
+        base.model,
+        base_dtype(arm, base.dtype),
+        args.threads,
+        base.bounds,
+        four_bit=arm.quantisation == "4bit",
+    )
     if freeze(policy.model, arm.freeze_vision, arm.freeze_projector):
         share_repeated_images(policy.model)
     trainer = method.trainer(arm, policy, lessons, args.seed, folder, frames)
     if arm.lora_rank:
-        keep_adapter(trainer, base.model)
-        spare_frozen_parts(trainer.model)
+        settle(trainer, base.model)
     if is_adapter(policy_folder(base.model)):
         refer_to_start(trainer)
     tell_progress(trainer, args.arm)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from dipr1.artifacts.made import read_made
 from dipr1.artifacts.prompts import PROMPTS
 from dipr1.artifacts.samples import SAMPLES
 from dipr1.artifacts.training_log import TRAINING_LOG
@@ -22,6 +24,7 @@ from tests.unit.scenes import scene_prompts
 SFT = ("--method", "sft", "--sft-learning-rate", 1e-3)
 GRPO = ("--method", "grpo", "--learning-rate", 1e-3, "--rewards", json.dumps({"accuracy": 1}))
 GRPO += ("--group-size", 2, "--micro-batch-size", 4, "--max-completion-length", 60)
+GRPO += ("--beta", 0.04)
 LORA = ("--lora-rank", 4)
 
 LANGUAGE = [
@@ -116,13 +119,16 @@ def adapter(folder: Path) -> dict[str, np.ndarray]:
 
 @pytest.mark.parametrize("method", [SFT, GRPO], ids=["sft", "grpo"])
 def test_a_run_that_goes_on_learns_what_an_undisturbed_one_does(prompts, tmp_path, capsys, method):
-    """With dropout, too, and from a checkpoint that answers as a policy does."""
+    """With dropout and a reference, too, and from a checkpoint that answers as a policy does."""
     method = (*method, *LORA, "--lora-dropout", 0.1, "--gradient-checkpointing")
     kept = (*method, "--keep-checkpoints", "--checkpoints", tmp_path / "kept", "--updates")
     figures = train(prompts, tmp_path / "short", *kept, 1)
     assert figures["weights_changed", 1] > 0.9
-    train(prompts, tmp_path / "longer", *kept, 2)
+    longer = train(prompts, tmp_path / "longer", *kept, 2)
     assert "resuming from checkpoint-1" in capsys.readouterr().err
+    if "grpo" in method:  # the reference is the base, also of a run that goes on
+        assert figures["kl", 1] == pytest.approx(0, abs=1e-6)
+        assert longer["kl", 2] > 1e-5
     train(prompts, tmp_path / "undisturbed", *method, "--updates", 2)
     theirs = adapter(tmp_path / "undisturbed")
     for name, learned in adapter(tmp_path / "longer").items():
@@ -134,3 +140,58 @@ def test_a_run_that_goes_on_learns_what_an_undisturbed_one_does(prompts, tmp_pat
         for name in ("kept/checkpoint-1", "short")
     ]
     assert texts[0] == texts[1]
+
+
+def test_one_checkpoint_answers_as_an_adapter_of_an_adapter_does(prompts, tmp_path, capsys):
+    """In each type of the weights; the record says whose answers they are."""
+    train(prompts, tmp_path / "first", *SFT, *LORA, "--updates", 2)
+    on_it = ("--policy", tmp_path / "first", "--seed", 5, "--updates", 2)
+    train(prompts, tmp_path / "second", *SFT, *LORA, *on_it)
+    base = json.loads((tmp_path / "second" / "base.json").read_text())
+    assert base["policy"] == "../first"
+    for dtype in ("float32", "bfloat16"):
+        merged = tmp_path / dtype
+        given = ("export", tmp_path / "second", "--merge", "--dtype", dtype, "--output", merged)
+        assert main([str(word) for word in given]) == 0
+        assert read_made(merged).seed == 5
+        few = ("--dtype", dtype, "--max-new-tokens", 60)
+        texts = [
+            predict(prompts, policy, tmp_path / f"{policy.name}.parquet", *few)
+            for policy in (tmp_path / "second", merged)
+        ]
+        assert texts[0] == texts[1]
+    assert texts[0] != predict(prompts, "tiny", tmp_path / "tiny.parquet", *few)
+    capsys.readouterr()
+
+    shutil.rmtree(tmp_path / "first")
+    given = (
+        "predict",
+        prompts,
+        "--policy",
+        tmp_path / "second",
+        "--output",
+        tmp_path / "a.parquet",
+    )
+    assert main([str(word) for word in given]) == 1
+    assert "is an adapter of" in capsys.readouterr().err
+
+
+def test_an_update_of_float32_adapters_on_a_bfloat16_base(prompts, tmp_path):
+    """Adam's first step of B is the learning rate, wherever the gradient is not tiny."""
+    bf16 = ("--dtype", "bfloat16", "--precision", "bf16")
+    figures = train(prompts, tmp_path / "policy", *SFT, *LORA, *bf16, "--updates", 1)
+    assert figures["weights_changed", 1] > 0.9
+    for name, learned in adapter(tmp_path / "policy").items():
+        assert "language_model" in name
+        assert learned.dtype == np.float32
+        if "lora_B" in name:
+            steps = np.abs(learned)
+            assert steps.max() < 1.001e-3, name
+            assert np.median(steps) > 0.99e-3, name
+
+
+def test_what_is_quantised_has_adapters(prompts, tmp_path, capsys):
+    given = ("train", "--arm", "one", "--prompts", prompts, "--output", tmp_path / "policy")
+    assert main([str(word) for word in (*given, *SFT, "--quantisation", "4bit")]) == 1
+    message = "dipr1 train: --quantisation: weights of 4 bit cannot be trained themselves; set"
+    assert message in capsys.readouterr().err
