@@ -25,6 +25,7 @@ from dipr1.training.options import ROLLOUTS, VLLM_ROLLOUTS, GrpoArm, by_vllm
 from dipr1.training.order import after_passes, generated_together
 from dipr1.training.processing import processing_once
 from dipr1.training.timing import Clock, timed_trainer
+from dipr1.training.tower import take_stand_ins
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -105,7 +106,7 @@ def trainer(
     clock = Clock()
 
     class Trainer(timed_trainer(GRPOTrainer, clock)):
-        """`passes_done` over the prompts lie behind a run that goes on."""
+        """`passes_done` over the prompts lie behind a run that goes on; `images` of an update."""
 
         passes_done = 0
 
@@ -113,8 +114,8 @@ def trainer(
             return after_passes(super()._get_train_sampler(dataset), self.passes_done)
 
         def _generate_and_score_completions(self, inputs):
-            processed.forget()
-            scored = super()._generate_and_score_completions(inputs)
+            with self.images.generation(self.model.training):
+                scored = super()._generate_and_score_completions(inputs)
             if shown:
                 shown.keep(self, inputs, scored)
             if weigh_groups:  # TRL's loss multiplies by this mask, which need not be 0 or 1
@@ -152,7 +153,7 @@ def trainer(
         ]
     functions = [_reading_all_tokens(function, policy) for function in functions]
     functions = [clock.timed("rewards", function) for function in functions]
-    processor, processed = processing_once(policy.processor, clock)
+    processor, Trainer.images = processing_once(policy.processor, clock)
     config = GRPOConfig(
         **shared_arguments(arm, seed, folder),
         **objective(arm),
@@ -178,6 +179,7 @@ def trainer(
         )
     if by_vllm(arm):
         _vllm_rollouts().mend_prompts(trained)
+    take_stand_ins(trained.images, trained.model, trained.ref_model)
     return trained
 
 

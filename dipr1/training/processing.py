@@ -1,17 +1,22 @@
 """Let the processor see each image once per update, however many responses are about it.
 
 GRPO samples G responses to every prompt. TRL 1.16 hands the processor the image of each response,
-once for the rollout and once more for the loss: the same image 2 G times.
+once for the rollout and once more for the loss: the same image 2 G times. And it carries 2 G copies
+of the pixels to the device, and a third one in the order of the micro-batches. Here each image is
+computed once, and where the vision tower can be told what is meant, TRL carries stand-ins: a row of
+a few digits for each patch, in place of its pixels.
 """
 
 from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import torch
     from PIL import Image
     from transformers import BatchFeature, ProcessorMixin
 
@@ -21,24 +26,88 @@ if TYPE_CHECKING:
 # fill images up to the largest of a batch, what an image becomes depends on the others.
 JOINED = {"pixel_values", "image_grid_thw", "num_patches"}
 
+# A stand-in is the number of an image in digits that every type of numbers holds exactly.
+BASE, DIGITS = 128, 3
+
 
 class Processed:
-    """What the processor made of the images of one update."""
+    """What the processor made of the images of one update.
+
+    Attributes:
+        stands_in: it gives stand-ins for pixels, which towers must be able to replace
+            (:func:`dipr1.training.tower.take_stand_ins`).
+    """
 
     def __init__(self) -> None:
+        self.stands_in = False
         # by the image object and the processor's settings; holding the image keeps its id its own
         self._parts: dict[tuple[int, str], tuple[Image.Image, BatchFeature]] = {}
+        self._pixels: list[torch.Tensor] = []
+        self._alike: dict[tuple, list[int]] = {}
 
-    def forget(self) -> None:
-        """Begin another update."""
-        self._parts.clear()
+    @contextmanager
+    def generation(self, training: bool) -> Iterator[None]:
+        """In the body responses are generated and scored.
+
+        Args:
+            training: an update begins; the one before is forgotten. Otherwise, in an evaluation
+                between updates, real pixels are given, and nothing is kept but the update's.
+        """
+        if training:
+            self._parts, self._pixels, self._alike = {}, [], {}
+            yield
+            return
+        stood_in, parts = self.stands_in, self._parts
+        self.stands_in, self._parts = False, {}
+        try:
+            yield
+        finally:
+            self.stands_in, self._parts = stood_in, parts
 
     def part(self, image: Image.Image, settings: dict[str, Any], process) -> BatchFeature:
         """What `process` makes of an image with `settings`, computed once."""
         key = (id(image), repr(sorted(settings.items())))
         if key not in self._parts:
-            self._parts[key] = image, process([image], **settings)
+            part = process([image], **settings)
+            if self.stands_in:
+                part["pixel_values"] = self._stand_in(part)
+            self._parts[key] = image, part
         return self._parts[key][1]
+
+    def _stand_in(self, part: BatchFeature) -> torch.Tensor:
+        """(patches, DIGITS) in place of the pixels; the same for images that are alike."""
+        import torch
+
+        pixels = part["pixel_values"]
+        key = (*part["image_grid_thw"][0].tolist(), float(pixels.double().sum()))
+        alike = self._alike.setdefault(key, [])
+        number = next((k for k in alike if torch.equal(self._pixels[k], pixels)), None)
+        if number is None:
+            number = len(self._pixels)
+            alike.append(number)
+            self._pixels.append(pixels)
+        digits = [number // BASE**place % BASE for place in range(DIGITS)]
+        return torch.tensor([digits], dtype=pixels.dtype).expand(len(pixels), -1)
+
+    def numbers(self, patches: torch.Tensor, grid: torch.Tensor) -> list[int] | None:
+        """Which images stand-ins are for; None of real pixels.
+
+        Args:
+            patches: (P, D) of some images.
+            grid: (N, 3) patches of each, in time, down and across.
+        """
+        if patches.shape[-1] != DIGITS:
+            return None
+        lengths = grid.prod(-1)
+        digits = patches[(lengths.cumsum(0) - lengths).to(patches.device)].tolist()
+        return [sum(int(d) * BASE**place for place, d in enumerate(row)) for row in digits]
+
+    def pixels(self, numbers: Sequence[int], like: torch.Tensor) -> torch.Tensor:
+        """The pixels of images one after another, on the device and in the type of `like`."""
+        import torch
+
+        distinct = {k: self._pixels[k].to(like.device, like.dtype) for k in set(numbers)}
+        return torch.cat([distinct[k] for k in numbers])
 
 
 def processing_once(
@@ -53,8 +122,7 @@ def processing_once(
         clock: counts its seconds.
 
     Returns:
-        The processor, whose files are those of `processor`, and what it keeps until it is told to
-        forget it.
+        The processor, whose files are those of `processor`, and what it keeps of an update.
     """
     kept = Processed()
     once = copy.copy(processor)

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
 
+    from dipr1.training.processing import Processed
+
 
 def share_repeated_images(model) -> bool:
-    """Have the tower of a Qwen-VL model compute repeated images of a batch once.
+    """Have the tower of a Qwen2.5-VL or Qwen3-VL model compute repeated images of a batch once.
 
     Args:
         model: its tower must be frozen, since gradients do not flow through the copies.
@@ -22,22 +24,69 @@ def share_repeated_images(model) -> bool:
     Returns:
         Whether the model has a tower of that form; any other is left as it is.
     """
-    tower = getattr(model.model, "visual", None)
-    if tower is None or not hasattr(tower, "spatial_merge_unit"):
-        return False
-    plain = tower.forward
+    towers = [tower for tower in _towers(model) if hasattr(tower, "spatial_merge_unit")]
+    for tower in towers:
+        tower.forward = _sharing(tower)
+    return bool(towers)
+
+
+def take_stand_ins(processed: Processed, *models) -> bool:
+    """Have the towers of Qwen-VL models replace stand-ins for pixels by the pixels.
+
+    Args:
+        processed: gives the stand-ins, from now on, and knows the pixels.
+        models: all that are handed what a processor gives; None is left out.
+
+    Returns:
+        Whether each has a tower of that form; otherwise real pixels are given, as before.
+    """
+    towers = [_towers(model) for model in models if model is not None]
+    processed.stands_in = bool(towers) and all(towers)
+    if processed.stands_in:
+        for tower in sum(towers, []):
+            tower.forward = _replacing(tower.forward, processed)
+    return processed.stands_in
+
+
+def _towers(model) -> list:
+    """The towers that take the patches of images one after another, as Qwen-VL's do."""
+    known = ("patch_embed", "spatial_merge_size")
+    return [part for part in model.modules() if all(hasattr(part, name) for name in known)]
+
+
+def _replacing(plain, processed: Processed):
+    """`plain` of pixels in place of stand-ins, each image once where that is enough."""
 
     @functools.wraps(plain)
-    def shared(hidden_states, grid_thw, **kwargs):
-        lengths = grid_thw.prod(-1).tolist()
-        images = list(hidden_states.split(lengths))
-        first = _first_alike(images, grid_thw)
-        distinct = sorted(set(first))
-        if len(distinct) == len(images):
+    def replaced(hidden_states, grid_thw, **kwargs):
+        numbers = processed.numbers(hidden_states, grid_thw)
+        if numbers is None:
             return plain(hidden_states, grid_thw=grid_thw, **kwargs)
-        output = plain(
-            hidden_states=_joined(images, distinct), grid_thw=grid_thw[distinct], **kwargs
-        )
+        of_distinct = getattr(plain, "of_distinct", None)
+        if of_distinct is None:
+            pixels = processed.pixels(numbers, like=hidden_states)
+            return plain(pixels, grid_thw=grid_thw, **kwargs)
+        first = [numbers.index(number) for number in numbers]
+        pixels = processed.pixels([numbers[k] for k in sorted(set(first))], like=hidden_states)
+        return of_distinct(pixels, first, grid_thw, **kwargs)
+
+    return replaced
+
+
+def _sharing(tower):
+    """The forward pass of a tower, with each image computed once and its features repeated.
+
+    Its attribute `of_distinct` is for pixels without the copies; `first` says for each image, by
+    its place, which is the first that is equal to it.
+    """
+    plain = tower.forward
+
+    def of_distinct(pixels, first: list[int], grid_thw, **kwargs):
+        distinct = sorted(set(first))
+        if len(distinct) == len(first):
+            return plain(pixels, grid_thw=grid_thw, **kwargs)
+        output = plain(hidden_states=pixels, grid_thw=grid_thw[distinct], **kwargs)
+        lengths = grid_thw.prod(-1).tolist()
         place = {image: k for k, image in enumerate(distinct)}
         order = [place[image] for image in first]
         patches = [lengths[image] for image in distinct]
@@ -51,8 +100,17 @@ def share_repeated_images(model) -> bool:
             ]
         return output
 
-    tower.forward = shared
-    return True
+    @functools.wraps(plain)
+    def shared(hidden_states, grid_thw, **kwargs):
+        images = list(hidden_states.split(grid_thw.prod(-1).tolist()))
+        first = _first_alike(images, grid_thw)
+        distinct = sorted(set(first))
+        if len(distinct) < len(images):
+            hidden_states = _joined(images, distinct)
+        return of_distinct(hidden_states, first, grid_thw, **kwargs)
+
+    shared.of_distinct = of_distinct
+    return shared
 
 
 def _first_alike(images: list[torch.Tensor], grid_thw: torch.Tensor) -> list[int]:

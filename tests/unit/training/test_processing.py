@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.unit.scenes import scene_prompts
+
 SIZES = [(640, 480), (640, 480), (333, 517), (97, 1200), (28, 28)]
 ASKED = [0, 0, 1, 2, 3, 4, 4, 1]  # the image of each response
 
@@ -62,12 +64,67 @@ def test_another_update_is_computed_anew(images):
     from dipr1.training.processing import processing_once
 
     once, kept = processing_once(SimpleNamespace(image_processor=image_processors()[0]))
-    once.image_processor([images[:1]])
-    once.image_processor([images[:1]], do_normalize=False)  # other settings, another result
+    with kept.generation(training=True):
+        once.image_processor([images[:1]])
+        once.image_processor([images[:1]], do_normalize=False)  # other settings, another result
     assert len(kept._parts) == 2
-    kept.forget()
-    once.image_processor([images[1:2]])
+    with kept.generation(training=True):
+        once.image_processor([images[1:2]])
     assert len(kept._parts) == 1
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_stand_ins_are_for_the_pixels(images, dtype):
+    """Images that are alike have the same, whichever file they are from."""
+    import torch
+
+    from dipr1.training.processing import processing_once
+
+    plain = image_processors()[0]
+    once, kept = processing_once(SimpleNamespace(image_processor=plain))
+    kept.stands_in = True
+    asked = [[image] for image in (images[0], images[3], images[0].copy(), images[3])]
+    given, expected = once.image_processor(asked), plain(asked)
+    grid = expected["image_grid_thw"]
+    assert torch.equal(given["image_grid_thw"], grid)
+    assert given["pixel_values"].shape == (len(expected["pixel_values"]), 3)
+    patches = given["pixel_values"].to(getattr(torch, dtype))
+    numbers = kept.numbers(patches, grid)
+    assert numbers == [0, 1, 0, 1]
+    pixels = expected["pixel_values"].to(patches.dtype)
+    assert torch.equal(kept.pixels(numbers, like=patches), pixels)
+    assert kept.numbers(pixels, grid) is None
+
+
+def test_stand_ins_of_many_images_are_told_apart():
+    import torch
+
+    from dipr1.training.processing import processing_once
+
+    once, kept = processing_once(SimpleNamespace(image_processor=image_processors()[0]))
+    kept.stands_in = True
+    shades = [[Image.new("RGB", (56, 56), (k % 256, k // 256, 0))] for k in range(300)]
+    given = once.image_processor(shades)
+    patches = given["pixel_values"].to(torch.bfloat16)
+    assert kept.numbers(patches, given["image_grid_thw"]) == list(range(300))
+
+
+def test_an_evaluation_between_updates_sees_pixels_and_leaves_the_updates_alone(images):
+    import torch
+
+    from dipr1.training.processing import processing_once
+
+    plain = image_processors()[0]
+    once, kept = processing_once(SimpleNamespace(image_processor=plain))
+    kept.stands_in = True
+    with kept.generation(training=True):
+        given = once.image_processor([images[:1]])
+    with kept.generation(training=False):
+        seen = once.image_processor([images[1:2]])
+    assert torch.equal(seen["pixel_values"], plain([images[1:2]])["pixel_values"])
+    numbers = kept.numbers(given["pixel_values"], given["image_grid_thw"])
+    expected = plain([images[:1]])["pixel_values"]
+    assert torch.equal(kept.pixels(numbers, like=expected), expected)
 
 
 def test_its_files_are_those_of_the_processor(qwen, tmp_path):
@@ -83,3 +140,52 @@ def test_its_files_are_those_of_the_processor(qwen, tmp_path):
     assert files == sorted(path.name for path in (tmp_path / "once").iterdir())
     for name in files:
         assert (tmp_path / "plain" / name).read_bytes() == (tmp_path / "once" / name).read_bytes()
+
+
+@pytest.mark.filterwarnings("ignore:.*gradient_checkpointing.*:FutureWarning")
+@pytest.mark.parametrize("frozen", [True, False])
+def test_updates_are_the_same_to_the_last_bit(tmp_path, frozen):
+    """As those with TRL's own way: a copy of the pixels for each response, twice."""
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("trl")
+    from dipr1.policies.load import load_policy
+    from dipr1.training.freezing import freeze
+    from dipr1.training.grpo import lessons, trainer
+    from dipr1.training.options import GrpoArm
+    from dipr1.training.tower import share_repeated_images
+
+    sizes = {"prompts_per_update": 2, "group_size": 2, "micro_batch_size": 2, "updates": 2}
+    arm = GrpoArm(
+        method="grpo",
+        rewards={"reasoning": 1, "accuracy": 1},
+        max_completion_length=40,
+        learning_rate=1e-3,
+        save_every=2,
+        beta=0.0 if frozen else 0.1,
+        **sizes,
+    )
+    prompts = scene_prompts(tmp_path, 2)
+    weights = []
+    for plain in (True, False):
+        policy = load_policy("tiny", threads=1)
+        if frozen:
+            assert freeze(policy.model, True, True)
+            assert share_repeated_images(policy.model)
+        questions = lessons(arm, prompts, None, fixed=True, seed=0)
+        trained = trainer(arm, policy, questions, 0, tmp_path / str(plain))
+        assert trained.images.stands_in
+        if plain:
+            trained.processing_class = policy.processor
+        trained.train()
+        assert bool(trained.images._pixels) != plain
+        weights.append(torch.cat([w.detach().flatten() for w in policy.model.parameters()]))
+    assert not torch.equal(weights[0], load_weights())
+    assert torch.equal(*weights)
+
+
+def load_weights():
+    import torch
+
+    from dipr1.policies.load import load_policy
+
+    return torch.cat([w.detach().flatten() for w in load_policy("tiny").model.parameters()])

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+from PIL import Image
+
+from dipr1.policies.rendering import prompt_text
+from tests.unit.miniatures import make_miniature
 
 
 def test_repeated_images_are_seen_once_and_alike():
@@ -29,3 +34,49 @@ def test_repeated_images_are_seen_once_and_alike():
     for name in ("last_hidden_state", "pooler_output"):
         torch.testing.assert_close(getattr(shared, name), getattr(plain, name))
     torch.testing.assert_close(shared.deepstack_features[0], plain.deepstack_features[0])
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+@pytest.mark.parametrize("family", ["qwen2_vl", "qwen2_5_vl", "qwen3_vl"])
+def test_stand_ins_lead_to_the_same_features_to_the_last_bit(tmp_path, family, frozen):
+    torch = pytest.importorskip("torch")
+    from dipr1.policies.load import load_policy
+    from dipr1.training.processing import processing_once
+    from dipr1.training.tower import share_repeated_images, take_stand_ins
+
+    policy = load_policy(str(make_miniature(family, tmp_path)), threads=1)
+    if frozen:
+        assert share_repeated_images(policy.model) == (family != "qwen2_vl")
+    once, processed = processing_once(policy.processor)
+    rng = np.random.default_rng(0)
+    first, other = (
+        Image.fromarray(rng.integers(0, 256, (*size, 3), np.uint8)) for size in ((90, 60), (64, 64))
+    )
+    asked = {
+        "images": [[first], [first], [other], [first]],
+        "text": [prompt_text(policy.processor, [{"role": "user", "content": "a"}])] * 4,
+        "return_tensors": "pt",
+        "padding": True,
+    }
+    with torch.no_grad():
+        expected = policy.model(**policy.processor(**asked)).logits
+        assert take_stand_ins(processed, policy.model, None)
+        given = once(**asked)
+        assert given["pixel_values"].shape[1] == 3
+        assert torch.equal(policy.model(**given).logits, expected)
+        # who knows nothing of stand-ins is served as before
+        assert torch.equal(policy.model(**policy.processor(**asked)).logits, expected)
+
+
+def test_towers_of_another_form_are_given_pixels(tmp_path):
+    pytest.importorskip("torch")
+    from dipr1.policies.load import load_policy
+    from dipr1.training.processing import processing_once
+    from dipr1.training.tower import share_repeated_images, take_stand_ins
+
+    policy = load_policy(str(make_miniature("internvl", tmp_path)), threads=1)
+    once, processed = processing_once(policy.processor)
+    assert not share_repeated_images(policy.model)
+    assert not take_stand_ins(processed, policy.model)
+    given = once.image_processor([[Image.new("RGB", (112, 56))]] * 2, return_tensors="pt")
+    assert given["pixel_values"].shape[1:] == (3, 56, 56)
