@@ -56,6 +56,7 @@ def _towers(model) -> list:
 
 def _replacing(plain, processed: Processed):
     """`plain` of pixels in place of stand-ins, each image once where that is enough."""
+    import torch
 
     @functools.wraps(plain)
     def replaced(hidden_states, grid_thw, **kwargs):
@@ -68,7 +69,8 @@ def _replacing(plain, processed: Processed):
             return plain(pixels, grid_thw=grid_thw, **kwargs)
         first = [numbers.index(number) for number in numbers]
         pixels = processed.pixels([numbers[k] for k in sorted(set(first))], like=hidden_states)
-        return of_distinct(pixels, first, grid_thw, **kwargs)
+        with torch.no_grad():  # whatever is around `plain`: what shares is frozen
+            return of_distinct(pixels, first, grid_thw, **kwargs)
 
     return replaced
 
