@@ -31,6 +31,8 @@ ORDER = (
     "audit",
     "crop",
     "gain",
+    "check",
+    "plan",
     "train",
     "predict",
     "inspect",
@@ -45,7 +47,7 @@ VERBS = sorted(
     key=lambda verb: (ORDER.index(verb) if verb in ORDER else len(ORDER), verb),
 )
 
-WITHOUT_RULE = ("official", "provenance")
+WITHOUT_RULE = ("check", "official", "plan", "provenance")
 """The verbs that are no step of the workflow."""
 
 

@@ -103,7 +103,7 @@ def _own_frames(
     folder_or_name: str, kind: Literal["absolute", "thousandths"] | None
 ) -> PolicyFrames:
     folder = whole_folder(folder_or_name)
-    config = _settings_in(folder / "config.json") or {}
+    config = settings_in(folder / "config.json") or {}
     declared = config.get("dipr1_frame")
     if declared and kind != "thousandths":
         return PolicyFrames("absolute", fixed=(int(declared["width"]), int(declared["height"])))
@@ -139,9 +139,9 @@ def _family_frame(folder: Path, family: str) -> Literal["absolute", "thousandths
 
 def _read_resize(folder: Path) -> PolicyFrames:
     """The resize of a Qwen2-VL processor; some checkpoints keep it in processor_config.json."""
-    settings = _settings_in(folder / "preprocessor_config.json")
+    settings = settings_in(folder / "preprocessor_config.json")
     if settings is None:
-        settings = (_settings_in(folder / "processor_config.json") or {}).get("image_processor", {})
+        settings = (settings_in(folder / "processor_config.json") or {}).get("image_processor", {})
     size = settings.get("size") or {}
     # min_pixels wins over size where both are given, as in transformers.
     least = settings.get("min_pixels") or size.get("shortest_edge") or size.get("min_pixels")
@@ -154,7 +154,12 @@ def _read_resize(folder: Path) -> PolicyFrames:
     )
 
 
-def _settings_in(path: Path) -> dict[str, Any] | None:
+def settings_in(path: Path) -> dict[str, Any] | None:
+    """What a JSON file of a checkpoint says; None where there is no such file.
+
+    Raises:
+        UserError: it holds no JSON object.
+    """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):

@@ -35,7 +35,17 @@ def test_every_verb_explains_itself(verb, capsys):
 
 @pytest.mark.parametrize(
     "verb",
-    ["download", "convert", "describe", "export", "variance", "evaluate", "official", "report"],
+    [
+        "download",
+        "convert",
+        "describe",
+        "export",
+        "variance",
+        "evaluate",
+        "official",
+        "report",
+        "plan",
+    ],
 )
 def test_only_the_policys_verbs_import_torch(verb):
     # in a process of its own: another test may have imported torch into this one
