@@ -13,6 +13,7 @@ is computed on.
 from __future__ import annotations
 
 import functools
+import importlib
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -38,6 +39,7 @@ def generation(arm: GrpoOptions, policy: LoadedPolicy) -> dict[str, Any]:
         UserError: vLLM is not installed, or there is no address of a server.
     """
     vllm_package()
+    _keep_weights_replaceable()
     if arm.rollout_engine == "vllm_server" and not arm.rollout_server:
         raise UserError(
             "rollout_server: rollout_engine vllm_server needs the address of a running `vllm serve`"
@@ -55,6 +57,18 @@ def generation(arm: GrpoOptions, policy: LoadedPolicy) -> dict[str, Any]:
             "stop_token_ids": sorted(policy.ends()),
         },
     }
+
+
+def _keep_weights_replaceable() -> None:
+    """Have vLLM on a CPU multiply plain weights: packed ones cannot give way to later ones."""
+    import torch
+
+    def plain(layer: torch.nn.Module, remove_weight: bool) -> None:
+        layer.cpu_linear = torch.nn.functional.linear
+
+    if not torch.cuda.is_available():
+        layers = importlib.import_module("vllm.model_executor.layers.utils")
+        layers.dispatch_cpu_unquantized_gemm = plain
 
 
 @contextmanager
