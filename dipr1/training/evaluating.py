@@ -121,9 +121,14 @@ def best_update(history: list[dict[str, float]]) -> tuple[int, float] | None:
 
 def take_best(trainer, arm: str) -> None:
     """Give the trained model the weights of its best evaluation."""
+    from transformers.utils import logging
+
     best = best_update(trainer.state.log_history)
     say(f"{arm}: the policy is that of update {best[0]}, {METRIC} {best[1]:.3f}")
+    level = logging.get_verbosity()
+    logging.set_verbosity_error()  # else tied weights, which are in no file, are called missing
     trainer._load_from_checkpoint(str(_folder(trainer.args.output_dir, best[0])))
+    logging.set_verbosity(level)
 
 
 def _folder(output: str, update: int) -> Path:

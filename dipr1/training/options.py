@@ -456,7 +456,7 @@ def without_effect(arm: Any) -> set[str]:
     if arm.schedule != "constant" or getattr(arm, "match_ious", None):
         names.remove("updates")  # the learning rate falls towards the last, or thresholds rise
     if arm.method == "grpo":
-        names |= OF_VLLM
+        names |= OF_VLLM | {"show_every"}
     # TRL's `bnpo` divides by the tokens of each micro-batch
     return names if getattr(arm, "loss_type", None) == "bnpo" else names | {"micro_batch_size"}
 
