@@ -1,6 +1,7 @@
 """The command line: a verb is a module in `verbs/`, which is imported when the verb is called.
 
-Exit codes: 0 done, 1 the input is at fault (one line says how), 2 wrong usage.
+Exit codes: 0 done, 1 the input is at fault (one line says how), 2 wrong usage, 75 told to leave by
+a signal: the same command goes on.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any, TextIO
 
 from dipr1 import __version__
 from dipr1.artifacts.writing import Output
-from dipr1.errors import UserError
+from dipr1.errors import ToBeContinued, UserError
 
 FOLDER = Path(__file__).parent / "verbs"
 
@@ -109,10 +110,14 @@ def main(arguments: list[str] | None = None) -> int:
         try:
             args = parser_for(verb).parse_args(arguments)
             check_no_input_is_an_output(args)
+            args.arguments = arguments  # for a verb that starts more of itself
             module_of(args.verb).run(args)
         except UserError as error:
             print(f"dipr1 {verb}: {error}", file=sys.stderr)
             return 1
+        except ToBeContinued as error:
+            print(f"dipr1 {verb}: {error}", file=sys.stderr)
+            return error.CODE
         except ModuleNotFoundError as error:
             if error.name not in TRAIN_PACKAGES:
                 raise

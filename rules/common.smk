@@ -17,7 +17,7 @@ from dipr1.errors import UserError
 from dipr1.provenance import code_digest, policy_digest
 from dipr1.policies.engines import code_of_engine
 from dipr1.policies.options import Answering, Asked, Checkpoint, Generation, LookAgain, Policy
-from dipr1.training.options import by_vllm, code_of_training, needs_gain
+from dipr1.training.options import Spread, by_vllm, code_of_training, needs_gain
 
 
 def read_experiment(config):
@@ -172,6 +172,22 @@ def start_flags(wildcards, input):
     if experiment.arms[wildcards.arm].start:
         policy = policy.model_copy(update={"model": str(input.policy)})
     return flags(policy, Policy)
+
+
+def several_processes(training):
+    """How many processes train together, each on a GPU of its own; 0 where there is only one."""
+    processes = training.processes * training.nodes
+    return processes if processes > 1 else 0
+
+
+def train_command(training):
+    """The beginning of the command that trains; on several nodes, each begins its processes."""
+    if not several_processes(training):
+        return "dipr1 train"
+    command = f"dipr1 train {flags(training, Spread)}"
+    if training.nodes == 1:
+        return command
+    return f"srun --overlap --nodes {training.nodes} --ntasks-per-node 1 {command}"
 
 
 def crops_of(wildcards):

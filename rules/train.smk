@@ -19,12 +19,14 @@ rule train:
         "benchmarks/train/{arm}.seed{seed}.jsonl"
     conda:
         training_environment()
-    threads: experiment.training.threads
+    threads: experiment.training.threads * experiment.training.processes
     resources:
-        mem_mb=6000,
+        mem_mb=6000 * experiment.training.processes,
         runtime=720,
-        gpu=0,
+        gpu=several_processes(experiment.training),
+        nodes=experiment.training.nodes,
     params:
+        command=train_command(experiment.training),
         policy=start_flags,
         crops=lambda wildcards, input: f"--crops-file {input.crops}" if input.crops else "",
         # a function, so that braces in a text are not taken for wildcards
@@ -37,8 +39,9 @@ rule train:
         ),
     message:
         "Training arm {wildcards.arm}, seed {wildcards.seed}"
+    # in place of the shell, so that a signal to leave reaches it and the shell does not end first
     shell:
-        "dipr1 train"
+        "exec {params.command}"
         " --arm {wildcards.arm}"
         " --prompts {input.prompts}"
         " --variance {input.variance}"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from dipr1.errors import UserError
+from dipr1.training import processes
 from dipr1.training.loggers import reporting
 from dipr1.training.options import TrainedOptions
 
@@ -36,7 +38,38 @@ def shared_arguments(arm: TrainedOptions, seed: int, folder: Path) -> dict[str, 
         "disable_tqdm": True,
         "remove_unused_columns": False,
         "dataloader_pin_memory": False,
-    }
+    } | _of_several(on_cpu)
+
+
+def _of_several(on_cpu: bool) -> dict[str, Any]:
+    """What is told besides where several processes train together."""
+    if processes.count() == 1:
+        return {}
+    on_gloo = {"use_cpu": True, "ddp_backend": "gloo"} if on_cpu else {}
+    return on_gloo | {"ddp_find_unused_parameters": False}
+
+
+def accumulated(responses: int, micro_batch_size: int, called: str) -> int:
+    """In how many micro-batches each process has its share of an update.
+
+    So the responses of an update are as many, whatever the number of processes.
+
+    Args:
+        responses: of an update.
+        micro_batch_size: responses that a process handles at once.
+        called: what makes so many responses, in messages.
+
+    Raises:
+        UserError: the share is no whole number of micro-batches.
+    """
+    own = responses // processes.count()
+    if own % micro_batch_size:
+        each = f" / {processes.count()} processes" if processes.count() > 1 else ""
+        raise UserError(
+            f"training: {called}{each} = {own} responses per update are not"
+            f" a multiple of micro_batch_size = {micro_batch_size}; change one of them"
+        )
+    return own // micro_batch_size
 
 
 def variety(arm: TrainedOptions) -> dict[str, Any]:

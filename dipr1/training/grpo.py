@@ -17,12 +17,13 @@ import pyarrow as pa
 from dipr1.errors import UserError
 from dipr1.rewards import REWARDS, AccuracyReward
 from dipr1.training.adapters import lora
-from dipr1.training.arguments import shared_arguments, variety
+from dipr1.training.arguments import accumulated, shared_arguments, variety
 from dipr1.training.completions import PICTURE, Keeper, pictures
+from dipr1.training.endings import told_of
 from dipr1.training.lessons import asked, with_images
 from dipr1.training.objectives import groups_weigh_alike, objective, weights_of_groups
 from dipr1.training.options import ROLLOUTS, VLLM_ROLLOUTS, GrpoArm, by_vllm
-from dipr1.training.order import after_passes, generated_together
+from dipr1.training.order import after_passes, generated_together, updates_of_same_responses
 from dipr1.training.processing import processing_once
 from dipr1.training.timing import Clock, timed_trainer
 from dipr1.training.tower import take_stand_ins
@@ -127,15 +128,13 @@ def trainer(
             return scored
 
     _check_updates(arm)
-    responses = arm.prompts_per_update * arm.group_size
-    if responses % arm.micro_batch_size:
-        raise UserError(
-            f"training: prompts_per_update x group_size = {responses} responses per update are not"
-            f" a multiple of micro_batch_size = {arm.micro_batch_size}; change one of them"
-        )
+    steps = accumulated(
+        arm.prompts_per_update * arm.group_size,
+        arm.micro_batch_size,
+        "prompts_per_update x group_size",
+    )
     weigh_groups = groups_weigh_alike(arm)
     shown = Keeper(arm, policy, folder) if arm.show_every else None
-    accumulated = responses // arm.micro_batch_size
     functions, weights = reward_functions(arm)
     if arm.rollout_looks:
         rollouts = _rollouts()
@@ -159,8 +158,8 @@ def trainer(
         **objective(arm),
         learning_rate=arm.learning_rate,
         per_device_train_batch_size=arm.micro_batch_size,
-        gradient_accumulation_steps=accumulated,
-        steps_per_generation=accumulated * arm.updates_per_generation,
+        gradient_accumulation_steps=steps,
+        steps_per_generation=steps * arm.updates_per_generation,
         num_iterations=arm.iterations,
         num_generations=arm.group_size,
         max_completion_length=arm.max_completion_length,
@@ -206,7 +205,7 @@ def _check_updates(arm: GrpoArm) -> None:
     Raises:
         UserError: one does.
     """
-    together = arm.iterations * arm.updates_per_generation
+    together = updates_of_same_responses(arm)
     for name in ("save_every", "updates"):
         if getattr(arm, name) % together:
             raise UserError(
@@ -221,7 +220,8 @@ def _reading_all_tokens(reward: Callable, policy) -> Callable:
     @functools.wraps(reward, assigned=["__name__"], updated=[])
     def rewarded(completions, completion_ids, **columns):
         texts = [policy.text(tokens) for tokens in completion_ids]
-        return reward(texts, completion_ids=completion_ids, **columns)
+        with told_of(reward.__name__):
+            return reward(texts, completion_ids=completion_ids, **columns)
 
     return rewarded
 

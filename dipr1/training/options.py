@@ -24,6 +24,9 @@ VLLM_ROLLOUTS = "vllm_rollouts"
 OF_VLLM = {"rollout_memory", "rollout_sleep", "rollout_server"}
 """Options of rollouts that vLLM generates: what it takes and where it is."""
 
+PARALLEL = ("ddp", "fsdp2", "zero3")
+"""The configurations of accelerate in `parallel/`."""
+
 REWARD_OF = {option.key: name for name, reward in REWARDS.items() for option in reward.options}
 """Options of an arm -> the reward that they belong to."""
 
@@ -258,7 +261,25 @@ class TrainingSplit(Section):
     split: str = Field("train", description="Its split.")
 
 
-class Training(GrpoOptions, SftOptions, TrainingSplit):
+class Spread(Section):
+    """Over what a training is spread."""
+
+    processes: int = Field(
+        1,
+        ge=1,
+        description="Processes of one training on each node, each on a GPU of its own, or on the"
+        " CPU where there is none. An update is the same, whatever their number, but GRPO's"
+        " responses are drawn anew.",
+    )
+    nodes: int = Field(1, ge=1, description="Nodes of one training.")
+    parallel: Literal[*PARALLEL] = Field(
+        "ddp",
+        description="What several processes share: `ddp` the images alone, `fsdp2` (PyTorch) and"
+        " `zero3` (DeepSpeed) the weights and the optimiser, too; docs/scaling.md says more.",
+    )
+
+
+class Training(GrpoOptions, SftOptions, TrainingSplit, Spread):
     """What is trained on, and the options of all arms that do not set them themselves."""
 
     threads: int = Field(

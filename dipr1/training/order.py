@@ -45,6 +45,11 @@ def generated_together(arm: TrainedOptions) -> int:
     return getattr(arm, "updates_per_generation", 1)
 
 
+def updates_of_same_responses(arm: TrainedOptions) -> int:
+    """How many updates are made of responses that are generated together."""
+    return generated_together(arm) * getattr(arm, "iterations", 1)
+
+
 def after_passes(sampler: RepeatSampler, passes: int) -> RepeatSampler:
     """`sampler` as it is after so many passes; in a run that goes on it would begin anew."""
     import torch

@@ -49,6 +49,11 @@ def in_dtype(model, dtype: str):
     return model.to(getattr(torch, dtype))
 
 
+def own_part(weights: torch.Tensor) -> torch.Tensor:
+    """What this process holds of weights that are spread over several: its shard, or all."""
+    return weights.to_local() if hasattr(weights, "to_local") else weights
+
+
 def some_weights(model, most: int = LOOKED_AT) -> torch.Tensor:
     """Copies of about `most` of the weights that are trained, evenly spread, on the CPU.
 
@@ -58,7 +63,7 @@ def some_weights(model, most: int = LOOKED_AT) -> torch.Tensor:
     import torch
 
     trained = [
-        weights
+        own_part(weights)
         for name, weights in model.named_parameters()
         if weights.requires_grad and "lora_A" not in name
     ]

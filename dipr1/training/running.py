@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import json
 import math
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
@@ -15,7 +14,12 @@ import pyarrow as pa
 from dipr1.artifacts.training_log import TRAINING_LOG
 from dipr1.errors import UserError
 from dipr1.progress import say
+from dipr1.training import processes
+from dipr1.training.precision import own_part
 from dipr1.training.timing import seconds_of
+
+ALL_WROTE = "all_processes_wrote"
+"""The file of a checkpoint of several processes that is written when all have written theirs."""
 
 # Wall-clock figures, and counts since the last start: they differ between runs that are otherwise
 # the same.
@@ -31,16 +35,16 @@ LEFT_OUT = (
 )
 
 
-def check_one_process() -> None:
-    """Check that no launcher has started several processes, each of which would save and delete.
+def check_shared(prompts_per_update: int, together: int) -> None:
+    """Check that each of so many processes has as many prompts of an update, with all responses.
 
     Raises:
-        UserError: it has.
+        UserError: it has not.
     """
-    if (processes := os.environ.get("WORLD_SIZE") or "1") != "1":
+    if prompts_per_update % together:
         raise UserError(
-            f"WORLD_SIZE is {processes}, but training has one process; start `dipr1 train` itself,"
-            " without torchrun or another launcher"
+            f"--prompts-per-update {prompts_per_update}: cannot be shared by {together} processes;"
+            " make it a multiple of them"
         )
 
 
@@ -83,6 +87,20 @@ def tell_progress(trainer, arm: str) -> None:
     trainer.add_callback(Teller)
 
 
+def mark_what_all_wrote(trainer) -> None:
+    """Mark a checkpoint of several processes when all have written what is theirs."""
+    from transformers import TrainerCallback
+
+    class Marker(TrainerCallback):
+        def on_save(self, args, state, control, **kwargs):
+            if processes.count() > 1:
+                path = Path(args.output_dir) / f"checkpoint-{state.global_step}" / ALL_WROTE
+                processes.wait_for_all()
+                processes.by_the_first(path.touch)
+
+    trainer.add_callback(Marker)
+
+
 def stop_where_not_finite(trainer) -> None:
     """Stop at an update that leaves the policy, or its loss, without finite numbers."""
     import torch
@@ -97,7 +115,8 @@ def stop_where_not_finite(trainer) -> None:
     class Watch(TrainerCallback):
         def on_step_end(self, args, state, control, model=None, **kwargs):
             learned = (weights.detach() for weights in model.parameters() if weights.requires_grad)
-            norms = [torch.linalg.vector_norm(w, dtype=torch.float32) for w in learned]
+            parts = map(own_part, learned)
+            norms = [torch.linalg.vector_norm(part, dtype=torch.float32) for part in parts]
             if not torch.stack(norms).isfinite().all():
                 stop("weights are")
 
@@ -125,7 +144,7 @@ def newest_checkpoint(folder: Path, updates: int) -> Path | None:
     """
     paths = sorted(folder.glob("checkpoint-*"), key=_updates, reverse=True)
     for path in paths:
-        if not _is_whole(path):
+        if not is_whole(path):
             say(f"{path}: its trainer_state.json is missing or damaged; passed over")
         elif _updates(path) > updates:
             raise UserError(
@@ -141,7 +160,10 @@ def _updates(checkpoint: Path) -> int:
     return int(checkpoint.name.removeprefix("checkpoint-"))
 
 
-def _is_whole(checkpoint: Path) -> bool:
+def is_whole(checkpoint: Path) -> bool:
+    """Whether a checkpoint was written to its end, by all processes."""
+    if any(checkpoint.glob("rng_state_*.pth")) and not (checkpoint / ALL_WROTE).is_file():
+        return False
     try:
         state = json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
         return state["global_step"] == _updates(checkpoint)
@@ -174,12 +196,19 @@ def train_from(checkpoint: Path | None, trainer, updates_per_pass: int) -> None:
         trainer.state = type(trainer.state).load_from_json(checkpoint / "trainer_state.json")
 
 
-# How a trainer loads each part of a checkpoint, and the file it lies in; where weights lie differs.
-_LOADED_BY = {
-    "_load_from_checkpoint": "*.safetensors",
-    "_load_optimizer_and_scheduler": "optimizer.pt",
-    "_load_rng_state": "rng_state.pth",
-}
+def _parts(trainer) -> dict[str, str]:
+    """How a trainer loads each part of a checkpoint, and the file it lies in, as a pattern."""
+    state = f"rng_state_{processes.number()}.pth" if processes.count() > 1 else "rng_state.pth"
+    parts = {
+        "_load_from_checkpoint": "*.safetensors",  # where weights lie differs
+        "_load_optimizer_and_scheduler": "optimizer.pt",
+        "_load_rng_state": state,
+    }
+    if trainer.is_fsdp_enabled:
+        parts["_load_optimizer_and_scheduler"] = "optimizer.bin"
+    if trainer.is_deepspeed_enabled:  # in files of its own, with the optimiser
+        parts = {"_load_rng_state": state}
+    return parts
 
 
 def _tell_what_cannot_be_loaded(trainer, checkpoint: Path) -> None:
@@ -188,10 +217,11 @@ def _tell_what_cannot_be_loaded(trainer, checkpoint: Path) -> None:
     Raises:
         UserError: one is missing. A trainer would go on without its optimiser, and say nothing.
     """
-    for file in (*_LOADED_BY.values(), "scheduler.pt"):
+    parts = _parts(trainer)
+    for file in (*parts.values(), *([] if trainer.is_deepspeed_enabled else ["scheduler.pt"])):
         if not any(checkpoint.glob(file)):
             raise _damaged(checkpoint, file, "missing")
-    for method, file in _LOADED_BY.items():
+    for method, file in parts.items():
         setattr(trainer, method, _telling(getattr(trainer, method), checkpoint, file))
 
 

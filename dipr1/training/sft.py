@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from dipr1.policies.rendering import check_taught
+from dipr1.training import processes
 from dipr1.training.adapters import lora
-from dipr1.training.arguments import shared_arguments, variety
+from dipr1.training.arguments import accumulated, shared_arguments, variety
 from dipr1.training.lessons import asked, teacher_response, with_images, with_targets_on_crops
 from dipr1.training.options import SftArm
 from dipr1.training.order import after_passes, micro_batch, prompts_in_order
@@ -80,12 +81,13 @@ def trainer(
 
     prompt, [answer] = (lessons.data[name][0].as_py() for name in ("prompt", "completion"))
     check_taught(policy.processor, prompt, answer["content"])
-    size = micro_batch(arm.micro_batch_size, arm.prompts_per_update)
+    prompts = arm.prompts_per_update
+    size = micro_batch(arm.micro_batch_size, prompts // processes.count())
     config = SFTConfig(
         **shared_arguments(arm, seed, folder),
         learning_rate=arm.sft_learning_rate,
         per_device_train_batch_size=size,
-        gradient_accumulation_steps=arm.prompts_per_update // size,
+        gradient_accumulation_steps=accumulated(prompts, size, "prompts_per_update"),
         max_length=None,
         completion_only_loss=True,
     )

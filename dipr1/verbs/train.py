@@ -17,7 +17,7 @@ from dipr1.artifacts.prompts import PROMPTS
 from dipr1.artifacts.training_log import TRAINING_LOG
 from dipr1.artifacts.variance import VARIANCE
 from dipr1.artifacts.writing import output_folder, whole
-from dipr1.errors import UserError
+from dipr1.errors import ToBeContinued, UserError
 from dipr1.options import add_options, add_union_options, options, union_options
 from dipr1.policies.adapters import is_adapter
 from dipr1.policies.bounding import check_bounds
@@ -27,24 +27,34 @@ from dipr1.policies.options import Policy
 from dipr1.policies.rendering import begun_response
 from dipr1.progress import say
 from dipr1.resuming import claim
+from dipr1.training import processes
 from dipr1.training.adapters import base_dtype, refer_to_start, settle
 from dipr1.training.completions import write_completions
+from dipr1.training.endings import ended
 from dipr1.training.evaluating import evaluate_between, set_aside, take_best
 from dipr1.training.filtering import kept
 from dipr1.training.freezing import freeze
+from dipr1.training.launch import launch, launched
 from dipr1.training.lessons import first_crops
-from dipr1.training.options import TrainedArm, code_of_training, without_effect
-from dipr1.training.order import generated_together, updates_per_pass
-from dipr1.training.precision import in_dtype, tell_changed_weights
+from dipr1.training.options import Spread, TrainedArm, code_of_training, without_effect
+from dipr1.training.order import (
+    generated_together,
+    updates_of_same_responses,
+    updates_per_pass,
+)
+from dipr1.training.precision import tell_changed_weights
 from dipr1.training.running import (
     check_enough,
-    check_one_process,
+    check_shared,
     log_table,
+    mark_what_all_wrote,
     newest_checkpoint,
     stop_where_not_finite,
     tell_progress,
     train_from,
 )
+from dipr1.training.saving import gathered, generate_together, save
+from dipr1.training.signals import Told, leave_when_told, listening
 from dipr1.training.symptoms import tell_symptoms
 from dipr1.training.timing import tell_shares
 from dipr1.training.tower import share_repeated_images
@@ -57,13 +67,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--variance", type=Path, help="variance artifact")
     parser.add_argument("--crops-file", type=Path, help="crops artifact, where --crops is given")
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="seed (default 0)")
-    parser.add_argument("--threads", metavar="N", type=int, help="CPU threads (default all)")
+    parser.add_argument(
+        "--threads", metavar="N", type=int, help="CPU threads of all processes (default all)"
+    )
     parser.add_argument(
         "--output", required=True, type=output_folder, help="folder of the trained policy"
     )
     parser.add_argument(
         "--checkpoints", type=Path, help="folder to resume from (default OUTPUT with .parts)"
     )
+    add_options(parser, Spread)
     add_options(parser, Policy)
     add_union_options(parser, TrainedArm)
 
@@ -73,9 +86,24 @@ def run(args: argparse.Namespace) -> None:
 
     Raises:
         UserError: an option is not one of the method's, a reward needs the variance, there are no
-            crops, too few prompts or several processes, or the training diverges.
+            crops or too few prompts, an update cannot be shared by the processes, or the training
+            comes to a bad end (:mod:`dipr1.training.endings`).
+        ToBeContinued: a signal told it to leave.
+        SystemExit: one of several processes failed.
     """
-    check_one_process()
+    spread = options(args, Spread)
+    together = processes.count() if launched() else spread.processes * spread.nodes
+    check_shared(union_options(args, TrainedArm).prompts_per_update, together)
+    threads = args.threads and max(1, args.threads // spread.processes)
+    if together > 1 and not launched():
+        launch(args.arguments, spread, threads)
+    else:
+        with listening() as told, processes.letting_the_first_speak():
+            _train(args, threads, told)
+
+
+def _train(args: argparse.Namespace, threads: int | None, told: Told) -> None:
+    """Be one of the processes that train, or the only one."""
     base, arm = options(args, Policy), union_options(args, TrainedArm)
     method = importlib.import_module(f"dipr1.training.{arm.method}")
     frames = read_policy_frames(base.model, base.frame, base.bounds)
@@ -102,18 +130,21 @@ def run(args: argparse.Namespace) -> None:
         "train",
         arm.model_dump(include={*arm.flagged()})
         | base.model_dump(exclude={"model"}, exclude_none=True)
-        | {"seed": args.seed},
+        | {"seed": args.seed}
+        | ({"processes": processes.count()} if processes.count() > 1 else {}),
         [args.prompts, args.variance, args.crops_file, policy_input(base.model)],
         code=code_of_training(arm),
         arm=args.arm,
         seed=args.seed,
     )
-    claim(folder, made.identity(*without_effect(arm)), "checkpoint-*")
+    processes.join()
+    identity = made.identity(*without_effect(arm))
+    processes.by_the_first(lambda: claim(folder, identity, "checkpoint-*"))
     newest = newest_checkpoint(folder, arm.updates)
     policy = load_policy(
         base.model,
         base_dtype(arm, base.dtype),
-        args.threads,
+        threads,
         base.bounds,
         four_bit=arm.quantisation == "4bit",
     )
@@ -131,22 +162,36 @@ def run(args: argparse.Namespace) -> None:
     if aside is not None:
         evaluate_between(trainer, arm, policy, aside, frames.fixed is not None, args.arm)
     stop_where_not_finite(trainer)
-    train_from(newest, trainer, updates_per_pass(arm, len(lessons)))
-    if arm.keep_best:
-        take_best(trainer, args.arm)
-    with whole(args.output) as part:
-        trainer.model.config.use_cache = True
-        learned = trainer.model if arm.lora_rank else in_dtype(trainer.model, base.dtype)
-        learned.save_pretrained(part)
-        policy.processor.save_pretrained(part)
-        log = log_table(trainer.state.log_history)
-        TRAINING_LOG.write(log, part / "training_log.parquet", made)
-        write_completions(folder, part, made)
-        write_made(part, "policy", made)
-        if "tensorboard" in arm.report_to:
-            shutil.copytree(folder / "tensorboard", part / "tensorboard", dirs_exist_ok=True)
-    if not arm.keep_checkpoints:
-        shutil.rmtree(folder)
+    generate_together(trainer)
+    mark_what_all_wrote(trainer)
+    leave_when_told(trainer, told, updates_of_same_responses(arm))
+    with ended(trainer, folder):
+        train_from(newest, trainer, updates_per_pass(arm, len(lessons)))
+        processes.wait_for_all()  # who leaves first ends the others
+    if told.left:
+        raise ToBeContinued(
+            f"{args.arm}: left after update {trainer.state.global_step} of {arm.updates}, as"
+            f" {told.name or 'another process'} says; the same command goes on from {folder}"
+        )
+
+    def finish() -> None:
+        with whole(args.output) as part:
+            save(trainer, weights, None if arm.lora_rank else base.dtype, part)
+            policy.processor.save_pretrained(part)
+            log = log_table(trainer.state.log_history)
+            TRAINING_LOG.write(log, part / "training_log.parquet", made)
+            write_completions(folder, part, made)
+            write_made(part, "policy", made)
+            if "tensorboard" in arm.report_to:
+                shutil.copytree(folder / "tensorboard", part / "tensorboard", dirs_exist_ok=True)
+        if not arm.keep_checkpoints:
+            shutil.rmtree(folder)
+
+    with ended(trainer, folder):
+        if arm.keep_best:
+            take_best(trainer, args.arm)
+        weights = gathered(trainer)
+        processes.by_the_first(finish)
     say(f"{args.arm}: {trainer.state.global_step} updates, saved in {args.output}")
 
 

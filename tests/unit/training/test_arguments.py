@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dipr1.training.arguments import shared_arguments
+from dipr1.errors import UserError
+from dipr1.training.arguments import accumulated, shared_arguments
 from dipr1.training.options import SftArm
 
 
@@ -24,3 +25,11 @@ def test_schedule(tmp_path):
     assert (plain["lr_scheduler_type"], plain["warmup_steps"]) == ("constant_with_warmup", 0)
     cosine = told(tmp_path, schedule="cosine", warmup=5)
     assert (cosine["lr_scheduler_type"], cosine["warmup_steps"]) == ("cosine", 5)
+
+
+def test_an_update_has_as_many_responses_with_any_number_of_processes(monkeypatch):
+    assert accumulated(24, 2, "prompts") == 12
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    assert accumulated(24, 2, "prompts") == 4
+    with pytest.raises(UserError, match="prompts / 3 processes = 8 responses per update are not a"):
+        accumulated(24, 3, "prompts")

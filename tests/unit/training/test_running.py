@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 
 from dipr1.errors import UserError
-from dipr1.training.running import check_enough, check_one_process, log_table, newest_checkpoint
+from dipr1.training.running import (
+    ALL_WROTE,
+    check_enough,
+    check_shared,
+    log_table,
+    newest_checkpoint,
+)
 
 
 def checkpoint(folder: Path, step: int, state: str | None = None) -> None:
@@ -54,13 +60,20 @@ def test_a_shorter_run_does_not_begin_beyond_its_end(tmp_path):
         newest_checkpoint(tmp_path, 9)
 
 
-def test_several_processes_are_refused(monkeypatch):
-    for fine in ("", "1"):
-        monkeypatch.setenv("WORLD_SIZE", fine)
-        check_one_process()
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(UserError, match="WORLD_SIZE is 2, but training has one process"):
-        check_one_process()
+def test_a_checkpoint_that_one_of_several_processes_has_not_written_is_passed_over(tmp_path):
+    checkpoint(tmp_path, 2)
+    checkpoint(tmp_path, 4)
+    for process in (0, 1):
+        (tmp_path / "checkpoint-4" / f"rng_state_{process}.pth").touch()
+    assert newest_checkpoint(tmp_path, 10).name == "checkpoint-2"
+    (tmp_path / "checkpoint-4" / ALL_WROTE).touch()
+    assert newest_checkpoint(tmp_path, 10).name == "checkpoint-4"
+
+
+def test_each_process_has_as_many_prompts():
+    check_shared(6, 3)
+    with pytest.raises(UserError, match="--prompts-per-update 6: cannot be shared by 4 processes"):
+        check_shared(6, 4)
 
 
 def test_too_few_prompts_are_refused():

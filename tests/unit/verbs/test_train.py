@@ -129,10 +129,15 @@ def test_a_template_that_takes_the_thinking_out_is_told(prompts, tmp_path, capsy
     assert not (tmp_path / "taught").exists()
 
 
-def test_a_launcher_is_refused_before_anything_is_touched(prompts, tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    assert train(prompts, tmp_path / "policy", *SFT) == 1
-    assert "WORLD_SIZE is 2" in capsys.readouterr().err
+@pytest.mark.parametrize("launched", [True, False])
+def test_an_update_that_processes_cannot_share_is_refused_before_anything_is_touched(
+    prompts, tmp_path, monkeypatch, capsys, launched
+):
+    if launched:
+        monkeypatch.setenv("WORLD_SIZE", "3")
+    words = SFT if launched else (*SFT, "--processes", 3)
+    assert train(prompts, tmp_path / "policy", *words) == 1
+    assert "--prompts-per-update 2: cannot be shared by 3 processes" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 
