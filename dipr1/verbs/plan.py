@@ -141,12 +141,13 @@ def plan_of(
     checkpoint = planning.checkpoint_bytes(body, how)
     saved = checkpoint / planning.DISK * arm.updates / arm.save_every
     whole = planning.START + arm.updates * update + saved
+    nodes = 1 if args.processes else config.training.nodes
     kept = arm.updates // arm.save_every if arm.keep_checkpoints else 2
     lines += [
         f"  time, if all responses were as long as allowed: {update:.0f} s an update ({parts});"
         f" {whole / 3600:.1f} h for {arm.updates} updates; checkpoints take"
         f" {kept * checkpoint / 1e9:.0f} GB of disk",
-        f"  ask SLURM for: {resources_words(body, how, whole)}",
+        f"  ask SLURM for: {resources_words(body, how, whole, nodes)}",
     ]
     return lines
 
@@ -154,7 +155,7 @@ def plan_of(
 def setting(config: Config, arm: Any, processes: int | None) -> Setting:
     """How an arm computes."""
     training = config.training
-    spread = getattr(training, "processes", 1) * getattr(training, "nodes", 1)
+    spread = training.processes * training.nodes
     projector = arm.freeze_vision if arm.freeze_projector is None else arm.freeze_projector
     base = base_dtype(arm, config.policy.dtype)
     return Setting(
@@ -168,7 +169,7 @@ def setting(config: Config, arm: Any, processes: int | None) -> Setting:
         four_bit=arm.quantisation == "4bit",
         reference=arm.method == "grpo" and bool(objective(arm)["beta"]),
         processes=processes or spread,
-        parallel=getattr(training, "parallel", "ddp"),
+        parallel=training.parallel,
     )
 
 
@@ -210,11 +211,13 @@ def parts_words(parts: dict[str, float]) -> str:
     return f"{total / GIB:.1f} GiB = {' + '.join(words)}"
 
 
-def resources_words(body: Anatomy, how: Setting, whole: float) -> str:
+def resources_words(body: Anatomy, how: Setting, whole: float, nodes: int) -> str:
     """The resources of a job; half of the time that is expected comes on top."""
     minutes = 30 * math.ceil(planning.SLACK * whole / 60 / 30)
-    memory = how.processes * math.ceil(planning.host_bytes(body, how) / 1e6 / 1000) * 1000
-    return f"gres: gpu:{how.processes}, mem_mb: {memory}, runtime: {minutes}"
+    each = how.processes // nodes
+    memory = each * math.ceil(planning.host_bytes(body, how) / 1e6 / 1000) * 1000
+    several = f"nodes: {nodes}, each with " if nodes > 1 else ""
+    return f"{several}gres: gpu:{each}, mem_mb: {memory}, runtime: {minutes}"
 
 
 def count(number: float) -> str:
