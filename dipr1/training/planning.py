@@ -276,7 +276,9 @@ def seconds(body: Anatomy, how: Setting, work: Workload, gpu: Gpu) -> dict[str, 
     """Seconds of an update, by what they go into; an upper bound where responses are shorter."""
     parts = {"learning": _learning_seconds(body, how, work, gpu)}
     if how.method == "grpo":
-        parts = {"generating": _generating_seconds(body, how, work, gpu) / work.passes} | parts
+        launches = ADAPTED if how.lora_rank else LAUNCHES
+        generated = _generating_seconds(body, how, work, gpu, launches)
+        parts = {"generating": generated / work.passes} | parts
     return parts
 
 
@@ -291,15 +293,16 @@ def _computed_weights(body: Anatomy) -> float:
     return float(language.weights - looked_up)
 
 
-def _generating_seconds(body: Anatomy, how: Setting, work: Workload, gpu: Gpu) -> float:
+def _generating_seconds(
+    body: Anatomy, how: Setting, work: Workload, gpu: Gpu, launches: float
+) -> float:
     """One token of all responses after another: kernels are started, weights and cache read."""
     language = body.language
     read = 4.0 * body.language.weights + (4.0 * body.language.weights if how.bf16 else 0.0)
     if how.carried == 2:
         read = 2.0 * body.language.weights
     read += 2.0 * language.layers * language.shared * how.computed * work.tokens * work.responses
-    launches = (ADAPTED if how.lora_rank else LAUNCHES) * language.layers
-    of_token = max(launches, read / (STREAMED * gpu.bandwidth))
+    of_token = max(launches * language.layers, read / (STREAMED * gpu.bandwidth))
     prompts = 2.0 * _computed_weights(body) * work.prompt * work.responses
     prompts += 2.0 * body.tower.weights * 4 * work.image * work.prompts
     return work.completion * of_token + prompts / _rate(how, gpu)
@@ -316,6 +319,25 @@ def _learning_seconds(body: Anatomy, how: Setting, work: Workload, gpu: Gpu) -> 
     seen = work.responses if how.vision else work.responses / work.micro_batch
     operations += 2.0 * (passes if how.vision else 1) * body.tower.weights * 4 * work.image * seen
     return operations / _rate(how, gpu)
+
+
+def answering(
+    body: Anatomy, number: int, work: Workload, gpu: Gpu, batches: int
+) -> tuple[float, float]:
+    """Bytes of a GPU and seconds that `sample` takes with transformers.
+
+    Args:
+        body: of the policy, which is not trained.
+        number: bytes of a weight and of what is computed.
+        work: `responses` of a batch about so many `prompts`.
+        gpu: that it runs on.
+        batches: one after another.
+    """
+    # adapters on a base of that type carry its numbers; these have one weight
+    how = Setting(bf16=number == 2, lora_rank=1, base_bytes=number)
+    held_by_it = float(number) * body.weights
+    needed = on_gpu(held_by_it + sum(generating(body, how, work).values()))
+    return needed, batches * _generating_seconds(body, how, work, gpu, LAUNCHES)
 
 
 def checkpoint_bytes(body: Anatomy, how: Setting) -> float:

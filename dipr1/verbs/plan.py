@@ -20,6 +20,7 @@ from dipr1.policies.anatomy import Anatomy, read_anatomy
 from dipr1.policies.families import read_policy_frames
 from dipr1.policies.options import Policy
 from dipr1.prompts import build_prompt
+from dipr1.responses import Form
 from dipr1.training import planning
 from dipr1.training.adapters import base_dtype
 from dipr1.training.objectives import objective
@@ -27,6 +28,7 @@ from dipr1.training.planning import GIB, GPUS, Setting, Workload
 
 LETTERS = 4  # of a token of a prompt, about
 TURNS = 20  # tokens that a chat template adds, about
+IMAGES = 1000  # of a split, where its prompts are not there
 SIZE = (1920, 1080)  # of an image, where nothing is known of the images
 
 
@@ -71,6 +73,7 @@ def run(args: argparse.Namespace) -> None:
         f" tower {count(body.tower.weights)}, projector {count(body.projector)}; an image of"
         f" {size[0]} x {size[1]} is {image} tokens"
     )
+    print(sample_words(config, body, image, args))
     plans: dict[str, list[str]] = {}
     for name, arm in config.arms.items():
         if arm.method != "none":
@@ -152,6 +155,27 @@ def plan_of(
     return lines
 
 
+def sample_words(config: Config, body: Anatomy, image: int, args: argparse.Namespace) -> str:
+    """What `sample` needs for the split that is trained on, by transformers."""
+    chosen, path = config.sample, prompts_of(config, args.results)
+    images = PROMPTS.read(path, ["image_id"]).num_rows if path.is_file() else IMAGES
+    at_once = max(1, chosen.batch_size // chosen.num_samples)
+    work = Workload(
+        responses=at_once * chosen.num_samples,
+        prompts=at_once,
+        micro_batch=1,
+        prompt=prompt_tokens(config, image),
+        image=image,
+        completion=chosen.max_new_tokens,
+    )
+    number, batches = 2 if config.policy.dtype == "bfloat16" else 4, math.ceil(images / at_once)
+    needed, seconds = planning.answering(body, number, work, GPUS[args.gpu], batches)
+    return (
+        f"sample: {work.responses} responses at once need {needed / GIB:.1f} GiB; {images} images x"
+        f" {chosen.num_samples} take {seconds / 3600:.1f} h of one GPU with transformers, at most"
+    )
+
+
 def setting(config: Config, arm: Any, processes: int | None) -> Setting:
     """How an arm computes."""
     training = config.training
@@ -175,8 +199,6 @@ def setting(config: Config, arm: Any, processes: int | None) -> Setting:
 
 def workload(config: Config, arm: Any, image: int, how: Setting) -> Workload:
     """What one process does in an update of an arm."""
-    labels = config.datasets[config.training.dataset].labels or ["person"]
-    text = build_prompt(labels, Frame.thousandths(1, 1), form=arm.form)[0]["content"]
     shared = how.processes
     group = arm.group_size if arm.method == "grpo" else 1
     responses = max(1, arm.prompts_per_update * group // shared)
@@ -186,11 +208,18 @@ def workload(config: Config, arm: Any, image: int, how: Setting) -> Workload:
         responses=responses * together,
         prompts=max(1, arm.prompts_per_update // shared) * together,
         micro_batch=min(arm.micro_batch_size, responses),
-        prompt=image + len(text) // LETTERS + TURNS,
+        prompt=prompt_tokens(config, image, arm.form),
         image=image,
         completion=completion,
         passes=arm.iterations * together if arm.method == "grpo" else 1,
     )
+
+
+def prompt_tokens(config: Config, image: int, form: Form = "steps") -> int:
+    """Tokens of a prompt with an image of so many."""
+    labels = config.datasets[config.training.dataset].labels or ["person"]
+    text = build_prompt(labels, Frame.thousandths(1, 1), form=form)[0]["content"]
+    return image + len(text) // LETTERS + TURNS
 
 
 def updates_words(arm: Any, work: Workload, how: Setting) -> str:

@@ -101,6 +101,14 @@ def test_time_goes_with_what_is_done(body):
     assert set(planning.seconds(body, Setting(method="sft"), WORK, h100)) == {"learning"}
 
 
+def test_sampling_takes_its_weights_and_a_token_of_all_at_a_time(body):
+    needed, seconds = planning.answering(body, 2, WORK, GPUS["h100"], batches=3)
+    besides = planning.generating(body, Setting(lora_rank=1, base_bytes=2), WORK)
+    whole = 2 * 3_754_622_976 + sum(besides.values())
+    assert needed == pytest.approx(1.1 * whole + GIB)
+    assert seconds == pytest.approx(3 * 500 * 36 * 1.2e-3, rel=0.05)
+
+
 # --- measured -------------------------------------------------------------------------------------
 
 BATCH, PROMPT, COMPLETION, BLOCKS = 4, 24, 104, 6

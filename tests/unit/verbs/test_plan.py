@@ -53,6 +53,7 @@ def test_arms_that_need_the_same_are_planned_together(config, capsys):
     assert "an image of 1920 x 1080 is 1222 tokens" in text
     assert re.findall("^arms? (.*):$", text, re.M) == ["sft", "one, two"]
     assert "128 responses, 8 at a time" in text
+    assert re.search(r"sample: 128 responses at once need .*; 1000 images x 8 take \d", text)
     assert text.count("fits") == 2
     assert re.search(r"ask SLURM for: gres: gpu:1, mem_mb: \d+000, runtime: \d+0$", text, re.M)
 
@@ -80,7 +81,9 @@ def test_images_are_as_large_as_the_prompts_say_or_as_is_asked(config, tmp_path,
     folder.mkdir(parents=True)
     PROMPTS.write(pa.Table.from_pylist(prompts, PROMPTS.schema), folder / "train.parquet")
     assert main(words) == 0
-    assert "an image of 560 x 100 is 80 tokens" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "an image of 560 x 100 is 80 tokens" in shown
+    assert "; 2 images x 8 take 0.0 h" in shown
     assert main([*words, "--image-size", "large"]) == 1
     assert "found 'large'; expected one like 1920x1080" in capsys.readouterr().err
 
