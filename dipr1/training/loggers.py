@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -36,3 +37,15 @@ def reporting(arm: TrainedOptions, folder: Path) -> dict[str, Any]:
         os.environ.setdefault("WANDB_PROJECT", "dipr1")
     run = {"project": "dipr1", "run_name": "/".join(folder.absolute().parts[-2:])}
     return {"report_to": list(arm.report_to)} | ({} if arm.report_to == ["tensorboard"] else run)
+
+
+def keep_logs(arm: TrainedOptions, folder: Path, output: Path) -> None:
+    """Close the loggers and copy what they wrote in `folder`, which is deleted, to `output`.
+
+    A W&B run that was kept from the network is synchronised from there.
+    """
+    if "wandb" in arm.report_to:
+        importlib.import_module("wandb").finish()
+    for name in ("tensorboard", "wandb"):
+        if (folder / name).is_dir():
+            shutil.copytree(folder / name, output / name, symlinks=True, dirs_exist_ok=True)

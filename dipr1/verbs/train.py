@@ -36,6 +36,7 @@ from dipr1.training.filtering import kept
 from dipr1.training.freezing import freeze
 from dipr1.training.launch import launch, launched
 from dipr1.training.lessons import first_crops
+from dipr1.training.loggers import keep_logs
 from dipr1.training.options import Spread, TrainedArm, code_of_training, without_effect
 from dipr1.training.order import (
     generated_together,
@@ -182,8 +183,7 @@ def _train(args: argparse.Namespace, threads: int | None, told: Told) -> None:
             TRAINING_LOG.write(log, part / "training_log.parquet", made)
             write_completions(folder, part, made)
             write_made(part, "policy", made)
-            if "tensorboard" in arm.report_to:
-                shutil.copytree(folder / "tensorboard", part / "tensorboard", dirs_exist_ok=True)
+            keep_logs(arm, folder, part)
         if not arm.keep_checkpoints:
             shutil.rmtree(folder)
 

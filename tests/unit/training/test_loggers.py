@@ -7,7 +7,7 @@ from importlib.util import find_spec
 import pytest
 
 from dipr1.errors import UserError
-from dipr1.training.loggers import reporting
+from dipr1.training.loggers import keep_logs, reporting
 from dipr1.training.options import SftArm
 
 
@@ -26,3 +26,16 @@ def test_nothing_may_be_reported(tmp_path):
 def test_a_logger_that_is_not_installed_is_named(tmp_path):
     with pytest.raises(UserError, match="report_to: wandb is not installed; `pip install wandb`"):
         reporting(SftArm(method="sft", report_to=["wandb"]), tmp_path)
+
+
+def test_what_loggers_wrote_is_kept(tmp_path):
+    (tmp_path / "parts" / "tensorboard" / "run").mkdir(parents=True)
+    (tmp_path / "parts" / "tensorboard" / "run" / "events").write_text("a")
+    keep_logs(SftArm(method="sft"), tmp_path / "parts", tmp_path / "policy")
+    assert [path.name for path in (tmp_path / "policy").rglob("*")] == [
+        "tensorboard",
+        "run",
+        "events",
+    ]
+    keep_logs(SftArm(method="sft", report_to=[]), tmp_path / "nothing", tmp_path / "other")
+    assert not (tmp_path / "other").exists()
