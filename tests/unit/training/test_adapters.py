@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -140,6 +142,23 @@ def test_a_run_that_goes_on_learns_what_an_undisturbed_one_does(prompts, tmp_pat
         for name in ("kept/checkpoint-1", "short")
     ]
     assert texts[0] == texts[1]
+
+
+def test_two_processes_learn_what_one_does_and_go_on(prompts, tmp_path):
+    """They are started outside this process, since torch's launcher leaves files open."""
+    method = (*SFT, *LORA, "--micro-batch-size", 1, "--prompts-per-update", 2)
+    given = ("train", "--arm", "one", "--prompts", prompts, *method, "--threads", 2)
+    given += ("--processes", 2, "--checkpoints", tmp_path / "kept", "--keep-checkpoints")
+    for updates in (1, 2):
+        words = (*given, "--updates", updates, "--output", tmp_path / f"two{updates}")
+        command = [sys.executable, "-m", "dipr1.cli", *map(str, words)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    assert "resuming from checkpoint-1" in done.stderr
+    train(prompts, tmp_path / "one", *method, "--updates", 2)
+    theirs = adapter(tmp_path / "one")
+    for name, learned in adapter(tmp_path / "two2").items():
+        np.testing.assert_allclose(learned, theirs[name], atol=1e-5, rtol=0, err_msg=name)
 
 
 def test_one_checkpoint_answers_as_an_adapter_of_an_adapter_does(prompts, tmp_path, capsys):
