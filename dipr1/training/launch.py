@@ -172,12 +172,13 @@ def _handing_signals_on() -> Iterator[None]:
             with contextlib.suppress(psutil.NoSuchProcess):
                 child.send_signal(number)
 
-    before = {number: signal.signal(number, hand_on) for number in SIGNALS}
+    for number in SIGNALS:
+        signal.signal(number, hand_on)
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number in SIGNALS:  # what comes now finds us leaving, and must not change the exit code
+            signal.signal(number, signal.SIG_IGN)
 
 
 def _tell(failure: Any, folder: str) -> None:
