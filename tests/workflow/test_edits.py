@@ -196,7 +196,17 @@ def test_photographs_do_not_depend_on_how_scenes_are_drawn(repository, photograp
     assert planned(Workflow(repository), folder, CONVERTED, configfile=config) == jobs
 
 
-NOT_RUN = {"check", "crop", "describe", "export", "gain", "official", "plan", "provenance", "pretrain"}
+NOT_RUN = {
+    "check",
+    "crop",
+    "describe",
+    "export",
+    "gain",
+    "official",
+    "plan",
+    "provenance",
+    "pretrain",
+}
 
 
 def chosen(arguments: list[str]) -> dict[str, str]:
