@@ -97,6 +97,17 @@ def test_the_report_is_handed_the_responses_that_trainings_keep(workflow, tmp_pa
     assert "--completions" not in workflow.run(tmp_path, *words, "seeds=[3,4]")
 
 
+def test_several_processes_are_started_by_the_rule(workflow, tmp_path):
+    words = ("--dry-run", "--printshellcmds", "results/policies/sft/seed0", "--config")
+    one = workflow.run(tmp_path, *words, "seeds=[0]")
+    assert "exec dipr1 train --arm sft" in one
+    several = workflow.run(tmp_path, *words, "training={processes: 2, nodes: 3, parallel: fsdp2}")
+    begin = "exec srun --overlap --nodes 3 --ntasks-per-node 1 dipr1 train"
+    assert f"{begin} --processes 2 --nodes 3 --parallel fsdp2 --arm sft" in " ".join(
+        several.split()
+    )
+
+
 def test_a_configuration_given_stands_for_config_yaml(workflow, tmp_path, root):
     # snakemake would merge the two: the arms of both, the data of both
     (tmp_path / "config.yaml").write_text((root / "config.yaml").read_text())
