@@ -9,13 +9,16 @@ these, only the chosen ones count.
 from __future__ import annotations
 
 import ast
+import contextlib
 import hashlib
 import itertools
 import json
+import os
 import sys
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 PACKAGE = Path(__file__).parent
 CHECKPOINT = PACKAGE / "demo" / "checkpoint"
@@ -41,6 +44,10 @@ BY_KEY = {
     "sources": ("dipr1.datasets.sources", "SOURCES"),
 }
 ASSETS = (".css", ".j2", ".js")
+# beside Python's own: what was found in modules, by the digest of their text
+KEPT = PACKAGE / "__pycache__" / "provenance.json"
+MOST_KEPT = 600  # modules, some in texts they had before
+_new: list[str] = []
 
 
 @cache
@@ -56,6 +63,7 @@ def code_digest(verb: str, **chosen: str | tuple[str, ...]) -> str:
     """
     parts = [f"{module}\0{_code(module)}" for module in modules_behind(verb, **chosen)]
     parts += map(_spelled, _chosen_code(chosen))
+    _keep()
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
@@ -73,7 +81,7 @@ def modules_behind(verb: str, **chosen: str | tuple[str, ...]) -> list[str]:
     for module in waiting:
         if _file(module) is None:
             raise ValueError(f"{module}: no such module")
-    waiting += _imported(_chosen_code(chosen))
+    waiting += _imported(itertools.chain.from_iterable(map(ast.walk, _chosen_code(chosen))))
     behind, left_out = set(), {BY_KEY[kind][0] for kind in BY_KEY.keys() & chosen}
     while waiting:
         module = waiting.pop()
@@ -83,6 +91,7 @@ def modules_behind(verb: str, **chosen: str | tuple[str, ...]) -> list[str]:
     return sorted(behind)
 
 
+@cache
 def policy_digest(model: str) -> str:
     """Digest of the shipped policy's files for ``tiny``, so that new weights are sampled anew.
 
@@ -171,16 +180,15 @@ def _tree(module: str) -> ast.Module:
     return ast.parse(_file(module).read_text(encoding="utf-8"))
 
 
-@cache
 def _imports(module: str) -> list[str]:
     """Names that a module imports, at its top or in a function."""
-    return _imported([_tree(module)])
+    return _found(module)[0]
 
 
 def _imported(nodes: Iterable[ast.AST]) -> list[str]:
-    """Names that are imported somewhere in `nodes`; `y` of `from x import y` may be a module."""
+    """Names that are imported by `nodes`; `y` of `from x import y` may be a module."""
     names = []
-    for node in itertools.chain.from_iterable(map(ast.walk, nodes)):
+    for node in nodes:
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -191,12 +199,52 @@ def _imported(nodes: Iterable[ast.AST]) -> list[str]:
 @cache
 def _code(module: str) -> str:
     """Digest of a module with the templates, styles and scripts beside it that it names."""
-    digest = hashlib.sha256(_spelled(_tree(module)).encode())
-    names = {node.value for node in ast.walk(_tree(module)) if isinstance(node, ast.Constant)}
-    for path in sorted(_file(module).parent.iterdir()):
-        if path.suffix in ASSETS and path.name in names:
-            digest.update(path.read_bytes())
-    return digest.hexdigest()
+    _, code, named = _found(module)
+    beside = sorted(_file(module).parent.iterdir()) if named else []
+    assets = [path.read_bytes() for path in beside if path.name in named]
+    return hashlib.sha256(b"".join([code.encode(), *assets])).hexdigest()
+
+
+@cache
+def _found(module: str) -> tuple[list[str], str, list[str]]:
+    """What a module imports, the digest of its code, and names of assets that may lie beside it."""
+    text = _file(module).read_bytes()
+    key = hashlib.sha256(_ours() + text).hexdigest()
+    if key not in _kept():
+        nodes = list(ast.walk(ast.parse(text)))
+        names = {node.value for node in nodes if isinstance(node, ast.Constant)}
+        assets = sorted(n for n in names if isinstance(n, str) and n.endswith(ASSETS))
+        code = hashlib.sha256(_spelled(nodes[0]).encode()).hexdigest()
+        _kept()[key] = [_imported(nodes), code, assets]
+        _new.append(key)
+    return _kept()[key]
+
+
+@cache
+def _ours() -> bytes:
+    """The text of this module, whose edits change what is found."""
+    return Path(__file__).read_bytes()
+
+
+@cache
+def _kept() -> dict[str, Any]:
+    """What was found before; planning and every job would parse most of the package otherwise."""
+    try:
+        return json.loads(KEPT.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def _keep() -> None:
+    """Write what was found, whole or not at all; where that is not allowed, it is found again."""
+    if not _new:
+        return
+    _new.clear()
+    written = KEPT.with_name(f"{KEPT.name}.{os.getpid()}")
+    with contextlib.suppress(OSError):
+        KEPT.parent.mkdir(exist_ok=True)
+        written.write_text(json.dumps(dict([*_kept().items()][-MOST_KEPT:])), encoding="utf-8")
+        written.replace(KEPT)
 
 
 def _spelled(node: object) -> str:

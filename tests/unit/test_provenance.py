@@ -5,7 +5,11 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib.util
+import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -135,6 +139,44 @@ def test_an_edit_changes_the_digests_of_what_it_can_change(package, file, text, 
     assert {job for job in before if before[job] != after[job]} == changed
 
 
+def kept(package: Path) -> Path:
+    return package / "__pycache__" / "provenance.json"
+
+
+def test_what_was_found_in_a_module_is_not_found_again(package):
+    before = digests(package)
+    found = json.loads(kept(package).read_text())
+    told = {
+        text: [imports, "another digest", assets] for text, (imports, _, assets) in found.items()
+    }
+    kept(package).write_text(json.dumps(told))
+    assert digests(package).keys() == before.keys()
+    assert not digests(package).items() & before.items()
+
+
+@pytest.mark.parametrize("text", ["", "{", "\xff"])
+def test_what_was_kept_badly_is_found_again(package, text):
+    before = digests(package)
+    kept(package).write_text(text, encoding="latin-1")
+    assert digests(package) == before
+    assert json.loads(kept(package).read_text())
+
+
+def test_digests_do_not_need_a_place_to_be_kept(package):
+    before = digests(package)
+    shutil.rmtree(package / "__pycache__")
+    (package / "__pycache__").write_text("no folder")
+    assert digests(package) == before
+
+
+def test_what_is_kept_does_not_grow_for_ever(package):
+    before = digests(package)
+    older = {str(number): [[], "", []] for number in range(provenance.MOST_KEPT)}
+    kept(package).write_text(json.dumps(older))
+    assert digests(package) == before
+    assert len(json.loads(kept(package).read_text())) == provenance.MOST_KEPT
+
+
 def test_a_module_that_is_not_there_is_named():
     with pytest.raises(ValueError, match=r"dipr1\.datasets\.formats\.kiti: no such module"):
         modules_behind("convert", format="kiti")
@@ -149,6 +191,44 @@ def test_all_versions_of_python_spell_code_alike():
 """
     spelled = provenance._spelled(ast.parse(code))
     assert hashlib.sha256(spelled.encode()).hexdigest().startswith("677eddd6d5984e40"), spelled
+
+
+ALL_DIGESTS = """
+import json
+from pathlib import Path
+from dipr1 import provenance
+
+provenance.KEPT = Path("/dev/null/kept")  # each finds all by itself
+files = {of: (provenance.PACKAGE / of).glob("[!_]*.py") for of in ("verbs", "datasets/formats")}
+jobs = [(file.stem, {}) for file in files["verbs"]]
+jobs += [("convert", {"format": file.stem}) for file in files["datasets/formats"]]
+jobs += [("train", {"method": "sft", "rewards": ()})]
+jobs += [("train", {"method": "grpo", "rewards": ("reasoning", "looking", "accuracy")})]
+jobs += [("download", {"maker": "datasets.fetching", "sources": ("mot17",)})]
+print(json.dumps({str(job): provenance.code_digest(job[0], **job[1]) for job in jobs}))
+"""
+
+
+def other_python(minor: int) -> str:
+    """An installed Python 3.`minor`; the test is skipped where there is none."""
+    versions = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    found = [*map(str, versions.glob(f"3.{minor}.*/bin/python")), shutil.which(f"python3.{minor}")]
+    for python in filter(None, found):
+        if not subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode:
+            return python
+    pytest.skip(f"no Python 3.{minor} is installed")
+
+
+@pytest.mark.parametrize("minor", [11, 12, 13])
+def test_all_versions_of_python_give_the_same_digests(root, minor):
+    def told_by(python: str) -> dict[str, str]:
+        environment = {**os.environ, "PYTHONPATH": str(root)}
+        return json.loads(subprocess.check_output([python, "-c", ALL_DIGESTS], env=environment))
+
+    other = other_python(minor)
+    digests = told_by(other)
+    assert len(set(digests.values())) == len(digests) > 30
+    assert digests == told_by(sys.executable)
 
 
 @pytest.mark.parametrize(
