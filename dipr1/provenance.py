@@ -27,7 +27,10 @@ CHECKPOINT = PACKAGE / "demo" / "checkpoint"
 # package itself holds the version.
 UNFOLLOWED = {
     "dipr1",
-    *(f"dipr1.{name}" for name in ("cli", "config", "errors", "options", "progress", "provenance")),
+    *(
+        f"dipr1.{name}"
+        for name in ("cli", "config", "errors", "gpus", "options", "progress", "provenance")
+    ),
 }
 # what is imported by its name
 BY_NAME = {

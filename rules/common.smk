@@ -174,15 +174,9 @@ def start_flags(wildcards, input):
     return flags(policy, Policy)
 
 
-def several_processes(training):
-    """How many processes train together, each on a GPU of its own; 0 where there is only one."""
-    processes = training.processes * training.nodes
-    return processes if processes > 1 else 0
-
-
 def train_command(training):
     """The beginning of the command that trains; on several nodes, each begins its processes."""
-    if not several_processes(training):
+    if training.processes * training.nodes == 1:
         return "dipr1 train"
     command = f"dipr1 train {flags(training, Spread)}"
     if training.nodes == 1:

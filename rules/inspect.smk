@@ -16,7 +16,7 @@ rule inspect:
     resources:
         mem_mb=4000,
         runtime=240,
-        gpu=0,
+        gpu=experiment.policy.gpus,
     params:
         policy=policy_flags,
         options=flags(experiment.sample, Generation),

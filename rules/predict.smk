@@ -15,7 +15,7 @@ rule predict:
     resources:
         mem_mb=4000,
         runtime=240,
-        gpu=0,
+        gpu=experiment.policy.gpus,
     params:
         policy=policy_flags,
         form=lambda wildcards: flags(experiment.arms[wildcards.arm], Asked),

@@ -17,7 +17,7 @@ rule sample:
     resources:
         mem_mb=4000,
         runtime=240,
-        gpu=0,
+        gpu=experiment.policy.gpus,
     params:
         num_shards=experiment.num_shards,
         seed=experiment.seeds[0],

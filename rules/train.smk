@@ -23,7 +23,7 @@ rule train:
     resources:
         mem_mb=6000 * experiment.training.processes,
         runtime=720,
-        gpu=several_processes(experiment.training),
+        gpu=experiment.training.gpus,
         nodes=experiment.training.nodes,
     params:
         command=train_command(experiment.training),

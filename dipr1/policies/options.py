@@ -64,6 +64,11 @@ class Engine(Section):
         1, ge=1, description="`vllm`: GPUs over which the weights are spread (tensor parallelism)."
     )
 
+    @property
+    def gpus(self) -> int:
+        """How many GPUs a job takes that generates responses, where there are some."""
+        return self.engine_gpus if self.engine == "vllm" else 1
+
 
 class Answering(Engine, Checkpoint):
     """Which MLLM answers, and by what."""

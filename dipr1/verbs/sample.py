@@ -14,6 +14,7 @@ from dipr1.artifacts.made import made_by
 from dipr1.artifacts.prompts import PROMPTS, reworded
 from dipr1.artifacts.samples import SAMPLES
 from dipr1.artifacts.writing import output_file
+from dipr1.gpus import take_gpus
 from dipr1.options import add_options, options
 from dipr1.policies.bounding import check_bounds
 from dipr1.policies.engines import code_of_engine, engine_named
@@ -114,7 +115,8 @@ def what_matters(policy: Answering) -> dict[str, Any]:
 
 
 def load(policy: Answering, threads: int | None) -> LoadedPolicy:
-    """The policy as its engine wants it."""
+    """The policy as its engine wants it, on GPUs of its own where there are some."""
+    take_gpus(policy.gpus)
     settings = policy.model_dump(include={*Engine.model_fields} - {"engine"})
     return engine_named(policy.engine).load(
         policy.model, policy.dtype, threads, policy.bounds, **settings

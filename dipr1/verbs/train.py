@@ -18,6 +18,7 @@ from dipr1.artifacts.training_log import TRAINING_LOG
 from dipr1.artifacts.variance import VARIANCE
 from dipr1.artifacts.writing import output_folder, whole
 from dipr1.errors import ToBeContinued, UserError
+from dipr1.gpus import take_gpus
 from dipr1.options import add_options, add_union_options, options, union_options
 from dipr1.policies.adapters import is_adapter
 from dipr1.policies.bounding import check_bounds
@@ -96,6 +97,7 @@ def run(args: argparse.Namespace) -> None:
     together = processes.count() if launched() else spread.processes * spread.nodes
     check_shared(union_options(args, TrainedArm).prompts_per_update, together)
     threads = args.threads and max(1, args.threads // spread.processes)
+    take_gpus(spread.processes)
     if together > 1 and not launched():
         launch(args.arguments, spread, threads)
     else:
