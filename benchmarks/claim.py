@@ -17,8 +17,11 @@ those by the same metric. With 10,000 resamples its ends are a few of them; more
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -209,27 +212,39 @@ def files(results: Path, config: Config) -> list[Path]:
 
 
 def claim(runs: Sequence[Run], resamples: int) -> tuple[pa.Table, pa.Table]:
-    """The two tables.
+    """The two tables; each set is measured in a process of its own.
 
     Args:
         runs: of every arm and seed on every set; an arm that looks again is `ARM+SOURCE`.
         resamples: of images and seeds.
     """
     check_comparable(runs)
-    values, differences = [], []
-    for number, name in enumerate(dict.fromkeys(run.set for run in runs)):
-        on_set = [run for run in runs if run.set == name]
-        # the metrics of which intervals are drawn; the others need the images as they are only
-        measured = measure(on_set, METRICS, 1, (0, number))
-        resampled = measure(on_set, COMPARED, resamples, (0, number))
-        values += [row for one in measured.values() for row in value_rows(one)]
-        values += gains_per_crop(measured)
-        for comparison in [*GOALS, *plain_comparisons(measured)]:
-            if {*comparison.runs} <= measured.keys():
-                differences.append(Difference.of(comparison, name, resampled, measured))
+    sets = list(dict.fromkeys(run.set for run in runs))
+    parts = [[run for run in runs if run.set == name] for name in sets]
+    with ProcessPoolExecutor(min(len(sets), os.cpu_count() or 1)) as processes:
+        found = list(processes.map(of_set, range(len(sets)), parts, repeat(resamples)))
+    values = [row for rows, _ in found for row in rows]
+    differences = [one for _, ones in found for one in ones]
     differences.sort(key=lambda one: one.comparison.goal is None)
     table = pa.Table.from_pylist(difference_rows(differences), DIFFERENCES.schema)
     return pa.Table.from_pylist(values, CLAIM.schema), table
+
+
+def of_set(
+    number: int, runs: Sequence[Run], resamples: int
+) -> tuple[list[dict[str, Any]], list[Difference]]:
+    """The rows of values, and what every comparison found, of the set with this number."""
+    # the metrics of which intervals are drawn; the others need the images as they are only
+    measured = measure(runs, METRICS, 1, (0, number))
+    resampled = measure(runs, COMPARED, resamples, (0, number))
+    values = [row for one in measured.values() for row in value_rows(one)]
+    values += gains_per_crop(measured)
+    differences = [
+        Difference.of(comparison, runs[0].set, resampled, measured)
+        for comparison in [*GOALS, *plain_comparisons(measured)]
+        if {*comparison.runs} <= measured.keys()
+    ]
+    return values, differences
 
 
 def parted(run: str) -> tuple[str, str]:
