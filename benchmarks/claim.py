@@ -6,7 +6,7 @@ Reads what `evaluate` wrote under the results folder of the runs of workflow/con
 another configuration, `--config`), as many as are there, and writes two tables. `claim.parquet` has
 one row per set, arm, source (what was looked at again; `none` for one view), seed and metric.
 `claim_differences.parquet` has the goals, which are also printed as Markdown, and every run against
-`base`, against `grpo` and against its own single view.
+`base`, `grpo` and `dipr1`, each looking as it does, and against its own single view.
 
 Differences are paired over images and over the seeds that both have (dipr1.evaluation.comparison).
 `low` and `high` hold 95 % of the resampled differences. The corrected interval holds 1 - 0.05 / m
@@ -53,7 +53,7 @@ METRICS = (
     *COSTS,
 )
 COMPARED = METRICS[: METRICS.index("well_formed_rate")]
-BASELINES = ("base", "grpo")
+BASELINES = ("base", "grpo", "dipr1")
 CONFIDENCE = 0.95
 
 CLAIM = Artifact(

@@ -104,10 +104,27 @@ def sources(claim: Claim) -> str:
                 _figure(claim.mean(on, "dipr1", source, "mean_crops"), ".1f"),
                 _figure(claim.mean(on, "dipr1", source, "mean_tokens"), ".0f"),
                 *(_figure(claim.mean(on, arm, source, HEADLINE)) for arm in ("base", "dipr1")),
-                _gain(claim, on, source),
+                _difference(claim, on, joined("dipr1", source), "dipr1"),
                 _figure(claim.mean(on, "dipr1", source, "gain_per_crop"), "+.3f"),
             ]
             lines.append(_row(SOURCES.get(source, source), *figures))
+    return "\n".join(lines)
+
+
+def variants(claim: Claim) -> str:
+    """The arms that change one thing, in domain, on the seeds that each of them has."""
+    on = claim.sets[0]
+    lines = _head("arm", "seeds", "one view", "own looks", "crops", "own looks, against dipr1")
+    for arm in claim.values["arm"].unique(maintain_order=True):
+        seeds = claim.values.filter(set=on, arm=arm, source="own", metric=HEADLINE)["seed"]
+        if arm != "base" and len(seeds):
+            figures = [
+                str(len(seeds)),
+                *(_figure(claim.mean(on, arm, source, HEADLINE)) for source in (NONE, "own")),
+                _figure(claim.mean(on, arm, "own", "mean_crops"), ".1f"),
+                _difference(claim, on, f"{arm}+own", "dipr1+own"),
+            ]
+            lines.append(_row(arm, *figures))
     return "\n".join(lines)
 
 
@@ -184,6 +201,7 @@ def of_claim(table: Callable[[Claim], str]) -> Callable[[Path], str]:
 TABLES: dict[str, Callable[[Path], str]] = {
     "claim-headline": of_claim(headline),
     "claim-sources": of_claim(sources),
+    "claim-variants": of_claim(variants),
     "claim-recalls": of_claim(recalls),
     "claim-goals": of_claim(goals),
     "demo-in-domain": demo(0),
@@ -230,10 +248,9 @@ def main() -> None:
             parser.error(f"{path}: {error}")
 
 
-def _gain(claim: Claim, on: str, source: str) -> str:
-    rows = claim.differences.filter(
-        pl.col("goal").is_null(), set=on, metric=HEADLINE, a=joined("dipr1", source), b="dipr1"
-    )
+def _difference(claim: Claim, on: str, a: str, b: str) -> str:
+    """In AP50, with its interval; nothing where it was not measured."""
+    rows = claim.differences.filter(pl.col("goal").is_null(), set=on, metric=HEADLINE, a=a, b=b)
     if not len(rows) or rows["difference"][0] is None:
         return ""
     row = rows.row(0, named=True)

@@ -21,6 +21,8 @@ old
 between
 <!-- claim-sources -->
 <!-- end -->
+<!-- claim-variants -->
+<!-- end -->
 <!-- claim-recalls -->
 <!-- end -->
 <!-- claim-goals -->
@@ -42,6 +44,12 @@ between
 | **its own looks**, said in the response it gives anyway | 2.0 | 200 |  | 0.500 \
 | +0.250 [+0.200, +0.300] | +0.125 |
 | mine |  |  |  | 0.400 |  |  |
+<!-- end -->
+<!-- claim-variants -->
+| arm | seeds | one view | own looks | crops | own looks, against dipr1 |
+|---|---:|---:|---:|---:|---:|
+| dipr1 | 1 | 0.250 | 0.500 | 2.0 |  |
+| dipr1_miss | 1 |  | 0.450 |  | -0.050 [-0.100, +0.000] |
 <!-- end -->
 <!-- claim-recalls -->
 | people | one view | own | variance | oracle |
@@ -76,6 +84,7 @@ def results(tmp_path) -> Path:
         ("dipr1", "own", 0, "mean_crops", 2.0),
         ("dipr1", "own", 0, "mean_tokens", 200.0),
         ("dipr1", "own", 0, "gain_per_crop", 0.125),
+        ("dipr1_miss", "own", 1, "AP50", 0.45),
         ("dipr1", "mine", 0, "AP50", 0.4),
         ("dipr1", "mine", 0, "mean_tokens", None),
     ]
@@ -85,7 +94,9 @@ def results(tmp_path) -> Path:
     own = {"set": ON, "metric": "AP50", "a": "dipr1+own", "b": "dipr1", "difference": 0.25,
            "low": 0.2, "high": 0.3, "corrected_low": 0.15, "corrected_high": 0.35}  # fmt: skip
     better = own | {"goal": "better", "least": 0.15, "cost": 0.5, "met": True}
-    table = pa.Table.from_pylist([better, own], DIFFERENCES.schema)
+    miss = own | {"a": "dipr1_miss+own", "b": "dipr1+own", "difference": -0.05,
+                  "low": -0.1, "high": 0.0}  # fmt: skip
+    table = pa.Table.from_pylist([better, own, miss], DIFFERENCES.schema)
     DIFFERENCES.write(table, tmp_path / "claim_differences.parquet", Made())
     return tmp_path
 
