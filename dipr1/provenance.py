@@ -35,6 +35,7 @@ UNFOLLOWED = {
 # what is imported by its name
 BY_NAME = {
     "engine": "dipr1.policies.engines.{}",
+    "exported": "dipr1.exports.{}",
     "format": "dipr1.datasets.formats.{}",
     "generation": "dipr1.training.{}",
     "maker": "dipr1.{}",

@@ -14,7 +14,7 @@ rule export:
         mem_mb=4000,
         runtime=20,
     params:
-        code=code_digest("export"),
+        code=code_digest("export", exported="coco"),
     message:
         "Writing the annotations of {wildcards.dataset}/{wildcards.split} as COCO JSON"
     shell:
