@@ -28,6 +28,7 @@ ORDER = (
     "describe",
     "export",
     "sample",
+    "join",
     "variance",
     "audit",
     "crop",
@@ -48,7 +49,7 @@ VERBS = sorted(
     key=lambda verb: (ORDER.index(verb) if verb in ORDER else len(ORDER), verb),
 )
 
-WITHOUT_RULE = ("check", "official", "plan", "provenance")
+WITHOUT_RULE = ("check", "join", "official", "plan", "provenance")
 """The verbs that are no step of the workflow."""
 
 

@@ -7,11 +7,14 @@ it is. Boxes are xyxy float32; the frame is named per column in the comments.
 
 from __future__ import annotations
 
+import bisect
 import importlib
+import itertools
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -61,27 +64,44 @@ class Artifact:
         Raises:
             pyarrow.ArrowInvalid: the table does not fit the schema.
         """
-        schema = self.schema_with(table.column_names)
-        table = table.select(schema.names).cast(schema).combine_chunks()
+        self.write_pieces([table], path, made)
+
+    def write_pieces(
+        self, pieces: Iterable[pa.Table], path: str | os.PathLike, made: Made | None = None
+    ) -> None:
+        """:meth:`write` one piece after the other: the same bytes, however they are cut.
+
+        No more than a piece is held at once. All have the columns of the first; there is one.
+        """
+        pieces = iter(pieces)
+        first = next(pieces)
+        schema = self.schema_with(first.column_names)
         made = replace(made or Made(), artifact=self.name, version=self.version)
         record = json.dumps(
             made.record(Path(path).parent), sort_keys=True, separators=(",", ":")
         ).encode()
-        with whole(path) as part:
-            pq.write_table(
-                table.replace_schema_metadata({KEY: record}),
-                part,
-                row_group_size=ROW_GROUP_ROWS,
-                compression="zstd",
-                store_schema=True,
-            )
+        tables = (
+            piece.select(schema.names).cast(schema) for piece in itertools.chain([first], pieces)
+        )
+        with (
+            whole(path) as part,
+            pq.ParquetWriter(part, schema.with_metadata({KEY: record}), compression="zstd") as file,
+        ):
+            for group in _row_groups(tables):
+                file.write_table(group.combine_chunks())
 
-    def read(self, path: str | os.PathLike, columns: list[str] | None = None) -> pa.Table:
+    def read(
+        self,
+        path: str | os.PathLike,
+        columns: list[str] | None = None,
+        rows: range | None = None,
+    ) -> pa.Table:
         """Read a file and check that it is of this kind.
 
         Args:
             path: the file.
             columns: names of those to read, an optional one where it is there; all by default.
+            rows: those to read; all by default.
 
         Raises:
             UserError: the file is missing, is not Parquet, or lacks a column.
@@ -102,9 +122,31 @@ class Artifact:
                 f"{path}: expected a {self.name} artifact but column {missing[0]!r} is missing; "
                 f"found {', '.join(there)}"
             )
-        return pq.read_table(path, columns=wanted).cast(
-            pa.schema([schema.field(name) for name in wanted])
-        )
+        read = pq.read_table if rows is None else partial(_read_rows, rows)
+        return read(path, columns=wanted).cast(pa.schema([schema.field(name) for name in wanted]))
+
+
+def _row_groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """The rows of some tables in pieces of `ROW_GROUP_ROWS`; one at least, if without rows."""
+    left = None
+    for table in tables:
+        left = table if left is None else pa.concat_tables([left, table])
+        # a full group waits too, so that the last one is never without rows
+        while left.num_rows > ROW_GROUP_ROWS:
+            yield left.slice(0, ROW_GROUP_ROWS)
+            left = left.slice(ROW_GROUP_ROWS)
+    yield left
+
+
+def _read_rows(rows: range, path: str | os.PathLike, columns: list[str]) -> pa.Table:
+    """Some rows that follow each other, out of the row groups that hold them."""
+    with pq.ParquetFile(path) as file:
+        sizes = [file.metadata.row_group(k).num_rows for k in range(file.num_row_groups)]
+        begins = [0, *itertools.accumulate(sizes)]
+        first = bisect.bisect_right(begins, rows.start) - 1
+        end = bisect.bisect_left(begins, rows.stop) if rows else first
+        table = file.read_row_groups(range(first, end), columns=columns)
+    return table.slice(rows.start - begins[first], len(rows))
 
 
 def artifact_names() -> list[str]:

@@ -37,3 +37,5 @@ SAMPLES = Artifact(
         }
     ),
 )
+
+SHARD = "shard"  # the option of an artifact that is part K of N: [K, N]

@@ -35,7 +35,7 @@ from dipr1.policies.looking_again import (
     windows_of,
 )
 from dipr1.policies.options import Generation, LookAgain, Sample
-from dipr1.policies.sampling import answered, seed_from
+from dipr1.policies.sampling import Batch, answered, batches_of, images_together, seed_from
 from dipr1.progress import say
 from dipr1.regions import LEAST_RESPONSES, box_variance, look_targets
 from dipr1.responses import box_labels, parse_response
@@ -138,12 +138,14 @@ def inspect(
     *,
     seed: int,
     folder: Path,
+    first: int = 0,
     engine: ModuleType = transformers,
 ) -> pa.Table:
     """The predictions, improved by looking again.
 
     Args:
-        prompts: the prompts artifact that was answered.
+        prompts: the prompts artifact that was answered, or a shard of it that begins where one of
+            its blocks does (:func:`images_of_a_block`).
         predictions: the first view: rows of the samples artifact, one per row of `prompts`.
         load: gives the policy; not called where every batch is there.
         frames: the policy's frames.
@@ -151,6 +153,7 @@ def inspect(
         looking: what is looked at again, and how views are merged.
         seed: of what is drawn at random.
         folder: where each batch that is done is kept as a file.
+        first: the place of the first prompt in the whole artifact.
         engine: what generates responses, one of :mod:`dipr1.policies.engines`.
 
     Returns:
@@ -158,6 +161,8 @@ def inspect(
     """
     pairs = zip(prompts.to_pylist(), predictions.to_pylist(), strict=True)
     images = [Image(*pair) for pair in pairs]
+    size = images_of_a_block(generation)
+    blocks = dict(enumerate(batches_of(images, size), first // size))
     answer = partial(answered, load=cache(load), folder=folder, engine=engine)
     if looking.samples_whole:
         options = Sample(
@@ -165,7 +170,7 @@ def inspect(
             temperature=looking.temperature,
             **generation.model_dump(include={*Generation.model_fields}),
         )
-        _sample_whole(images, answer, options, seed)
+        _sample_whole(blocks, answer, options, seed)
     if looking.source == "samples":
         rows = [image.row(_fused(image, looking)) for image in images]
         return _table(rows, predictions)
@@ -175,24 +180,46 @@ def inspect(
     for number in range(looking.rounds):
         for image in images:
             image.show(_windows(image, looking, number, seed), frames)
-        waiting = [row for image in images for row in image.waiting]
-        say(f"look {number + 1}: {len(waiting)} windows of {len(images)} images")
-        rows = answer(waiting, options=greedy, seed_of=lambda *_: 0, name=f"look{number}-")
-        _hand_out(images, rows.to_pylist())
+        say(f"look {number + 1}: {len(_waiting(images))} windows of {len(images)} images")
+        batches = [
+            Batch(f"look{number}-{block:06d}-{k:04d}", rows)
+            for block, of_block in blocks.items()
+            for k, rows in enumerate(batches_of(_waiting(of_block), greedy.batch_size))
+        ]
+        _hand_out(images, answer(batches, options=greedy).to_pylist())
     return _table([image.row(_merged(image, looking)) for image in images], predictions)
 
 
-def _sample_whole(images: list[Image], answer: Callable, options: Sample, seed: int) -> None:
+def images_of_a_block(generation: Generation) -> int:
+    """Images that follow each other, whose windows are put into batches without regard to others.
+
+    As many as fill a few batches: the last batch of windows is seldom full.
+    """
+    return 4 * generation.batch_size
+
+
+def _waiting(images: list[Image]) -> list[dict[str, Any]]:
+    """The rows of all windows that wait for their answers."""
+    return [row for image in images for row in image.waiting]
+
+
+def _sample_whole(
+    blocks: dict[int, list[Image]], answer: Callable, options: Sample, seed: int
+) -> None:
     """Sample the policy on every whole image."""
-
-    def seed_of(_: int, rows: list[dict]) -> list[int]:
-        return [seed_from(seed, number_of(row["image_id"])) for row in rows]
-
-    prompts = [image.prompt for image in images]
-    rows = answer(prompts, options=options, seed_of=seed_of, name="whole-").to_pylist()
-    for place, image in enumerate(images):
-        begin = place * options.num_samples
-        image.see_whole(rows[begin : begin + options.num_samples])
+    batches = [
+        Batch(
+            f"whole-{block:06d}-{k:04d}",
+            [image.prompt for image in images],
+            [seed_from(seed, number_of(image.prompt["image_id"])) for image in images],
+        )
+        for block, of_block in blocks.items()
+        for k, images in enumerate(batches_of(of_block, images_together(options)))
+    ]
+    rows = answer(batches, options=options).to_pylist()
+    images = (image for of_block in blocks.values() for image in of_block)
+    for image, samples in zip(images, batches_of(rows, options.num_samples), strict=True):
+        image.see_whole(samples)
 
 
 def number_of(image_id: str) -> int:

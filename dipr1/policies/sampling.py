@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
@@ -32,38 +33,83 @@ def parse_shard(text: str) -> tuple[int, int]:
     raise UserError(f"--shard: found {text!r}; expected K/N with K < N, e.g. 0/4")
 
 
+def rows_of_shard(num_rows: int, together: int, shard: tuple[int, int]) -> range:
+    """The rows of a shard, which begins where a batch begins: so batches are those of the whole.
+
+    Args:
+        num_rows: of the whole.
+        together: rows that are in one batch, or in several that depend on each other.
+        shard: (k, n): part k of n.
+
+    >>> [rows_of_shard(10, 4, (part, 2)) for part in range(2)]
+    [range(0, 4), range(4, 10)]
+    """
+    part, parts = shard
+    count = -(-num_rows // together)
+    begin, end = (count * k // parts * together for k in (part, part + 1))
+    return range(begin, min(end, num_rows))
+
+
+def images_together(options: Sample) -> int:
+    """Images whose responses are generated in one batch."""
+    return max(1, options.batch_size // options.num_samples)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows that are answered together.
+
+    Attributes:
+        name: of the file in which the answers are kept.
+        rows: of the prompts artifact.
+        seed: of the sampling, or one for each row.
+    """
+
+    name: str
+    rows: list[dict]
+    seed: int | list[int] = 0
+
+
+def batches_of(rows: list[dict], size: int) -> list[list[dict]]:
+    """The rows cut into batches of `size`, and of what is left.
+
+    >>> batches_of([1, 2, 3, 4, 5], 2)
+    [[1, 2], [3, 4], [5]]
+    """
+    return [rows[begin : begin + size] for begin in range(0, len(rows), size)]
+
+
 def sample(
     prompts: pa.Table,
     load: Callable[[], LoadedPolicy],
     options: Sample,
     *,
-    shard: tuple[int, int],
     seed: int,
     folder: Path,
+    first: int = 0,
     engine: ModuleType = transformers,
 ) -> pa.Table:
-    """The samples artifact of a shard's prompts.
+    """The samples artifact of some prompts.
 
-    The random numbers of a batch depend on the seed and its place only, so that an interrupted job
-    ends with the same responses as an undisturbed one.
+    The random numbers of a batch depend on the seed and its place among all of the whole only, so
+    that an interrupted job ends with the same responses as an undisturbed one, and any number of
+    shards with the same as one.
 
     Args:
-        prompts: the prompts artifact.
+        prompts: the prompts artifact, or a shard of it (:func:`rows_of_shard`).
         load: gives the policy; not called where every batch is there.
         options: how many responses, and how they are generated.
-        shard: (k, n): part k of n.
         seed: of the sampling.
         folder: where each batch that is done is kept as a file.
+        first: the place of the first prompt in the whole artifact.
         engine: what generates them, one of :mod:`dipr1.policies.engines`.
     """
-    part, parts = shard
-    rows = prompts.to_pylist()
-    rows = rows[len(rows) * part // parts : len(rows) * (part + 1) // parts]
-
-    def seed_of(number: int, batch: list[dict]) -> int:
-        return seed_from(seed, part, number)
-
-    return answered(rows, load, options, seed_of, folder, engine=engine)
+    size = images_together(options)
+    batches = [
+        Batch(f"{number:06d}", rows, seed_from(seed, number))
+        for number, rows in enumerate(batches_of(prompts.to_pylist(), size), first // size)
+    ]
+    return answered(batches, load, options, folder, engine)
 
 
 def seed_from(*numbers: int) -> int:
@@ -72,71 +118,44 @@ def seed_from(*numbers: int) -> int:
 
 
 def answered(
-    rows: list[dict],
+    batches: Sequence[Batch],
     load: Callable[[], LoadedPolicy],
     options: Sample,
-    seed_of: Callable[[int, list[dict]], int | list[int]],
     folder: Path,
-    name: str = "",
     engine: ModuleType = transformers,
 ) -> pa.Table:
-    """The samples artifact of some rows of the prompts artifact, `num_samples` of each.
+    """The samples artifact of some batches, `num_samples` rows for each of theirs.
 
     Args:
-        rows: what is asked.
+        batches: what is asked.
         load: gives the policy; not called where every batch is there.
         options: how many responses, and how they are generated.
-        seed_of: the seed of a batch, or those of its rows, by its number and its rows.
         folder: where each batch that is done is kept as a file.
-        name: what the names of these files begin with.
         engine: what generates them, one of :mod:`dipr1.policies.engines`.
-
-    Returns:
-        Its rows are in the order of `rows`, in whatever order the engine has them answered.
     """
-    images = max(1, options.batch_size // options.num_samples)
-    order = engine.order(rows)
-    rows = [rows[place] for place in order]
-    batches = [rows[k : k + images] for k in range(0, len(rows), images)]
-    files = [folder / f"{name}{number:06d}.parquet" for number in range(len(batches))]
+    files = [folder / f"{batch.name}.parquet" for batch in batches]
     if done := sum(file.exists() for file in files):
         say(f"going on after {done} of {len(batches)} batches")
     policy = None
-    for number, batch in progress(list(enumerate(batches)), desc="batches answered"):
-        if not files[number].exists():
+    for batch, file in progress(list(zip(batches, files, strict=True)), desc="batches answered"):
+        if not file.exists():
             policy = policy or load()
-            responses = _responses(engine, policy, batch, options, seed_of(number, batch))
-            SAMPLES.write(responses, files[number])
-    table = pa.concat_tables([SAMPLES.schema.empty_table(), *map(SAMPLES.read, files)])
-    return _in_place(table, order, options.num_samples)
+            SAMPLES.write(_responses(engine, policy, batch, options), file)
+    return pa.concat_tables([SAMPLES.schema.empty_table(), *map(SAMPLES.read, files)])
 
 
-def _in_place(answers: pa.Table, order: list[int], num_samples: int) -> pa.Table:
-    """Answers to rows that were asked in some order, in the order of the rows."""
-    if order == sorted(order):
-        return answers
-    first = np.argsort(order) * num_samples
-    return answers.take((first[:, None] + np.arange(num_samples)).ravel())
-
-
-def _responses(
-    engine: ModuleType,
-    policy: LoadedPolicy,
-    batch: list[dict],
-    options: Sample,
-    seed: int | list[int],
-) -> pa.Table:
+def _responses(engine: ModuleType, policy: LoadedPolicy, batch: Batch, options: Sample) -> pa.Table:
     responses = engine.respond(
         policy,
-        batch,
+        batch.rows,
         num_samples=options.num_samples,
         temperature=options.temperature,
         max_new_tokens=options.max_new_tokens,
-        seed=seed,
+        seed=batch.seed,
     )
     rows = [
         sample_row(prompt, number, response)
-        for prompt, answers in zip(batch, responses, strict=True)
+        for prompt, answers in zip(batch.rows, responses, strict=True)
         for number, response in enumerate(answers)
     ]
     return pa.Table.from_pylist(rows, SAMPLES.schema)

@@ -140,7 +140,6 @@ def sampled(config: Config, args: argparse.Namespace, few: pa.Table) -> pa.Table
             few,
             lambda: load_policy(policy.model, policy.dtype, args.threads, policy.bounds),
             config.sample,
-            shard=(0, 1),
             seed=config.seeds[0],
             folder=Path(parts),
         )

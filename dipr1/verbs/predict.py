@@ -30,4 +30,4 @@ def run(args: argparse.Namespace) -> None:
         "arm": args.arm or policy.arm,
         "seed": policy.seed if args.seed is None else args.seed,
     }
-    write_samples("predict", args, greedy, shard=(0, 1), seed=0, about=about)
+    write_samples("predict", args, greedy, seed=0, about=about)

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from dipr1.artifacts.made import made_by
 from dipr1.artifacts.prompts import PROMPTS, reworded
-from dipr1.artifacts.samples import SAMPLES
+from dipr1.artifacts.samples import SAMPLES, SHARD
 from dipr1.artifacts.writing import output_file
 from dipr1.gpus import take_gpus
 from dipr1.options import add_options, options
@@ -21,7 +21,7 @@ from dipr1.policies.engines import code_of_engine, engine_named
 from dipr1.policies.families import policy_input, read_policy_frames
 from dipr1.policies.load import LoadedPolicy
 from dipr1.policies.options import Answering, Asked, Checkpoint, Engine, Sample
-from dipr1.policies.sampling import parse_shard, sample
+from dipr1.policies.sampling import images_together, parse_shard, rows_of_shard, sample
 from dipr1.progress import say
 from dipr1.responses import Form
 from dipr1.resuming import claim
@@ -30,9 +30,6 @@ from dipr1.resuming import claim
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Flags of ``dipr1 sample``."""
     add_file_arguments(parser)
-    parser.add_argument(
-        "--shard", metavar="K/N", default="0/1", help="which part of the images, e.g. 0/4 (all)"
-    )
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="seed (default 0)")
     add_options(parser, Sample)
 
@@ -46,19 +43,30 @@ def add_file_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--parts", type=Path, help="folder of finished batches (default OUTPUT with .parts)"
     )
+    add_shard_argument(parser)
     parser.add_argument("--threads", metavar="N", type=int, help="CPU threads (default all)")
     add_options(parser, Answering)
     add_options(parser, Asked)
 
 
+def add_shard_argument(parser: argparse.ArgumentParser) -> None:
+    """The flag that ``dipr1 inspect`` has too."""
+    parser.add_argument(
+        "--shard",
+        metavar="K/N",
+        default="0/1",
+        help="part K of N of the images, e.g. 0/4 (default all); `dipr1 join` puts them together",
+    )
+
+
 def run(args: argparse.Namespace) -> None:
-    """Sample one shard.
+    """Sample.
 
     Raises:
         UserError: the shard is not of the form K/N with K < N.
     """
-    sampling, shard = options(args, Sample), parse_shard(args.shard)
-    write_samples("sample", args, sampling, shard=shard, seed=args.seed, about={"seed": args.seed})
+    sampling = options(args, Sample)
+    write_samples("sample", args, sampling, seed=args.seed, about={"seed": args.seed})
 
 
 def write_samples(
@@ -66,7 +74,6 @@ def write_samples(
     args: argparse.Namespace,
     sampling: Sample,
     *,
-    shard: tuple[int, int],
     seed: int,
     about: Mapping[str, Any],
 ) -> None:
@@ -75,10 +82,12 @@ def write_samples(
     `about` is the arm and seed that the artifact says it is of.
     """
     policy, form = options(args, Answering), options(args, Asked).form
-    settings = sampling.model_dump() | what_matters(policy)
-    settings |= {"shard": shard, "seed": seed, "form": form}
+    settings = sampling.model_dump() | what_matters(policy) | shard_option(args.shard)
+    settings |= {"seed": seed, "form": form}
     check_bounds(policy.bounds, args.prompts)
-    prompts = in_form(PROMPTS.read(args.prompts), policy, form)
+    num_prompts = PROMPTS.read(args.prompts, ["image_id"]).num_rows
+    rows = rows_of_shard(num_prompts, images_together(sampling), parse_shard(args.shard))
+    prompts = in_form(PROMPTS.read(args.prompts, rows=rows), policy, form)
     folder = args.parts or args.output.with_suffix(".parts")
     made = made_by(
         verb,
@@ -87,14 +96,15 @@ def write_samples(
         code=code_of_engine(policy.engine),
         **about,
     )
-    claim(folder, made.identity(), "*.parquet")
+    # batches are those of the whole, whoever makes them
+    claim(folder, made.identity(SHARD), "*.parquet")
     samples = sample(
         prompts,
         lambda: load(policy, args.threads),
         sampling,
-        shard=shard,
         seed=seed,
         folder=folder,
+        first=rows.start,
         engine=engine_named(policy.engine),
     )
     if form != "steps":
@@ -106,6 +116,11 @@ def write_samples(
         f"{args.output}: {len(samples)} responses to {len(set(samples['image_id'].to_pylist()))}"
         f" images, {num_readable} of them readable ({num_readable / max(len(samples), 1):.1%})"
     )
+
+
+def shard_option(shard: str) -> dict[str, list[int]]:
+    """The option that says which shard an artifact is; none where it is the whole."""
+    return {} if parse_shard(shard)[1] == 1 else {SHARD: [*parse_shard(shard)]}
 
 
 def what_matters(policy: Answering) -> dict[str, Any]:

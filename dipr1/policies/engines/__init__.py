@@ -1,14 +1,13 @@
 """How a policy is made to answer: one module per engine, found by its name.
 
-Each has three functions::
+Each has two functions::
 
     load(name, dtype, threads, bounds, **settings)
     respond(policy, rows, *, num_samples, temperature, max_new_tokens, seed)
-    order(rows)
 
 ``load`` gives the policy that ``respond`` takes. This returns ``num_samples`` responses
 (:class:`dipr1.policies.generated.Generated`) for every row of the prompts artifact; the same rows
-and seed give the same responses. ``order`` says in which order rows are best put into batches.
+and seed give the same responses.
 """
 
 from __future__ import annotations

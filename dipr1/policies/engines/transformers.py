@@ -23,11 +23,6 @@ def load(
     return load_policy(name, dtype, threads, bounds)
 
 
-def order(rows: list[dict]) -> list[int]:
-    """Batches are made of rows as they come."""
-    return list(range(len(rows)))
-
-
 def respond(
     policy: LoadedPolicy,
     rows: list[dict],

@@ -126,21 +126,6 @@ def _own_generation(folder: Path, config: PretrainedConfig) -> GenerationConfig:
     return GenerationConfig.from_model_config(config)
 
 
-def order(rows: list[dict]) -> list[int]:
-    """The rows with the longest prompts first, so that those of a batch take about as long.
-
-    What does not fit into memory shows at the start.
-    """
-
-    def length(place: int) -> tuple[float, int]:
-        row = rows[place]
-        seen = (row["frame_width"], row["frame_height"])
-        width, height = seen if row["frame"] == "absolute" else (row["width"], row["height"])
-        return width * height, sum(len(turn["content"]) for turn in row["prompt"])
-
-    return sorted(range(len(rows)), key=length, reverse=True)
-
-
 def respond(
     policy: LoadedPolicy,
     rows: list[dict],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import polars as pl
 import pyarrow as pa
@@ -40,6 +42,32 @@ def test_row_groups_do_not_depend_on_how_the_table_was_built(tmp_path):
         ROW_GROUP_ROWS,
         1,
     ]
+
+
+@pytest.mark.parametrize("cuts", [[0], [1, 5000], [4096], [8192], [4095, 4097, 9000]])
+def test_pieces_are_written_as_the_whole_would_be(tmp_path, cuts):
+    table = metrics(2 * ROW_GROUP_ROWS + 1000)
+    METRICS.write(table, tmp_path / "whole.parquet")
+    ends = [0, *cuts, table.num_rows]
+    pieces = [table.slice(a, b - a) for a, b in itertools.pairwise(ends)]
+    METRICS.write_pieces(iter(pieces), tmp_path / "pieces.parquet")
+    assert (tmp_path / "whole.parquet").read_bytes() == (tmp_path / "pieces.parquet").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [range(0), range(4096, 4096), range(1), range(4095, 4097), range(4096, 8192), range(9192)],
+)
+def test_some_rows_are_read(tmp_path, rows):
+    table = metrics(2 * ROW_GROUP_ROWS + 1000)
+    METRICS.write(table, tmp_path / "a.parquet")
+    read = METRICS.read(tmp_path / "a.parquet", ["name"], rows)
+    assert read["name"].to_pylist() == [f"m{row}" for row in rows]
+
+
+def test_no_rows_of_an_empty_file(tmp_path):
+    METRICS.write(metrics(0), tmp_path / "a.parquet")
+    assert METRICS.read(tmp_path / "a.parquet", rows=range(0)).num_rows == 0
 
 
 @pytest.mark.parametrize("name", artifact_names())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -14,12 +15,13 @@ from dipr1.artifacts.prompts import frame_of, prompt_rows, window_row
 from dipr1.artifacts.samples import SAMPLES
 from dipr1.demo.scenes import scene
 from dipr1.frames import PolicyFrames
+from dipr1.policies.engines import transformers
 from dipr1.policies.families import read_policy_frames
 from dipr1.policies.generated import Generated
-from dipr1.policies.inspecting import inspect, seen
+from dipr1.policies.inspecting import images_of_a_block, inspect, seen
 from dipr1.policies.load import load_policy
 from dipr1.policies.options import Generation, LookAgain
-from dipr1.policies.sampling import sample_row
+from dipr1.policies.sampling import rows_of_shard, sample_row
 from dipr1.prompts import render_response
 
 TINY = PolicyFrames("absolute", fixed=(128, 128))
@@ -86,7 +88,9 @@ def never():
     raise AssertionError("the policy is loaded although every batch is there")
 
 
-def looked_again(prompts, predictions, policy, folder, generation=SHORT, **options) -> list[dict]:
+def looked_again(
+    prompts, predictions, policy, folder, generation=SHORT, first=0, engine=transformers, **options
+) -> list[dict]:
     """The rows of the improved predictions; `policy` None where it must not be needed."""
     table = inspect(
         pa.Table.from_pylist(prompts),
@@ -97,6 +101,8 @@ def looked_again(prompts, predictions, policy, folder, generation=SHORT, **optio
         LookAgain(**options),
         seed=0,
         folder=folder,
+        first=first,
+        engine=engine,
     )
     return table.to_pylist()
 
@@ -119,6 +125,41 @@ def test_own_looks_are_looked_at_again(prompts, predictions, policy, tmp_path):
         assert row["text"] == first["text"]
     # what is done is kept: nothing is asked again
     assert looked_again(prompts, predictions, None, tmp_path) == rows
+
+
+@pytest.mark.parametrize("source", ["own", "variance"])
+def test_shards_have_the_batches_of_the_whole(prompts, predictions, tmp_path, source):
+    generation = Generation(max_new_tokens=20, batch_size=2)
+    asked, first = (
+        [row | {"image_id": f"{k:02d}"} for k, row in enumerate(rows * 5)]
+        for rows in (prompts, predictions)
+    )
+
+    def batches(parts):
+        def respond(policy, rows, *, num_samples, seed, **_):
+            done.append(([(row["image_id"], row.get("window")) for row in rows], seed))
+            text = render_response("x", LOOKS[:1], [[25, 25, 50, 80]], ["person"])
+            ends, chances = np.arange(1, len(text) + 1), np.full(len(text), 0.5)
+            return [[Generated(text, 7, ends, chances)] * num_samples for _ in rows]
+
+        done, rows = [], []
+        for part in range(parts):
+            folder = tmp_path / f"{part}-of-{parts}"
+            folder.mkdir()
+            of_shard = rows_of_shard(len(asked), images_of_a_block(generation), (part, parts))
+            few = slice(of_shard.start, of_shard.stop)
+            rows += looked_again(
+                *(asked[few], first[few], object(), folder, generation),
+                first=of_shard.start,
+                engine=SimpleNamespace(respond=respond),
+                **{"source": source, "rounds": 2, "num_samples": 2},
+            )
+        return sorted(done, key=str), rows
+
+    whole = batches(1)
+    assert len(whole[1]) == len(asked)
+    assert len(whole[0]) > len(asked) / 4
+    assert all(batches(parts) == whole for parts in (2, 3, 7))
 
 
 @pytest.mark.parametrize("source", ["variance", "samples"])

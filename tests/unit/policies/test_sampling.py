@@ -10,14 +10,19 @@ import pytest
 
 from dipr1.artifacts.annotations import ANNOTATIONS
 from dipr1.artifacts.prompts import prompt_rows
-from dipr1.artifacts.samples import SAMPLES
 from dipr1.demo.scenes import scene
 from dipr1.errors import UserError
 from dipr1.policies.families import read_policy_frames
 from dipr1.policies.generated import Generated
 from dipr1.policies.load import load_policy
 from dipr1.policies.options import Sample
-from dipr1.policies.sampling import parse_shard, sample, sample_row
+from dipr1.policies.sampling import (
+    images_together,
+    parse_shard,
+    rows_of_shard,
+    sample,
+    sample_row,
+)
 
 NUM_IMAGES = 5
 OPTIONS = Sample(num_samples=2, max_new_tokens=20, batch_size=4)  # two images in a batch
@@ -60,7 +65,7 @@ def never():
 
 def test_an_interrupted_job_ends_like_an_undisturbed_one(prompts, policy, tmp_path):
     def sampled(load):
-        return sample(prompts, load, OPTIONS, shard=(0, 1), seed=7, folder=tmp_path)
+        return sample(prompts, load, OPTIONS, seed=7, folder=tmp_path)
 
     undisturbed = sampled(lambda: policy)
     assert len(undisturbed) == 2 * NUM_IMAGES
@@ -69,34 +74,54 @@ def test_an_interrupted_job_ends_like_an_undisturbed_one(prompts, policy, tmp_pa
     assert sampled(lambda: policy) == undisturbed
 
 
-def test_shards_hold_every_image_once(prompts, policy, tmp_path):
-    names = []
-    for part in range(3):
-        folder = tmp_path / str(part)
-        folder.mkdir()
-        table = sample(prompts, lambda: policy, OPTIONS, shard=(part, 3), seed=7, folder=folder)
-        names += table["image_id"].to_pylist()[::2]
-    assert names == prompts["image_id"].to_pylist()
+@pytest.mark.parametrize("parts", [1, 2, 3, 7])
+def test_any_number_of_shards_gives_the_same(prompts, policy, tmp_path, parts):
+    """Three batches, so some of seven shards are empty."""
+    whole, shards = tmp_path / "whole", tmp_path / "shards"
+    whole.mkdir()
+    shards.mkdir()
+    undisturbed = sample(prompts, lambda: policy, OPTIONS, seed=7, folder=whole)
+    tables = []
+    for part in range(parts):
+        rows = rows_of_shard(NUM_IMAGES, images_together(OPTIONS), (part, parts))
+        few = prompts.slice(rows.start, len(rows))
+        load = (lambda: policy) if rows else never
+        tables.append(sample(few, load, OPTIONS, seed=7, folder=shards, first=rows.start))
+    assert pa.concat_tables(tables) == undisturbed
+    # and what is done serves any other number
+    assert sample(prompts, never, OPTIONS, seed=7, folder=shards) == undisturbed
+    assert len(set(undisturbed["text"].to_pylist())) > NUM_IMAGES
 
 
-def test_answers_lie_in_the_order_of_the_rows(prompts, tmp_path):
-    """Whatever order the engine has the rows answered in."""
+@pytest.mark.parametrize("num_samples", [1, 2])
+def test_shards_have_the_batches_of_the_whole(prompts, tmp_path, num_samples):
+    options = OPTIONS.model_copy(update={"num_samples": num_samples, "batch_size": 2})
+    batches = []
 
-    def respond(policy, rows, *, num_samples, **_):
-        texts = [[f"{row['image_id']}.{k}" for k in range(num_samples)] for row in rows]
-        nothing = np.array([]), np.array([])
-        return [[Generated(text, 1, *nothing) for text in of_row] for of_row in texts]
+    def respond(policy, rows, *, num_samples, seed, **_):
+        batches.append(([row["image_id"] for row in rows], seed))
+        return [[Generated("", 1, np.array([]), np.array([]))] * num_samples for _ in rows]
 
-    engine = SimpleNamespace(respond=respond, order=lambda rows: [3, 0, 4, 1, 2])
-    options = {"shard": (0, 1), "seed": 7, "folder": tmp_path, "engine": engine}
-    table = sample(prompts, lambda: None, OPTIONS, **options)
-    assert table["text"].to_pylist() == [f"{k}.{n}" for k in range(NUM_IMAGES) for n in (0, 1)]
-    assert SAMPLES.read(tmp_path / "000000.parquet")["text"][0].as_py() == "3.0"
-    assert sample(prompts, never, OPTIONS, **options) == table
+    def asked(parts):
+        batches.clear()
+        for part in range(parts):
+            folder = tmp_path / f"{part}-of-{parts}"
+            folder.mkdir()
+            rows = rows_of_shard(NUM_IMAGES, images_together(options), (part, parts))
+            few, engine = prompts.slice(rows.start, len(rows)), SimpleNamespace(respond=respond)
+            where = {"folder": folder, "first": rows.start, "engine": engine}
+            sample(few, lambda: None, options, seed=7, **where)
+        return list(batches)
+
+    [*full, (last, _)] = asked(1)
+    size = 2 // num_samples
+    assert all(len(ids) == size for ids, _ in full)
+    assert len(last) == (NUM_IMAGES % size or size)
+    assert all(asked(parts) == [*full, batches[-1]] for parts in (2, 3, 7))
 
 
 def test_no_images_give_no_samples(prompts, tmp_path):
-    empty = sample(prompts.slice(0, 0), never, OPTIONS, shard=(0, 1), seed=7, folder=tmp_path)
+    empty = sample(prompts.slice(0, 0), never, OPTIONS, seed=7, folder=tmp_path)
     assert len(empty) == 0
 
 

@@ -30,7 +30,8 @@ def prompts(tmp_path_factory):
 
 def test_a_shard_is_sampled_and_its_parts_are_removed(prompts, tmp_path):
     output = tmp_path / "samples.parquet"
-    words = ["--shard", "1/2", "--num-samples", "2", "--seed", "3", "--output", output]
+    words = ["--shard", "1/2", "--num-samples", "2", "--batch-size", "2", "--seed", "3"]
+    words += ["--output", output]
     assert main(["sample", str(prompts), *map(str, words), *SHORT]) == 0
     assert SAMPLES.read(output)["image_id"].to_pylist() == ["1", "1", "2", "2"]
     assert list(tmp_path.iterdir()) == [output]

@@ -11,22 +11,15 @@ import pytest
 from dipr1.cli import main
 from dipr1.errors import UserError
 from dipr1.policies.engines import code_of_engine, engine_named
-from dipr1.policies.engines.vllm import _probability, _seeds, load, order
+from dipr1.policies.engines.vllm import _probability, _seeds, load
 from dipr1.provenance import modules_behind
-
-
-def row(width, height, frame="absolute", text="Find.", frame_size=None):
-    size = frame_size or (width, height)
-    prompt = [{"role": "user", "content": text}]
-    sides = {"frame_width": size[0], "frame_height": size[1]}
-    return {"width": width, "height": height, "frame": frame, "prompt": prompt} | sides
 
 
 def test_engines_are_found_by_name():
     for name in ("transformers", "vllm"):
         engine = engine_named(name)
         assert engine.__name__ == f"dipr1.policies.engines.{name}"
-        assert all(map(callable, (engine.load, engine.respond, engine.order)))
+        assert all(map(callable, (engine.load, engine.respond)))
 
 
 def test_only_what_is_chosen_counts():
@@ -41,18 +34,6 @@ def test_without_vllm_one_line_says_what_to_do(monkeypatch, tmp_path):
     with pytest.raises(UserError, match=r"envs/vllm\.yaml") as raised:
         load("tiny")
     assert "\n" not in str(raised.value)
-
-
-def test_the_largest_images_come_first():
-    rows = [
-        row(10, 10, text="Find."),
-        row(10, 10, text="Find every person."),
-        row(400, 300, frame_size=(40, 30)),  # resized: 40 x 30 are seen
-        row(50, 50, "thousandths", frame_size=(1000, 1000)),
-    ]
-    assert order(rows) == [3, 2, 1, 0]
-    assert order([]) == []
-    assert order([rows[0]] * 3) == [0, 1, 2]
 
 
 def test_each_row_has_a_seed():
