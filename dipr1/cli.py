@@ -41,6 +41,7 @@ ORDER = (
     "evaluate",
     "official",
     "report",
+    "answer",
 )
 """The verbs that the help lists first, in the order of the work; the others follow by name."""
 
@@ -49,7 +50,7 @@ VERBS = sorted(
     key=lambda verb: (ORDER.index(verb) if verb in ORDER else len(ORDER), verb),
 )
 
-WITHOUT_RULE = ("check", "join", "official", "plan", "provenance")
+WITHOUT_RULE = ("answer", "check", "join", "official", "plan", "provenance")
 """The verbs that are no step of the workflow."""
 
 

@@ -16,14 +16,14 @@ from dipr1.artifacts.samples import SAMPLES, SHARD
 from dipr1.artifacts.writing import output_file
 from dipr1.options import add_options, options
 from dipr1.policies.bounding import check_bounds
-from dipr1.policies.engines import code_of_engine, engine_named
+from dipr1.policies.engines import code_of_engine, engine_named, load_engine
 from dipr1.policies.families import policy_input, read_policy_frames
 from dipr1.policies.inspecting import images_of_a_block, inspect
 from dipr1.policies.options import Answering, Generation, LookAgain
 from dipr1.policies.sampling import parse_shard, rows_of_shard
 from dipr1.progress import say
 from dipr1.resuming import claim
-from dipr1.verbs.sample import add_shard_argument, in_form, load, shard_option, what_matters
+from dipr1.verbs.sample import add_shard_argument, in_form, shard_option, what_matters
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> None:
     table = inspect(
         in_form(prompts, policy, form),
         predictions,
-        lambda: load(policy, args.threads),
+        lambda: load_engine(policy, args.threads),
         read_policy_frames(policy.model, frame, policy.bounds),
         generation,
         looking,

@@ -14,13 +14,11 @@ from dipr1.artifacts.made import made_by
 from dipr1.artifacts.prompts import PROMPTS, reworded
 from dipr1.artifacts.samples import SAMPLES, SHARD
 from dipr1.artifacts.writing import output_file
-from dipr1.gpus import take_gpus
 from dipr1.options import add_options, options
 from dipr1.policies.bounding import check_bounds
-from dipr1.policies.engines import code_of_engine, engine_named
+from dipr1.policies.engines import code_of_engine, engine_named, load_engine
 from dipr1.policies.families import policy_input, read_policy_frames
-from dipr1.policies.load import LoadedPolicy
-from dipr1.policies.options import Answering, Asked, Checkpoint, Engine, Sample
+from dipr1.policies.options import Answering, Asked, Checkpoint, Sample
 from dipr1.policies.sampling import images_together, parse_shard, rows_of_shard, sample
 from dipr1.progress import say
 from dipr1.responses import Form
@@ -100,7 +98,7 @@ def write_samples(
     claim(folder, made.identity(SHARD), "*.parquet")
     samples = sample(
         prompts,
-        lambda: load(policy, args.threads),
+        lambda: load_engine(policy, args.threads),
         sampling,
         seed=seed,
         folder=folder,
@@ -127,15 +125,6 @@ def what_matters(policy: Answering) -> dict[str, Any]:
     """The options of what answers that can change an answer, but for the policy itself."""
     settings = policy.model_dump(include={*Checkpoint.model_fields} - {"model"}, exclude_none=True)
     return settings | code_of_engine(policy.engine)
-
-
-def load(policy: Answering, threads: int | None) -> LoadedPolicy:
-    """The policy as its engine wants it, on GPUs of its own where there are some."""
-    take_gpus(policy.gpus)
-    settings = policy.model_dump(include={*Engine.model_fields} - {"engine"})
-    return engine_named(policy.engine).load(
-        policy.model, policy.dtype, threads, policy.bounds, **settings
-    )
 
 
 def in_form(prompts: pa.Table, policy: Checkpoint, form: Form) -> pa.Table:

@@ -14,11 +14,32 @@ from __future__ import annotations
 
 import importlib
 from types import ModuleType
+from typing import TYPE_CHECKING
+
+from dipr1.gpus import take_gpus
+from dipr1.policies.options import Answering, Engine
+
+if TYPE_CHECKING:
+    from dipr1.policies.load import LoadedPolicy
 
 
 def engine_named(name: str) -> ModuleType:
     """The engine that `policy.engine` names."""
     return importlib.import_module(f"{__name__}.{name}")
+
+
+def load_engine(policy: Answering, threads: int | None = None) -> LoadedPolicy:
+    """The policy as its engine wants it, on GPUs of its own where there are some.
+
+    Args:
+        policy: which one, and what generates its responses.
+        threads: of the CPU; all by default.
+    """
+    take_gpus(policy.gpus)
+    settings = policy.model_dump(include={*Engine.model_fields} - {"engine"})
+    return engine_named(policy.engine).load(
+        policy.model, policy.dtype, threads, policy.bounds, **settings
+    )
 
 
 def code_of_engine(name: str) -> dict[str, str]:
