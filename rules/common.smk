@@ -1,14 +1,25 @@
 """What the rules ask of the experiment: which files there are and which flags each verb gets."""
 
+import os
 import re
 import shlex
 import sys
 from pathlib import Path
 
-# a fresh clone plans its jobs without dipr1 being installed; the jobs themselves call `dipr1`
-ROOT = Path(workflow.basedir)
+from snakemake.settings.types import DeploymentMethod
+
+# this clone's, installed or not, and also where another workflow uses this one as a module
+ROOT = Path(str(workflow.current_basedir)).parent
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
+
+# The jobs call the `dipr1` of this clone, by the Python that runs here or, where none is named, by
+# that of the rule's environment. No path is in their commands: a clone that moves repeats no job.
+WITH_CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
+os.environ.update(
+    PATH=os.pathsep.join([str(ROOT / "workflow" / "bin"), *os.get_exec_path()]),
+    DIPR1_PYTHON="" if WITH_CONDA else sys.executable,
+)
 
 from dipr1.options import flags
 from dipr1.config import check, train_flags

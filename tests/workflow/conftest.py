@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -34,7 +35,7 @@ import atexit, json, os, pathlib, sys
 
 
 def record():
-    if os.path.basename(sys.argv[0]) == "dipr1":
+    if sys.argv[0].endswith("dipr1/cli.py"):
         ours = sorted(name for name in sys.modules if name.partition(".")[0] == "dipr1")
         folder = pathlib.Path("imported")
         folder.mkdir(exist_ok=True)
@@ -68,7 +69,7 @@ class Workflow:
         ]
 
     def environment(self, **changes: str) -> dict[str, str]:
-        """The environment of a run: `dipr1` is the one of this Python, nothing is downloaded."""
+        """The environment of a run: nothing is downloaded."""
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         return {**os.environ, "PATH": path, "HF_HUB_OFFLINE": "1", **changes}
 
@@ -112,6 +113,16 @@ def jobs(output: str) -> dict[str, int]:
 @pytest.fixture(scope="session")
 def workflow(root: Path) -> Workflow:
     return Workflow(root)
+
+
+@pytest.fixture
+def repository(root, tmp_path) -> Path:
+    """A copy of what a run needs of the repository."""
+    for name in ("dipr1", "envs", "rules", "workflow"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(root / name, tmp_path / name, ignore=ignored)
+    shutil.copy(root / "Snakefile", tmp_path)
+    return tmp_path
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import re
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -135,16 +134,6 @@ def planned(workflow: Workflow, finished: Path, *arguments: str, **options: str 
 def job(row: dict[str, str]) -> str:
     arm = re.match(r"results/(?:policies|predictions|metrics)/([\w+]+)/", row["output_file"])
     return f"{row['rule']} {arm[1]}" if arm else row["rule"]
-
-
-@pytest.fixture
-def repository(root, tmp_path) -> Path:
-    """A copy of what a run needs of the repository."""
-    for name in ("dipr1", "rules", "workflow"):
-        ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(root / name, tmp_path / name, ignore=ignored)
-    shutil.copy(root / "Snakefile", tmp_path)
-    return tmp_path
 
 
 @pytest.mark.parametrize(("edit", "jobs"), EDITS.values(), ids=EDITS)
