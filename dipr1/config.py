@@ -38,6 +38,13 @@ class Audit(Section):
     """The search for label errors."""
 
     rows: int = Field(1000, ge=0, description="Suspects that are listed per split, at most.")
+    planted: float = Field(
+        0.05,
+        ge=0,
+        le=0.5,
+        description="Share of the labels that are changed in a copy, to find out how far suspects"
+        " can be trusted if as many are wrong; 0 leaves it out.",
+    )
 
 
 class Config(Section):

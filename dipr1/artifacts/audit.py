@@ -24,5 +24,7 @@ AUDIT = Artifact(
             "score": pa.float64(),  # in [0, 1], the highest first
         }
     ),
-    optional=EXIF,
+    # error_share: the share of planted errors among suspects of this kind and about this score
+    # (dipr1/planting.py); null where none of the kind was among them
+    optional=pa.schema([*EXIF, pa.field("error_share", pa.float64())]),
 )

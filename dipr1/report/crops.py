@@ -43,6 +43,7 @@ class Crop:
         image_id: as in the annotations.
         title, words: what may be wrong.
         score: of the audit, in [0, 1].
+        error_share: the share of planted errors among suspects like it; None where not known.
         picture: a data URI of the crop.
         view: (x, y, width, height) of the crop in the image frame, for an SVG `viewBox`.
         box: the suspect (x, y, width, height); image frame.
@@ -55,6 +56,7 @@ class Crop:
     title: str
     words: str
     score: float
+    error_share: float | None
     picture: str
     view: tuple[float, ...]
     box: tuple[float, ...]
@@ -98,6 +100,7 @@ def _of_set(dataset: str, table: pa.Table, count: int) -> Iterator[Crop]:
             title=title,
             words=words.format(support=share(row["support"])),
             score=row["score"],
+            error_share=row.get("error_share"),
             picture=data_uri(image.crop(view), LARGEST_CROP, CROP_BYTES),
             view=(left, top, right - left, bottom - top),
             box=_xywh(row["box"]),

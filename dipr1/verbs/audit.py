@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -13,7 +15,13 @@ from dipr1.artifacts.audit import AUDIT
 from dipr1.artifacts.audit_images import AUDIT_IMAGES
 from dipr1.artifacts.columns import box_column, exif_of
 from dipr1.artifacts.made import made_by
-from dipr1.artifacts.sampled_boxes import SampledSplit, measure_split, read_sampled_split
+from dipr1.artifacts.sampled_boxes import (
+    BoxesByImage,
+    MeasuredSplit,
+    SampledSplit,
+    measure_split,
+    read_sampled_split,
+)
 from dipr1.artifacts.writing import output_file
 from dipr1.auditing import (
     KINDS,
@@ -28,8 +36,12 @@ from dipr1.auditing import (
 from dipr1.config import Audit, Variance
 from dipr1.options import add_options, options
 from dipr1.pixels import TURN
+from dipr1.planting import Known, are_planted, error_shares, plant
 from dipr1.progress import say
 from dipr1.verbs.variance import add_inputs
+
+# errors are planted in copies of the labels until there are enough to tell what a suspect is worth
+ENOUGH, MOST_COPIES = 1000, 8
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,13 +72,16 @@ def run(args: argparse.Namespace) -> None:
     made = made_by(
         "audit", variance.model_dump() | audit.model_dump(), [*args.samples, args.annotations]
     )
-    measure = partial(measure_against_labels, match_iou=match_iou, v0=v0)
-    measured = measure_split(split, measure)
-    readable = measured.check_readable(variance.least_readable)
-    regions = measured.regions
-    doubts = doubt(regions, split.sizes, match_iou=match_iou, v0=v0)
+    search = partial(_search, match_iou=match_iou, v0=v0)
+    measured, doubts = search(split)
+    regions, readable = measured.regions, measured.check_readable(variance.least_readable)
     rows = likely_faults(doubts, audit.rows)
     suspects = _suspects(regions, doubts, rows, split)
+    if audit.planted:
+        known = _with_errors(split, audit.planted, search)
+        shares = error_shares(known, doubts.kind[rows], doubts.score[rows])
+        suspects = suspects.append_column("error_share", pa.array(shares, mask=np.isnan(shares)))
+        say(f"planted errors: {known.counted()}")
     if (exif := exif_of(ANNOTATIONS.read(args.annotations))) != TURN:
         suspects = suspects.append_column("exif", pa.array([exif] * len(suspects), pa.string()))
     AUDIT.write(suspects, args.output, made)
@@ -78,6 +93,32 @@ def run(args: argparse.Namespace) -> None:
         f"{args.output}: {len(rows)} suspects in {len(ranked.image)} images;"
         f" {split.counted()}; {readable}"
     )
+
+
+def _search(
+    split: SampledSplit, *, match_iou: float, v0: float
+) -> tuple[MeasuredSplit[AuditedRegions], Doubts]:
+    """The regions of a split, and what is held against each."""
+    measure = partial(measure_against_labels, match_iou=match_iou, v0=v0)
+    measured = measure_split(split, measure)
+    return measured, doubt(measured.regions, split.sizes, match_iou=match_iou, v0=v0)
+
+
+def _with_errors(split: SampledSplit, share: float, search: Callable) -> Known:
+    """What becomes of planted errors, in as many copies of the labels as make them enough."""
+    labels = split.truth
+    image = np.repeat(np.arange(len(split.ids)), np.diff(labels.offsets))
+    copies = []
+    while len(copies) < MOST_COPIES and sum(one.count for one in copies) < ENOUGH:
+        planted = plant(labels.boxes, image, split.sizes, share, seed=len(copies))
+        if not planted.count:
+            break
+        offsets = np.searchsorted(planted.image, np.arange(len(split.ids) + 1))
+        measured, doubts = search(replace(split, truth=BoxesByImage(planted.boxes, offsets)))
+        rows, regions = likely_faults(doubts, len(doubts.score)), measured.regions
+        them = are_planted(planted, regions.image[rows], regions.gt_index[rows], regions.box[rows])
+        copies.append(Known(doubts.kind[rows], doubts.score[rows], them, planted.count))
+    return Known.of_copies(copies)
 
 
 def _suspects(

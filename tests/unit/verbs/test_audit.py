@@ -145,3 +145,27 @@ def test_the_audit_is_no_part_of_what_training_waits_for():
     done = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True)
     assert "dipr1.verbs.variance" in done.stdout.split()
     assert "dipr1.auditing" not in done.stdout.split()
+
+
+@pytest.mark.parametrize("unseen", [0.0, 0.1, 0.5])
+def test_suspects_say_about_what_they_are_worth(tmp_path, capsys, unseen):
+    """One label in twenty stands where nobody is; `unseen` of the people are in no answer."""
+    samples, labels, _, added = planted_crowds(1, num_images=80, found=1.0)
+    rng = np.random.default_rng(0)
+    for image, (boxes, of_image) in enumerate(zip(labels, added, strict=True)):
+        hidden = boxes[: len(boxes) - len(of_image)]
+        hidden = hidden[rng.random(len(hidden)) < unseen]
+        samples[image] = [
+            answer[iou(answer, hidden).max(axis=1, initial=0.0) < 0.5] for answer in samples[image]
+        ]
+    names = [f"{image:03d}" for image in range(80)]
+    suspects, _ = audit(tmp_path, samples, labels, names)
+    wrong = [row for row in suspects if row["kind"] == "unsupported_label"][:60]
+    said = np.mean([row["error_share"] for row in wrong])
+    true = np.mean([row["region"] in added[int(row["image_id"])] for row in wrong])
+    # rather less, since the labels' own errors count as none among the planted ones
+    assert 0.4 * true <= said <= 1.2 * true
+    assert "planted errors: " in capsys.readouterr().err
+    without, _ = audit(tmp_path, samples, labels, names, "--planted", "0")
+    assert "error_share" not in without[0]
+    assert [row["box"] for row in without] == [row["box"] for row in suspects]

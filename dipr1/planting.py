@@ -1,0 +1,198 @@
+"""How far suspects can be trusted: known errors are planted in a copy of the labels and looked for.
+
+A share of a set's labels is changed: a third each are *removed*, *moved* (by 0.3 to 0.6 of their
+sides, along both) and *added* (of the size of another label, anywhere in its image). The copy is
+then searched as the labels themselves are. What its suspects of a kind and a score are worth is
+known: the share of them that was planted, made to rise with the score (isotonic regression). So
+much is each suspect of the labels worth, *if as large a share of them is wrong*; real errors in
+the copy count as none, so it is rather more. People whom the model never finds are suspects that
+were not planted, and lower it. Labels of another class are not planted: the search does not see
+classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import isotonic_regression
+
+from dipr1.boxes import stacked
+from dipr1.matching import overlapping_pairs
+
+MATCH_IOU = 0.5  # of a suspect with the place of a label that was removed or moved
+LEAST_MOVE, MOST_MOVE = 0.3, 0.6
+FIRSTS = (20, 50, 100)  # suspects of which it is said how many are planted
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Planted:
+    """Labels with errors in them.
+
+    Attributes:
+        boxes: (B, 4) by image, those of an image in their order, the added ones last.
+        image: (B,) of each.
+        wrong: (B,) moved or added.
+        lost: (L, 4) where a label was removed or moved away, by image.
+        lost_image: (L,) of each.
+    """
+
+    boxes: np.ndarray
+    image: np.ndarray
+    wrong: np.ndarray
+    lost: np.ndarray
+    lost_image: np.ndarray
+
+    @property
+    def count(self) -> int:
+        """How many labels were changed."""
+        removed = len(self.lost) - self.num_moved
+        return removed + int(self.wrong.sum())
+
+    @property
+    def num_moved(self) -> int:
+        """How many were moved."""
+        return len(self.lost) // 2
+
+
+def plant(
+    boxes: np.ndarray, image: np.ndarray, sizes: np.ndarray, share: float, seed: int
+) -> Planted:
+    """Change a share of the labels, a third of it in each way.
+
+    Args:
+        boxes: (B, 4) labels, image frame, by image.
+        image: (B,) index of the image of each.
+        sizes: (I, 2) width and height of the images.
+        share: of the labels, rounded down to whole thirds.
+        seed: of what is drawn.
+    """
+    rng = np.random.default_rng(seed)
+    each = int(share * len(boxes) / 3)
+    removed, moved, sized = np.split(rng.permutation(len(boxes))[: 3 * each], 3)
+    changed = boxes.astype(np.float64)
+    sides = changed[:, 2:] - changed[:, :2]
+    by = rng.uniform(LEAST_MOVE, MOST_MOVE, (each, 2)) * rng.choice([-1.0, 1.0], (each, 2))
+    changed[moved] += np.tile(by * sides[moved], 2)
+    kept = np.ones(len(boxes), bool)
+    kept[removed] = False
+    room = np.maximum(sizes[image[sized]] - sides[sized], 0.0)
+    corners = rng.uniform(0.0, 1.0, (each, 2)) * room
+    wrong = np.zeros(len(boxes), bool)
+    wrong[moved] = True
+    all_images = np.concatenate([image[kept], image[sized]])
+    order = np.argsort(all_images, kind="stable")
+    added = np.concatenate([corners, corners + sides[sized]], axis=1)
+    lost = np.sort(np.concatenate([removed, moved]))
+    return Planted(
+        boxes=np.concatenate([changed[kept], added])[order].astype(boxes.dtype),
+        image=all_images[order],
+        wrong=np.concatenate([wrong[kept], np.ones(each, bool)])[order],
+        lost=boxes[lost],
+        lost_image=image[lost],
+    )
+
+
+def are_planted(
+    planted: Planted, image: np.ndarray, gt_index: np.ndarray, boxes: np.ndarray
+) -> np.ndarray:
+    """(S,) which suspects in the changed labels are errors that were planted.
+
+    Args:
+        planted: the changed labels.
+        image: (S,) of each suspect.
+        gt_index: (S,) which of its image's labels it is about; -1 where there is none.
+        boxes: (S, 4) of each, image frame.
+    """
+    found = np.zeros(len(image), bool)
+    about = np.flatnonzero(gt_index >= 0)
+    first = np.searchsorted(planted.image, image[about])
+    found[about] = planted.wrong[first + gt_index[about]]
+    nobody = np.flatnonzero(gt_index < 0)
+    nobody = nobody[np.argsort(image[nobody], kind="stable")]
+    places = stacked(boxes[nobody].astype(np.float64), image[nobody])
+    lost = stacked(planted.lost.astype(np.float64), planted.lost_image)
+    rows, _, _ = overlapping_pairs(places, lost, MATCH_IOU)
+    found[nobody[rows]] = True
+    return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Known:
+    """Suspects in changed labels, of which it is known whether they were planted.
+
+    Attributes:
+        kind, score: (S,) of each, the likeliest first.
+        planted: (S,) whether it is a planted error.
+        count: how many errors were planted. One can be two suspects: a label that was moved, and
+            the place where it is missed.
+        copies: in how many copies of the labels.
+    """
+
+    kind: np.ndarray
+    score: np.ndarray
+    planted: np.ndarray
+    count: int
+    copies: int = 1
+
+    @classmethod
+    def of_copies(cls, copies: Sequence[Known]) -> Known:
+        """The suspects of all copies together."""
+        if not copies:
+            return cls(np.empty(0, int), np.empty(0), np.empty(0, bool), 0, 0)
+        columns = [[getattr(one, name) for one in copies] for name in ("kind", "score", "planted")]
+        kind, score, planted = map(np.concatenate, columns)
+        order = np.argsort(-score, kind="stable")
+        total = sum(one.count for one in copies)
+        return cls(kind[order], score[order], planted[order], total, len(copies))
+
+    def precision(self, first: int) -> float:
+        """The share of planted errors among so many first suspects of a copy; NaN without any."""
+        them = self.planted[: first * self.copies]
+        return float(them.mean()) if len(them) else float("nan")
+
+    def counted(self) -> str:
+        """How many were planted and found, in words.
+
+        >>> known = Known(np.zeros(2, int), np.ones(2), np.array([True, False]), 3)
+        >>> known.counted()
+        '3 in 1 copies; planted are 50% of the first 20 suspects, 50% of 50, 50% of 100'
+        """
+        if not self.count:
+            return "none, there are too few labels"
+        shares = [f"{self.precision(first):.0%}" for first in FIRSTS]
+        words = ", ".join(
+            f"{share} of {first}" for share, first in zip(shares[1:], FIRSTS[1:], strict=True)
+        )
+        return (
+            f"{self.count} in {self.copies} copies; planted are {shares[0]} of the first"
+            f" {FIRSTS[0]} suspects, {words}"
+        )
+
+
+def error_shares(known: Known, kind: np.ndarray, score: np.ndarray) -> np.ndarray:
+    """(S,) what suspects are worth, by those of which it is known whether they were planted.
+
+    Args:
+        known: suspects in changed labels.
+        kind, score: (S,) of the suspects that are judged.
+
+    Returns:
+        In [0, 1]; NaN for a kind of which there is none among the known.
+
+    >>> kinds, scores = np.zeros(4, int), np.array([0.2, 0.4, 0.6, 0.8])
+    >>> known = Known(kinds, scores, np.array([False, True, False, True]), 2)
+    >>> error_shares(known, np.array([0, 0, 0, 1]), np.array([0.1, 0.5, 0.9, 0.5]))
+    array([0. , 0.5, 1. , nan])
+    """
+    shares = np.full(len(kind), np.nan)
+    for one in np.unique(known.kind):
+        of_kind, asked = known.kind == one, kind == one
+        scores, place, count = np.unique(
+            known.score[of_kind], return_inverse=True, return_counts=True
+        )
+        share = np.bincount(place, weights=known.planted[of_kind]) / count
+        rising = isotonic_regression(share, weights=count).x
+        shares[asked] = np.interp(score[asked], scores, rising)
+    return shares

@@ -1,0 +1,105 @@
+"""Errors planted in labels, and what is told from them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from dipr1.boxes import iou
+from dipr1.planting import Known, are_planted, error_shares, plant
+
+SIZES = np.array([[400, 300], [200, 500], [100, 100]])
+
+
+@pytest.fixture
+def labels() -> tuple[np.ndarray, np.ndarray]:
+    """300 labels of two images; the third has none."""
+    rng = np.random.default_rng(0)
+    image = np.repeat([0, 1], [180, 120])
+    sides = rng.uniform(5, 40, (300, 2))
+    corners = rng.uniform(0, 1, (300, 2)) * (SIZES[image] - sides)
+    return np.concatenate([corners, corners + sides], axis=1).astype(np.float32), image
+
+
+def test_a_third_each_is_removed_moved_and_added(labels):
+    boxes, image = labels
+    planted = plant(boxes, image, SIZES, 0.1, seed=3)
+    assert (planted.count, planted.num_moved) == (30, 10)
+    assert len(planted.boxes) == 300 and planted.boxes.dtype == boxes.dtype
+    assert (np.diff(planted.image) >= 0).all()
+    # what is not wrong is as it was, in its order
+    unchanged = planted.boxes[~planted.wrong]
+    places = [np.flatnonzero((boxes == box).all(axis=1))[0] for box in unchanged]
+    assert len(places) == 280 and (np.diff(places) > 0).all()
+    left = np.setdiff1d(np.arange(300), places)
+    assert (boxes[left] == planted.lost).all() and (image[left] == planted.lost_image).all()
+    # a moved box overlaps its old place, but is no match
+    near = [
+        iou([box], planted.lost[planted.lost_image == k]).max()
+        for box, k in zip(planted.boxes[planted.wrong], planted.image[planted.wrong], strict=True)
+    ]
+    assert sum(0.05 < value < 0.55 for value in near) >= 10
+    again = plant(boxes, image, SIZES, 0.1, seed=3)
+    assert (again.boxes == planted.boxes).all()
+    assert (plant(boxes, image, SIZES, 0.1, seed=4).boxes != planted.boxes).any()
+
+
+def test_added_labels_lie_inside_their_image(labels):
+    planted = plant(*labels, SIZES, 0.5, seed=0)
+    last = [planted.boxes[(planted.image == k) & planted.wrong] for k in (0, 1)]
+    inside = [
+        (boxes[:, :2] >= 0).all(axis=1) & (boxes[:, 2:] <= SIZES[k] + 1e-3).all(axis=1)
+        for k, boxes in enumerate(last)
+    ]
+    assert sum(map(np.sum, inside)) >= 50
+
+
+@pytest.mark.parametrize("share", [0.0, 0.009])
+def test_too_few_labels_are_left_as_they_are(labels, share):
+    boxes, image = labels
+    planted = plant(boxes, image, SIZES, share, seed=0)
+    assert planted.count == 0 and (planted.boxes == boxes).all()
+    none = plant(boxes[:0], image[:0], SIZES, 0.5, seed=0)
+    assert none.count == 0 and not len(none.boxes)
+
+
+def test_a_suspect_is_planted_where_its_label_or_its_place_is(labels):
+    planted = plant(*labels, SIZES, 0.1, seed=3)
+    first = np.searchsorted(planted.image, [0, 1])
+    wrong = np.flatnonzero(planted.wrong)
+    image = planted.image[wrong]
+    them = are_planted(planted, image, wrong - first[image], planted.boxes[wrong])
+    assert them.all()
+    right = np.flatnonzero(~planted.wrong)[:50]
+    image = planted.image[right]
+    assert not are_planted(planted, image, right - first[image], planted.boxes[right]).any()
+    # a place without a label, in whatever order; in another image it is none
+    nobody, places = np.full(20, -1), planted.lost[::-1]
+    assert are_planted(planted, planted.lost_image[::-1], nobody, places).all()
+    assert not are_planted(planted, np.full(20, 2), nobody, places).any()
+
+
+def test_shares_rise_with_the_score_and_are_of_the_kind():
+    kind, score = np.array([0, 0, 0, 0, 1]), np.array([0.9, 0.8, 0.7, 0.6, 0.5])
+    known = Known(kind, score, np.array([True, False, True, False, True]), 3)
+    asked = np.array([0, 0, 0, 0, 1, 2])
+    shares = error_shares(known, asked, np.array([1.0, 0.75, 0.65, 0.1, 0.3, 0.9]))
+    np.testing.assert_allclose(shares, [1.0, 0.5, 0.25, 0.0, 1.0, np.nan])
+
+
+def test_of_equal_scores_the_order_does_not_matter():
+    score, them = np.full(5, 0.5), np.array([True, False, False, False, False])
+    for planted in (them, them[::-1]):
+        known = Known(np.zeros(5, int), score, planted, 1)
+        np.testing.assert_allclose(error_shares(known, np.zeros(2, int), np.array([0.5, 0.9])), 0.2)
+
+
+def test_copies_are_counted_together():
+    kind = np.zeros(2, int)
+    one = Known(kind, np.array([0.9, 0.1]), np.array([True, False]), 4)
+    other = Known(kind, np.array([0.8, 0.7]), np.array([False, True]), 4)
+    both = Known.of_copies([one, other])
+    assert (both.count, both.copies) == (8, 2)
+    assert both.score.tolist() == [0.9, 0.8, 0.7, 0.1]
+    assert both.precision(1) == 0.5 and both.precision(20) == 0.5
+    assert np.isnan(Known.of_copies([]).precision(20))
