@@ -1,4 +1,4 @@
-# make setup | demo | test | test-vllm | lint | help
+# make setup | demo | test | test-slurm | test-vllm | lint | help
 
 PYTHON ?= python3
 CORES  ?= all
@@ -11,10 +11,10 @@ VLLM   ?= .venv-vllm
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: setup demo test test-vllm lint help
+.PHONY: setup demo test test-slurm test-vllm lint help
 
 help:  ## say what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP)  ## install into .venv, at the versions of constraints.txt
 
@@ -32,6 +32,11 @@ demo: setup  ## run config.yaml: a policy trained three ways, and the page that 
 
 test: setup  ## unit tests, the workflow, real data
 	$(BIN)/python -m pytest
+
+test-slurm: setup  ## the workflow on a SLURM of one node, which it starts: root, and a Debian to install it from
+	@command -v slurmctld > /dev/null || { apt-get update && apt-get install --yes \
+	    --no-install-recommends munge slurmctld slurmd slurm-client; } > /dev/null || true
+	$(BIN)/python -m pytest tests/slurm
 
 test-vllm: $(VLLM)/.dipr1-installed  ## what answers and trains with vLLM; makes .venv-vllm, 5 GB
 	$(VLLM)/bin/python -m pytest tests/vllm

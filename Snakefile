@@ -50,3 +50,7 @@ rule all:
     default_target: True
     input:
         "results/report/index.html",
+
+
+# after the rules, of all of which it is true
+include: "rules/memory.smk"

@@ -55,7 +55,7 @@ def test_arms_that_need_the_same_are_planned_together(config, capsys):
     assert "128 responses, 8 at a time" in text
     assert re.search(r"sample: 128 responses at once need .*; 1000 images x 8 take \d", text)
     assert text.count("fits") == 2
-    assert re.search(r"ask SLURM for: gres: gpu:1, mem_mb: \d+000, runtime: \d+0$", text, re.M)
+    assert re.search(r"ask SLURM for: gpu: 1, mem_mb: \d+000, runtime: \d+0$", text, re.M)
 
 
 def test_what_does_not_fit_is_told_with_what_would(config, capsys):
@@ -69,7 +69,7 @@ def test_processes_share_an_update(config, capsys):
     assert main([*config(**LORA), "--processes", "4"]) == 0
     text = capsys.readouterr().out
     assert "32 responses of each process, 8 at a time" in text
-    assert "gres: gpu:4" in text
+    assert "gpu: 4, mem_mb" in text
 
 
 def test_images_are_as_large_as_the_prompts_say_or_as_is_asked(config, tmp_path, capsys):
