@@ -13,8 +13,10 @@ import pyarrow as pa
 from dipr1.artifacts.annotations import ANY_LABEL, objects_and_areas
 from dipr1.artifacts.columns import box_arrays, ragged, split_rows
 from dipr1.evaluation.answers import Judged, judge
+from dipr1.evaluation.error_kinds import BROKEN_OFF, FALSE, MISSED, false_kinds, missed_kinds
 from dipr1.evaluation.looks import looked
 from dipr1.responses import Form, Response, box_labels, parse_response
+from dipr1.rewards.faults import num_swallowing
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,18 @@ class AnsweredImage:
         boxes = self.boxes, self.objects, self.ignore
         labels = self.labels, self.object_labels, self.ignore_labels
         return judge(*boxes, *labels, (0.5, 0.75))
+
+    @cached_property
+    def wrong(self) -> dict[str, int]:
+        """How many false boxes and missed objects are of which kind."""
+        half = self.judged[0]
+        given = self.boxes, self.labels, self.objects, self.object_labels
+        cut_off = self.response.answer is None or bool(BROKEN_OFF & {*self.response.problems})
+        false = false_kinds(*given)[half.false]
+        missed = missed_kinds(*given, half, cut_off=cut_off)[~half.found]
+        counts = {f"false_{name}": int((false == k).sum()) for k, name in enumerate(FALSE)}
+        counts |= {f"missed_{name}": int((missed == k).sum()) for k, name in enumerate(MISSED)}
+        return counts | {"swallowing": num_swallowing(self.boxes, self.objects)}
 
     def figures(self) -> dict[str, Any]:
         """The columns of the images artifact that are about the answer taken as it is.

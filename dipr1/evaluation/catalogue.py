@@ -31,10 +31,11 @@ from dipr1.rewards import REWARDS
 
 RANKED = "Ranked boxes: how well the boxes, most likely first, match the annotated {many}"
 AS_IT_IS = "The answer as it is: every box counts, none is ranked"
+WRONG = "What is wrong with false boxes, and why {many} were missed"
 RESPONSE = "The response"
 LOOKING = "Looking: do the look regions lie where the answer errs?"
 REWARD = "The rewards, measured on these images"
-GROUPS = (RANKED, AS_IT_IS, RESPONSE, LOOKING, REWARD)
+GROUPS = (RANKED, AS_IT_IS, WRONG, RESPONSE, LOOKING, REWARD)
 """The report's tables of metrics, in its order."""
 
 
@@ -129,6 +130,21 @@ def outside_frame(image: AnsweredImage) -> float | None:
     )
 
 
+def counted_wrong(name: str) -> Callable[[AnsweredImage], float]:
+    """How many of an image's errors are of a kind."""
+    return lambda image: float(image.wrong[name])
+
+
+def share_of_false(name: str) -> Callable[[Images], Sums]:
+    """The share of the false boxes that a metric's column counts."""
+    return lambda images: (images[name], images["num_counted"] - images["hits50"])
+
+
+def share_of_missed(name: str) -> Callable[[Images], Sums]:
+    """The share of the missed objects that a metric's column counts."""
+    return lambda images: (images[name], images["num_objects"] - images["hits50"])
+
+
 def crops(image: AnsweredImage) -> float | None:
     """Windows that were looked at again; None for an answer of one view."""
     return None if image.num_crops is None else float(image.num_crops)
@@ -184,6 +200,28 @@ _METRICS = (
     Ratio("count_error", "Count error",
           "By how many the number of boxes differs from the number of {many}, mean per image.",
           AS_IT_IS, count_error, "lower", ".2f"),
+    *(Ratio(f"false_{name}", f"False: {name}", f"Share of the false boxes that {words}.",
+            WRONG, share_of_false(f"false_{name}"), "", ".1%", False,
+            figure=counted_wrong(f"false_{name}"))
+      for name, words in (
+          ("classification", "lie on a {one} of another label"),
+          ("duplicate", "lie on a {one} whom another box has found"),
+          ("localisation", "lie beside a {one}, at an overlap of 0.1 to 0.5"),
+          ("background", "lie on nobody"))),
+    Ratio("swallowing", "Boxes that swallow several",
+          "Share of the boxes that hold several {many} and are the box of none.",
+          WRONG, lambda images: (images["swallowing"], images["num_boxes"]), "lower", ".1%", False,
+          figure=counted_wrong("swallowing")),
+    *(Ratio(f"missed_{name}", f"Missed: {name.replace('_', ' ')}",
+            f"Share of the missed {{many}} {words}.",
+            WRONG, share_of_missed(f"missed_{name}"), "", ".1%", False,
+            figure=counted_wrong(f"missed_{name}"))
+      for name, words in (
+          ("cut_off", "where the answer breaks off or cannot be read"),
+          ("merged", "whom a box holds together with others"),
+          ("repeated", "beside whom another one's box is repeated"),
+          ("misplaced", "whom a false box overlaps by 0.1 to 0.5"),
+          ("unseen", "near whom there is no box"))),
     Ratio("well_formed_rate", "Well-formed",
           "Share of responses exactly in the form think, look, answer.",
           RESPONSE, mean_of("well_formed"), form=".1%"),

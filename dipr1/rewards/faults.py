@@ -30,9 +30,14 @@ def num_swallowing(boxes: np.ndarray, gt_boxes: ArrayLike) -> int:
     >>> num_swallowing(np.array([[0.0, 0.0, 9.0, 9.0]]), [[1, 1, 3, 8], [5, 1, 8, 8]])
     1
     """
-    objects = as_boxes(gt_boxes)
-    boxes = boxes[np.isfinite(boxes).all(axis=1)]
-    if len(objects) < 2 or len(boxes) == 0:
-        return 0
-    several = (ioa(objects, boxes) >= HELD_IOA).sum(axis=0) >= 2
-    return int((several & (iou(boxes, objects).max(axis=1) < OWN_IOU)).sum())
+    return int(swallowing(boxes, gt_boxes).sum())
+
+
+def swallowing(boxes: np.ndarray, gt_boxes: ArrayLike) -> np.ndarray:
+    """(N,) which of the (N, 4) boxes hold several of the (M, 4) objects and are the box of none."""
+    objects, found = as_boxes(gt_boxes), np.zeros(len(boxes), bool)
+    if len(objects) >= 2 and len(boxes):
+        finite = np.isfinite(boxes).all(axis=1)
+        several = (ioa(objects, boxes[finite]) >= HELD_IOA).sum(axis=0) >= 2
+        found[finite] = several & (iou(boxes[finite], objects).max(axis=1) < OWN_IOU)
+    return found
