@@ -46,6 +46,11 @@ include: "rules/report.smk"
 include: "rules/pretrain.smk"
 
 
+onsuccess:
+    # results that were kept in case Snakemake would not see their jobs end
+    clear("results/checkpoints")
+
+
 rule all:
     default_target: True
     input:

@@ -137,6 +137,7 @@ TRAIN_PACKAGES = (
     "accelerate",
     "datasets",
     "tensorboard",
+    "filelock",
 )
 INSTALL = "pip install 'dipr1[train]'"
 

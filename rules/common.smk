@@ -26,6 +26,7 @@ from dipr1.config import check, train_flags
 from dipr1.datasets.options import code_of_download, Conversion, Draw, Files, Style
 from dipr1.errors import UserError
 from dipr1.provenance import code_digest, policy_digest
+from dipr1.resuming import clear
 from dipr1.policies.engines import code_of_engine
 from dipr1.policies.options import Answering, Asked, Checkpoint, Generation, LookAgain, Policy
 from dipr1.training.options import Spread, by_vllm, code_of_training, needs_gain

@@ -28,6 +28,7 @@ from dipr1.demo.scenes import STYLES as SCENE_STYLES
 from dipr1.demo.scenes import Scene, scene
 from dipr1.demo.teacher import cut, teach, teach_answer, view
 from dipr1.progress import say
+from dipr1.provenance import code_digest
 from dipr1.resuming import claim
 
 SHAPES = ((1, 1), (0.83, 0.89), (0.75, 1), (0.67, 1.1))  # of a style's own width and height
@@ -86,7 +87,8 @@ def pretrain(
     import torch
 
     steps = {name: asdict(stage) for name, stage in stages.items()}
-    claim(checkpoints, {"seed": seed, "stages": steps}, "*.pt")
+    code = code_digest("pretrain")
+    claim(checkpoints, {"seed": seed, "stages": steps, "code": code}, "*.pt")
     processor = tiny.build_processor()
     model = tiny.build_model(processor.tokenizer, seed)
     say(f"{sum(p.numel() for p in model.parameters()):,} parameters")

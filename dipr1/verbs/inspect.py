@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 import time
 from pathlib import Path
 
 import pyarrow as pa
 
 from dipr1.artifacts.aligning import align
+from dipr1.artifacts.finished import finish, finished, give_again
 from dipr1.artifacts.made import made_by, read_made
 from dipr1.artifacts.prompts import PROMPTS
 from dipr1.artifacts.samples import SAMPLES, SHARD
@@ -22,8 +22,8 @@ from dipr1.policies.inspecting import images_of_a_block, inspect
 from dipr1.policies.options import Answering, Generation, LookAgain
 from dipr1.policies.sampling import parse_shard, rows_of_shard
 from dipr1.progress import say
-from dipr1.resuming import claim
-from dipr1.verbs.sample import add_shard_argument, in_form, shard_option, what_matters
+from dipr1.resuming import claim, held
+from dipr1.verbs.sample import PARTS, add_shard_argument, in_form, shard_option, what_matters
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,9 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output", required=True, type=output_file, help="samples artifact to write"
     )
-    parser.add_argument(
-        "--parts", type=Path, help="folder of finished batches (default OUTPUT with .parts)"
-    )
+    parser.add_argument("--parts", type=Path, help=PARTS)
     add_shard_argument(parser)
     parser.add_argument("--threads", metavar="N", type=int, help="CPU threads (default all)")
     parser.add_argument(
@@ -59,6 +57,12 @@ def run(args: argparse.Namespace) -> None:
     Raises:
         UserError: the files are not about the same images, or not one response per image.
     """
+    folder = args.parts or args.output.with_suffix(".parts")
+    with held(folder):
+        _inspect(args, folder)
+
+
+def _inspect(args: argparse.Namespace, folder: Path) -> None:
     policy, looking = options(args, Answering), options(args, LookAgain)
     generation, first = options(args, Generation), read_made(args.predictions)
     seed = next(seed for seed in (args.seed, first.seed, 0) if seed is not None)
@@ -74,8 +78,11 @@ def run(args: argparse.Namespace) -> None:
         arm=args.arm or (first.arm and f"{first.arm}+{looking.source}"),
         seed=seed,
     )
-    folder = args.parts or args.output.with_suffix(".parts")
     claim(folder, made.identity(SHARD), "*.parquet")
+    kind = f"-{args.shard.replace('/', '-')}"
+    if result := finished(folder, kind):
+        give_again(result, args.output)
+        return
     frame = prompts["frame"][0].as_py() if prompts.num_rows else None
     began = time.monotonic()
     table = inspect(
@@ -91,7 +98,7 @@ def run(args: argparse.Namespace) -> None:
         engine=engine_named(policy.engine),
     )
     SAMPLES.write(table, args.output, made)
-    shutil.rmtree(folder)
+    finish(folder, args.output, keep=args.parts is not None, kind=kind)
     count = max(table.num_rows, 1)
     say(
         f"{args.output}: {table.num_rows} images,"

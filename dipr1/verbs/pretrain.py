@@ -9,6 +9,7 @@ from pathlib import Path
 from dipr1.artifacts.writing import output_folder, whole
 from dipr1.demo.pretraining import STAGES, pretrain
 from dipr1.demo.tiny import save
+from dipr1.resuming import held
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +36,8 @@ def run(args: argparse.Namespace) -> None:
 
     torch.set_num_threads(args.threads)
     stages = {name: stage.scaled(args.scale) for name, stage in STAGES.items()}
-    model, processor = pretrain(args.checkpoints, stages, seed=args.seed)
-    with whole(args.output) as part:
-        save(model, processor, part)
-    shutil.rmtree(args.checkpoints)
+    with held(args.checkpoints):
+        model, processor = pretrain(args.checkpoints, stages, seed=args.seed)
+        with whole(args.output) as part:
+            save(model, processor, part)
+        shutil.rmtree(args.checkpoints)

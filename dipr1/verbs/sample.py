@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from dipr1.artifacts.finished import finish, finished, give_again
 from dipr1.artifacts.made import made_by
 from dipr1.artifacts.prompts import PROMPTS, reworded
 from dipr1.artifacts.samples import SAMPLES, SHARD
@@ -22,7 +22,9 @@ from dipr1.policies.options import Answering, Asked, Checkpoint, Sample
 from dipr1.policies.sampling import images_together, parse_shard, rows_of_shard, sample
 from dipr1.progress import say
 from dipr1.responses import Form
-from dipr1.resuming import claim
+from dipr1.resuming import claim, held
+
+PARTS = "folder of finished batches, then of the result (default OUTPUT with .parts, removed)"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,9 +40,7 @@ def add_file_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output", required=True, type=output_file, help="samples artifact to write"
     )
-    parser.add_argument(
-        "--parts", type=Path, help="folder of finished batches (default OUTPUT with .parts)"
-    )
+    parser.add_argument("--parts", type=Path, help=PARTS)
     add_shard_argument(parser)
     parser.add_argument("--threads", metavar="N", type=int, help="CPU threads (default all)")
     add_options(parser, Answering)
@@ -79,6 +79,20 @@ def write_samples(
 
     `about` is the arm and seed that the artifact says it is of.
     """
+    folder = args.parts or args.output.with_suffix(".parts")
+    with held(folder):
+        _write_samples(verb, args, sampling, folder, seed=seed, about=about)
+
+
+def _write_samples(
+    verb: str,
+    args: argparse.Namespace,
+    sampling: Sample,
+    folder: Path,
+    *,
+    seed: int,
+    about: Mapping[str, Any],
+) -> None:
     policy, form = options(args, Answering), options(args, Asked).form
     settings = sampling.model_dump() | what_matters(policy) | shard_option(args.shard)
     settings |= {"seed": seed, "form": form}
@@ -86,7 +100,6 @@ def write_samples(
     num_prompts = PROMPTS.read(args.prompts, ["image_id"]).num_rows
     rows = rows_of_shard(num_prompts, images_together(sampling), parse_shard(args.shard))
     prompts = in_form(PROMPTS.read(args.prompts, rows=rows), policy, form)
-    folder = args.parts or args.output.with_suffix(".parts")
     made = made_by(
         verb,
         settings,
@@ -96,6 +109,10 @@ def write_samples(
     )
     # batches are those of the whole, whoever makes them
     claim(folder, made.identity(SHARD), "*.parquet")
+    kind = f"-{args.shard.replace('/', '-')}"
+    if result := finished(folder, kind):
+        give_again(result, args.output)
+        return
     samples = sample(
         prompts,
         lambda: load_engine(policy, args.threads),
@@ -108,7 +125,7 @@ def write_samples(
     if form != "steps":
         samples = samples.append_column("form", pa.array([form] * len(samples), pa.string()))
     SAMPLES.write(samples, args.output, made)
-    shutil.rmtree(folder)
+    finish(folder, args.output, keep=args.parts is not None, kind=kind)
     num_readable = len(samples) - samples["boxes"].null_count
     say(
         f"{args.output}: {len(samples)} responses to {len(set(samples['image_id'].to_pylist()))}"

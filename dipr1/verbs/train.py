@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import os
-import shutil
 import warnings
 from pathlib import Path
 
 import pyarrow as pa
 
 from dipr1.artifacts.crops import CROPS
+from dipr1.artifacts.finished import finish, finished, give_again
 from dipr1.artifacts.made import made_by, write_made
 from dipr1.artifacts.prompts import PROMPTS
 from dipr1.artifacts.training_log import TRAINING_LOG
@@ -27,7 +28,7 @@ from dipr1.policies.load import load_policy, load_processor
 from dipr1.policies.options import Policy
 from dipr1.policies.rendering import begun_response
 from dipr1.progress import say
-from dipr1.resuming import claim
+from dipr1.resuming import claim, held
 from dipr1.training import processes
 from dipr1.training.adapters import base_dtype, refer_to_start, settle
 from dipr1.training.completions import write_completions
@@ -76,7 +77,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output", required=True, type=output_folder, help="folder of the trained policy"
     )
     parser.add_argument(
-        "--checkpoints", type=Path, help="folder to resume from (default OUTPUT with .parts)"
+        "--checkpoints",
+        type=Path,
+        help="folder to resume from, then of the result (default OUTPUT with .parts, removed)",
     )
     add_options(parser, Spread)
     add_options(parser, Policy)
@@ -97,15 +100,23 @@ def run(args: argparse.Namespace) -> None:
     together = processes.count() if launched() else spread.processes * spread.nodes
     check_shared(union_options(args, TrainedArm).prompts_per_update, together)
     threads = args.threads and max(1, args.threads // spread.processes)
-    take_gpus(spread.processes)
+    folder = args.checkpoints or args.output.with_suffix(".parts")
     if together > 1 and not launched():
+        with held(folder):  # waited for here; the first process takes it before it meets the others
+            pass
+        take_gpus(spread.processes)
         launch(args.arguments, spread, threads)
     else:
-        with listening() as told, processes.letting_the_first_speak():
-            _train(args, threads, told)
+        with (
+            held(folder) if processes.is_first() else contextlib.nullcontext(),
+            listening() as told,
+            processes.letting_the_first_speak(),
+        ):
+            take_gpus(spread.processes)
+            _train(args, folder, threads, told)
 
 
-def _train(args: argparse.Namespace, threads: int | None, told: Told) -> None:
+def _train(args: argparse.Namespace, folder: Path, threads: int | None, told: Told) -> None:
     """Be one of the processes that train, or the only one."""
     base, arm = options(args, Policy), union_options(args, TrainedArm)
     method = importlib.import_module(f"dipr1.training.{arm.method}")
@@ -128,7 +139,6 @@ def _train(args: argparse.Namespace, threads: int | None, told: Told) -> None:
         begun=_begun(base.model, prompts),
     )
     check_enough(len(lessons), arm.prompts_per_update, generated_together(arm))
-    folder = args.checkpoints or args.output.with_suffix(".parts")
     made = made_by(
         "train",
         arm.model_dump(include={*arm.flagged()})
@@ -143,6 +153,10 @@ def _train(args: argparse.Namespace, threads: int | None, told: Told) -> None:
     processes.join()
     identity = made.identity(*without_effect(arm))
     processes.by_the_first(lambda: claim(folder, identity, "checkpoint-*"))
+    kind = f"-{arm.updates}"  # a longer training goes on in the same folder
+    if processes.any_of_all((result := finished(folder, kind)) is not None):
+        processes.by_the_first(lambda: give_again(result, args.output))
+        return
     newest = newest_checkpoint(folder, arm.updates)
     policy = load_policy(
         base.model,
@@ -177,7 +191,7 @@ def _train(args: argparse.Namespace, threads: int | None, told: Told) -> None:
             f" {told.name or 'another process'} says; the same command goes on from {folder}"
         )
 
-    def finish() -> None:
+    def publish() -> None:
         with whole(args.output) as part:
             save(trainer, weights, None if arm.lora_rank else base.dtype, part)
             policy.processor.save_pretrained(part)
@@ -187,13 +201,13 @@ def _train(args: argparse.Namespace, threads: int | None, told: Told) -> None:
             write_made(part, "policy", made)
             keep_logs(arm, folder, part)
         if not arm.keep_checkpoints:
-            shutil.rmtree(folder)
+            finish(folder, args.output, keep=args.checkpoints is not None, kind=kind)
 
     with ended(trainer, folder):
         if arm.keep_best:
             take_best(trainer, args.arm)
         weights = gathered(trainer)
-        processes.by_the_first(finish)
+        processes.by_the_first(publish)
     say(f"{args.arm}: {trainer.state.global_step} updates, saved in {args.output}")
 
 

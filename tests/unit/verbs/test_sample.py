@@ -14,6 +14,7 @@ from dipr1.artifacts.prompts import PROMPTS, reworded
 from dipr1.artifacts.samples import SAMPLES
 from dipr1.cli import main
 from dipr1.demo.scenes import scene
+from dipr1.resuming import MARK
 from tests.unit.experiment import make_experiment
 
 SHORT = ("--max-new-tokens", "20", "--threads", "1")
@@ -55,6 +56,28 @@ def test_other_files_are_not_taken_for_parts(prompts, tmp_path, capsys):
     assert main(["sample", str(prompts), *map(str, words)]) == 1
     assert "holds other files" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == [thesis]
+
+
+def test_parts_of_other_code_are_set_aside_and_a_deleted_artifact_is_given_again(
+    prompts, tmp_path, capsys
+):
+    output, parts = tmp_path / "samples.parquet", tmp_path / "parts"
+    words = ["sample", str(prompts), "--output", str(output), "--parts", str(parts), *SHORT]
+    assert main(words) == 0
+    before = output.read_bytes()
+    output.unlink()
+    capsys.readouterr()
+    assert main(words) == 0
+    assert output.read_bytes() == before
+    assert "was finished before" in capsys.readouterr().err
+
+    mark = json.loads((parts / MARK).read_text())
+    (parts / MARK).write_text(json.dumps(mark | {"code": "0123456789abcdef"}, sort_keys=True))
+    (parts / "finished").rename(parts / "000000.parquet")
+    assert main(words) == 0
+    told = f"(code was 0123456789abcdef, now {mark['code']}); set aside as {parts}.set-aside-1"
+    assert told in capsys.readouterr().err
+    assert output.read_bytes() == before
 
 
 @pytest.mark.parametrize("verb", ["sample", "predict"])

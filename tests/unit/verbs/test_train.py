@@ -226,14 +226,28 @@ def test_a_damaged_checkpoint_is_told(kept, prompts, tmp_path, capsys, file, dam
     assert not (tmp_path / "policy").exists()
 
 
-def test_checkpoints_of_another_run_are_left_alone(prompts, tmp_path, capsys):
+def test_checkpoints_of_another_run_are_set_aside(prompts, tmp_path, capsys):
     words = (*SFT, "--updates", 1, "--keep-checkpoints", "--checkpoints", tmp_path / "kept")
     assert train(prompts, tmp_path / "one", *words) == 0
-    assert train(prompts, tmp_path / "two", *words, "--seed", 1, "--max-grad-norm", 1) == 1
-    message = capsys.readouterr().err.splitlines()[-1]
-    assert "max_grad_norm was 0.2, now 1.0; seed was 0, now 1; delete the folder" in message
-    assert (tmp_path / "kept" / "checkpoint-1" / "trainer_state.json").exists()
-    assert not (tmp_path / "two").exists()
+    assert train(prompts, tmp_path / "two", *words, "--seed", 1, "--max-grad-norm", 1) == 0
+    aside = tmp_path / "kept.set-aside-1"
+    message = "max_grad_norm was 0.2, now 1.0; seed was 0, now 1); set aside as"
+    assert f"{message} {aside}" in capsys.readouterr().err
+    for folder in (aside, tmp_path / "kept"):
+        assert (folder / "checkpoint-1" / "trainer_state.json").exists()
+
+
+def test_a_policy_that_was_deleted_is_not_trained_again(prompts, tmp_path, capsys):
+    words = (*SFT, "--updates", 1, "--checkpoints", tmp_path / "parts")
+    assert train(prompts, tmp_path / "policy", *words) == 0
+    before = contents(tmp_path / "policy")
+    shutil.rmtree(tmp_path / "policy")
+    capsys.readouterr()
+    assert train(prompts, tmp_path / "policy", *words) == 0
+    assert contents(tmp_path / "policy") == before
+    assert "was finished before" in capsys.readouterr().err
+    assert train(prompts, tmp_path / "longer", *words, "--updates", 2) == 0
+    assert "update 2 of 2" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("method", [SFT, GRPO], ids=["sft", "grpo"])
