@@ -73,7 +73,7 @@ def test_parts_of_other_code_are_set_aside_and_a_deleted_artifact_is_given_again
 
     mark = json.loads((parts / MARK).read_text())
     (parts / MARK).write_text(json.dumps(mark | {"code": "0123456789abcdef"}, sort_keys=True))
-    (parts / "finished").rename(parts / "000000.parquet")
+    (parts / "finished-0-1").rename(parts / "000000.parquet")
     assert main(words) == 0
     told = f"(code was 0123456789abcdef, now {mark['code']}); set aside as {parts}.set-aside-1"
     assert told in capsys.readouterr().err
