@@ -22,7 +22,7 @@ from typing import Any
 from dipr1.exports.options import Exporting
 
 FOLDER = Path(__file__).parent
-NOT_FORMATS = {"options", "questions"}
+NOT_FORMATS = {"options", "questions", "suspects"}
 NAMES = sorted(
     path.stem.replace("_", "-") for path in FOLDER.glob("[a-z]*.py") if path.stem not in NOT_FORMATS
 )

@@ -24,6 +24,12 @@ class Exporting(Section):
         description="The labels, numbered in this order; by default those that the annotations"
         " say, by name.",
     )
+    annotations: str | None = Field(
+        None, description="`cvat`, `labelstudio`: the annotations artifact that was audited."
+    )
+    first: int = Field(
+        200, ge=1, description="`cvat`, `labelstudio`: images, those with the likeliest errors."
+    )
     variance: str | None = Field(
         None, description="Training sets: variance artifact, for the looking reward's targets."
     )

@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from dipr1.artifacts.annotations import ANNOTATIONS
 from dipr1.artifacts.made import Made, made_by
 from dipr1.artifacts.prompts import PROMPTS, prompt_rows
@@ -21,6 +23,7 @@ from dipr1.datasets.converting import (
     first_reject,
     lost_files,
 )
+from dipr1.datasets.corrections import corrected, read_corrections
 from dipr1.datasets.handover import read_note
 from dipr1.datasets.options import Conversion
 from dipr1.datasets.reading import collector_off
@@ -56,6 +59,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--rejects",
         type=output_file,
         help="rejects artifact to write (default OUTPUT with .rejects.parquet)",
+    )
+    parser.add_argument(
+        "--corrections",
+        help="labels that people corrected: JSON of Label Studio or XML of CVAT, which `dipr1"
+        " export` can prepare; they replace those of their images",
     )
     parser.add_argument("--prompts", type=output_file, help="prompts artifact to write")
     add_options(parser, Policy, ["model", *SHOWN])
@@ -118,6 +126,8 @@ def run(args: argparse.Namespace) -> None:
         say(fault)
     if missing:
         say(f"{len(missing)} image files are missing{example}")
+    if args.corrections:
+        annotations = _corrected(annotations, args.corrections)
     ANNOTATIONS.write(annotations, args.output, made)
     if frames is not None:
         if not labels:
@@ -125,6 +135,16 @@ def run(args: argparse.Namespace) -> None:
         PROMPTS.write(
             prompt_rows(annotations, labels, frames), args.prompts, _made_for(made, policy)
         )
+
+
+def _corrected(annotations: pa.Table, path: str) -> pa.Table:
+    corrections = read_corrections(path)
+    say(
+        f"{path}: {len(corrections)} images corrected,"
+        f" {sum(len(one.boxes) for one in corrections)} boxes;"
+        f" {sum(one.left_out for one in corrections)} suggested boxes that nobody took"
+    )
+    return corrected(annotations, corrections, path)
 
 
 def _source(args: argparse.Namespace) -> dict[str, Any]:
@@ -146,7 +166,7 @@ def _made(args: argparse.Namespace, rules: Conversion, format_name: str, labels:
     return made_by(
         "convert",
         {"format": format_name} | rules.model_dump(exclude={"strict"}) | {"labels": labels},
-        [args.source or args.annotations, args.sizes],
+        [args.source or args.annotations, args.sizes, args.corrections],
         code={"format": format_name},
         dataset=args.dataset,
         split=args.split,
