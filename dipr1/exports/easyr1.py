@@ -8,9 +8,10 @@ to set. EasyR1 asks the user's message alone.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from dipr1.exports.options import Exporting
-from dipr1.exports.questions import questions, read, write_lines
+from dipr1.exports.questions import Question, write_lines
 
 READS = "prompts"
 
@@ -21,9 +22,12 @@ def write(source: str, output: Path, options: Exporting) -> str:
     Raises:
         UserError: as :func:`dipr1.exports.questions.questions`.
     """
-    prompts, columns = read(source, options)
-    rows = (
-        {"problem": one.text, "images": [one.image], "answer": one.ground_truth}
-        for one in questions(prompts, columns, options)
-    )
-    return f"{write_lines(output, rows)} questions"
+    return write_lines(source, output, options, _row)
+
+
+def _row(question: Question) -> dict[str, Any]:
+    return {
+        "problem": question.text,
+        "images": [question.image],
+        "answer": question.ground_truth,
+    }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,11 +94,16 @@ def _with_image(messages: list[dict[str, str]]) -> list[dict[str, str]]:
     ]
 
 
-def write_lines(output: Path, rows: Iterator[dict[str, Any]]) -> int:
-    """Write JSON lines; how many."""
-    count = 0
+def write_lines(
+    source: str, output: Path, options: Exporting, row: Callable[[Question], dict[str, Any]]
+) -> str:
+    """Write JSON lines, one for each prompt; what was written, in words.
+
+    Raises:
+        UserError: as :func:`questions`.
+    """
+    prompts, columns = read(source, options)
     with output.open("w", encoding="utf-8") as file:
-        for row in rows:
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
-            count += 1
-    return count
+        for one in questions(prompts, columns, options):
+            file.write(json.dumps(row(one), ensure_ascii=False) + "\n")
+    return f"{prompts.num_rows} questions"

@@ -8,9 +8,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from dipr1.exports.options import Exporting
-from dipr1.exports.questions import questions, read, write_lines
+from dipr1.exports.questions import Question, write_lines
 
 READS = "prompts"
 
@@ -21,9 +22,8 @@ def write(source: str, output: Path, options: Exporting) -> str:
     Raises:
         UserError: as :func:`dipr1.exports.questions.questions`.
     """
-    prompts, columns = read(source, options)
-    rows = (
-        {"messages": one.messages, "images": [one.image]} | one.columns
-        for one in questions(prompts, columns, options)
-    )
-    return f"{write_lines(output, rows)} questions"
+    return write_lines(source, output, options, _row)
+
+
+def _row(question: Question) -> dict[str, Any]:
+    return {"messages": question.messages, "images": [question.image]} | question.columns
