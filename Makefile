@@ -28,7 +28,7 @@ $(STAMP): pyproject.toml constraints.txt
 
 demo: setup  ## run config.yaml: a policy trained three ways, and the page that compares them
 	snakemake --quiet reason host --cores $(CORES) --rerun-incomplete --show-failed-logs
-	@echo "The report: $(CURDIR)/results/report/index.html"
+	@echo "The report: $(CURDIR)/results/demo/report/index.html"
 
 test: setup  ## unit tests, the workflow, real data
 	$(BIN)/python -m pytest

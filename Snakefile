@@ -18,6 +18,14 @@ include: "rules/common.smk"
 experiment = read_experiment(config)
 config.update(experiment.model_dump())
 validate(config, "workflow/schemas/config.schema.yaml", set_default=False)
+places = Places(experiment)
+refuse_former_paths()
+
+
+pathvars:
+    results=places.own,
+    logs=f"logs/{experiment.name}",
+    benchmarks=f"benchmarks/{experiment.name}",
 
 
 wildcard_constraints:
@@ -27,6 +35,7 @@ wildcard_constraints:
     look="[A-Za-z0-9_]+",
     seed=r"\d+",
     shard=r"\d+",
+    digest=places.digests,
 
 
 include: "rules/download.smk"
@@ -48,13 +57,14 @@ include: "rules/pretrain.smk"
 
 onsuccess:
     # results that were kept in case Snakemake would not see their jobs end
-    clear("results/checkpoints")
+    clear(f"{places.own}/checkpoints")
+    clear(f"{places.shared}/checkpoints")
 
 
 rule all:
     default_target: True
     input:
-        "results/report/index.html",
+        "<results>/report/index.html",
 
 
 # after the rules, of all of which it is true

@@ -1,8 +1,8 @@
 """How many planted label errors `dipr1 audit` ranks first.
 
     python benchmarks/audit.py                                          # synthetic crowds
-    python benchmarks/audit.py --annotations results/annotations/crowdscenes/train.parquet \\
-        --samples results/samples/crowdscenes/train/*.parquet           # a policy's own samples
+    python benchmarks/audit.py --annotations annotations.parquet \\
+        --samples samples/*.parquet           # a policy's own samples
 
 A share of the labels is removed, and as many boxes are added that label nothing: each as large as
 some label of the set, where it overlaps no label by an IoU of more than 0.2. Of the k suspects

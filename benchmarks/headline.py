@@ -4,7 +4,7 @@
 
 Each page has marks, `<!-- claim-headline -->` or another of `TABLES`, then `<!-- end -->`; what
 stands between them is written anew from `docs/results/*.parquet`: `demo.parquet` is
-`results/report/comparison.parquet` of `make demo`, the others are made by benchmarks/claim.py.
+`results/demo/report/comparison.parquet` of `make demo`, the others are made by benchmarks/claim.py.
 Figures are means over the seeds; the first set of the files is the one that was trained for.
 """
 

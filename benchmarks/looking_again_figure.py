@@ -1,8 +1,8 @@
 """One picture that shows the whole idea: first view, look, crops, answer.
 
     python -m benchmarks.looking_again_figure \
-        results/predictions/dipr1+own/seed0/crowdscenes.validation.parquet \
-        --annotations results/annotations/crowdscenes/validation.parquet \
+        results/demo/predictions/dipr1+own/seed0/crowdscenes.validation.parquet \
+        --annotations results/shared/annotations/crowdscenes/validation-*.parquet \
         --output docs/looking-again.png [--image ID]
 
 The predictions are those of `dipr1 inspect`, which hold the first view too. Unless `--image` says

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from dipr1.datasets.options import Dataset, Split
 from dipr1.datasets.page import filled
@@ -22,6 +22,8 @@ from dipr1.options import Section, explain, flags, members
 from dipr1.policies.options import BasePolicy, Crop, NamedLook, Sample
 from dipr1.report.options import Report
 from dipr1.training.options import Arm, Training, settled, shared_options, without_meaning
+
+SHARED = "shared"  # in place of a name: what experiments have in common
 
 
 class Variance(Section):
@@ -50,6 +52,12 @@ class Audit(Section):
 class Config(Section):
     """The whole experiment."""
 
+    name: str = Field(
+        "experiment",
+        pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$",
+        description="Its results lie in `results/NAME`; without it, NAME is that of the"
+        " configuration file, without its suffix.",
+    )
     seeds: list[int] = Field([0], min_length=1, description="One training run per arm and seed.")
     num_shards: int = Field(2, ge=1, description="Parts in which a split is sampled.")
     datasets: dict[str, Dataset] = Field(min_length=1, description="Data sets by name.")
@@ -64,6 +72,13 @@ class Config(Section):
     arms: dict[str, Arm] = Field(min_length=1, description="Arms of the comparison by name.")
     evaluation: Evaluation = Field(Evaluation(), description="Evaluation.")
     report: Report = Field(Report(), description="The report.")
+
+    @field_validator("name")
+    @classmethod
+    def _name_is_free(cls, name: str) -> str:
+        if name == SHARED:
+            raise ValueError(f"{name!r} is where experiments share results; give another name")
+        return name
 
     def seeds_of(self, arm: str) -> list[int]:
         """The seeds of an arm; one that is not trained is the same for all, and runs once."""
@@ -134,13 +149,14 @@ def check(values: dict[str, Any], source: str = "config.yaml") -> Config:
 
     Args:
         values: the parsed YAML.
-        source: the file's name, for the message.
+        source: the file's name, for the message; the experiment is called like it, where the
+            values give it no name.
 
     Raises:
         UserError: one line with the key, the value found and what is allowed.
     """
     try:
-        return Config.model_validate(values)
+        return Config.model_validate({"name": Path(source).stem} | values)
     except ValidationError as error:
         raise UserError(f"{source}: {explain(error, Config)}") from None
 

@@ -1,17 +1,14 @@
 rule audit:
     input:
-        annotations="results/annotations/{dataset}/{split}.parquet",
-        samples=expand(
-            "results/samples/{{dataset}}/{{split}}/{shard}.parquet",
-            shard=range(experiment.num_shards),
-        ),
+        annotations=of_split("annotations"),
+        samples=samples_of,
     output:
-        suspects="results/audit/{dataset}/{split}.parquet",
-        images="results/audit/{dataset}/{split}.images.parquet",
+        suspects="<results>/audit/{dataset}/{split}.parquet",
+        images="<results>/audit/{dataset}/{split}.images.parquet",
     log:
-        "logs/audit/{dataset}.{split}.log",
+        "<logs>/audit/{dataset}.{split}.log",
     benchmark:
-        "benchmarks/audit/{dataset}.{split}.jsonl"
+        "<benchmarks>/audit/{dataset}.{split}.jsonl"
     conda:
         "../envs/data.yaml"
     threads: 1

@@ -25,6 +25,7 @@ from dipr1.options import flags
 from dipr1.config import check, train_flags
 from dipr1.datasets.options import code_of_download, Conversion, Draw, Files, Style
 from dipr1.errors import UserError
+from dipr1.places import CROPS, Places
 from dipr1.provenance import code_digest, policy_digest
 from dipr1.resuming import clear
 from dipr1.policies.engines import code_of_engine
@@ -40,6 +41,34 @@ def read_experiment(config):
     except UserError as error:
         # a WorkflowError would add two lines about this file to the one that says what to do
         sys.exit(str(error))
+
+
+def refuse_former_paths():
+    """Say where a target lies now that earlier versions had elsewhere."""
+    for word in sys.argv[1:]:  # Snakemake does not tell the targets before the rules are read
+        if now := places.renamed(word):
+            sys.exit(f"{word}: results lie under the names of experiments now; ask for {now}")
+
+
+def of_split(kind):
+    """Where a split's results of a kind lie that experiments may share, as an input."""
+    return lambda wildcards: places.path(kind, wildcards.dataset, wildcards.split)
+
+
+def crops_of_split(kind):
+    """As :func:`of_split`, of the split's crops."""
+    return lambda wildcards: places.path(kind, wildcards.dataset, wildcards.split + CROPS)
+
+
+def samples_of(wildcards):
+    """All shards of a split's samples."""
+    path = places.path("samples", wildcards.dataset, wildcards.split)
+    return expand(path, shard=range(experiment.num_shards))
+
+
+def checkpoints(pattern):
+    """Where a job's finished parts lie, outside the outputs that Snakemake deletes."""
+    return f"{places.own}/checkpoints/{pattern}"
 
 
 def runs():
@@ -70,24 +99,24 @@ def trained_runs():
     return [(arm, seed) for arm, seed in runs() if experiment.arms[arm].method != "none"]
 
 
-def of_training_split(pattern):
-    """`pattern` with the data set and split that is trained on."""
-    return pattern.format(dataset=experiment.training.dataset, split=experiment.training.split)
+def training_set():
+    """(dataset, split) of what is trained on."""
+    return experiment.training.dataset, experiment.training.split
 
 
 def evaluation_sets():
     """(dataset, split) of everything that is evaluated on."""
-    return [name.split(".", 1) for name in experiment.evaluation.sets]
+    return [tuple(name.split(".", 1)) for name in experiment.evaluation.sets]
 
 
-def per_evaluation_set(pattern):
-    """`pattern` for everything that is evaluated on."""
-    return [pattern.format(dataset=dataset, split=split) for dataset, split in evaluation_sets()]
+def every_set():
+    """(dataset, split) of what is trained on, then of everything that is evaluated on."""
+    return list(dict.fromkeys([training_set(), *evaluation_sets()]))
 
 
-def of_every_split(pattern):
-    """`pattern` for the split that is trained on, then for everything that is evaluated on."""
-    return list(dict.fromkeys([of_training_split(pattern), *per_evaluation_set(pattern)]))
+def of_sets(kind, sets):
+    """Where the results of a kind of each (dataset, split) lie that experiments may share."""
+    return [places.path(kind, *one) for one in sets]
 
 
 def per_run_and_set(pattern):
@@ -107,7 +136,7 @@ def per_trained_run(pattern):
 def kept_completions():
     """The flag that names the responses which trainings keep, if some do."""
     kept = [
-        f"results/policies/{arm}/seed{seed}/completions.parquet"
+        f"{places.own}/policies/{arm}/seed{seed}/completions.parquet"
         for arm, seed in trained_runs()
         if getattr(experiment.arms[arm], "show_every", 0)
     ]
@@ -169,13 +198,13 @@ def policy_of(wildcards):
     """The checkpoint folder that answers for an arm: its trained one, or the base MLLM's."""
     if experiment.arms[wildcards.arm].method == "none":
         return base_policy()
-    return [f"results/policies/{wildcards.arm}/seed{wildcards.seed}"]
+    return [f"{places.own}/policies/{wildcards.arm}/seed{wildcards.seed}"]
 
 
 def start_of(wildcards):
     """The checkpoint folder that an arm's training begins with."""
     start = experiment.arms[wildcards.arm].start
-    return [f"results/policies/{start}/seed{wildcards.seed}"] if start else base_policy()
+    return [f"{places.own}/policies/{start}/seed{wildcards.seed}"] if start else base_policy()
 
 
 def start_flags(wildcards, input):
@@ -198,14 +227,15 @@ def train_command(training):
 
 def crops_of(wildcards):
     """The crops that an arm is trained on besides, if any."""
+    dataset, split = training_set()
     wanted = experiment.arms[wildcards.arm].crops
-    return of_training_split("results/prompts/{dataset}/{split}.crops.parquet") if wanted else []
+    return places.path("prompts", dataset, split + CROPS) if wanted else []
 
 
 def variance_for(wildcards):
     """The statistics that an arm is trained with; they have gains where it looks for these."""
-    measured = "gain." if needs_gain(experiment.arms[wildcards.arm]) else ""
-    return of_training_split(f"results/variance/{{dataset}}/{{split}}.{measured}parquet")
+    kind = "gain" if needs_gain(experiment.arms[wildcards.arm]) else "variance"
+    return places.path(kind, *training_set())
 
 
 # `train.crops`: the crops of `train`, sampled and measured as a split of their own
@@ -214,7 +244,7 @@ SPLIT_OR_CROPS = r"[A-Za-z0-9_]+(\.crops)?"
 
 def images_of(wildcards):
     """The images of a split, or those that its crops are of."""
-    return f"results/download/{wildcards.dataset}/{wildcards.split.removesuffix('.crops')}"
+    return places.path("download", wildcards.dataset, wildcards.split.removesuffix(CROPS))
 
 
 def policy_flags(wildcards, input):

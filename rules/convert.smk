@@ -1,15 +1,15 @@
 rule convert:
     input:
-        source="results/download/{dataset}/{split}",
+        source=of_split("download"),
         policy=base_policy(),
     output:
-        annotations="results/annotations/{dataset}/{split}.parquet",
-        rejects="results/annotations/{dataset}/{split}.rejects.parquet",
-        prompts="results/prompts/{dataset}/{split}.parquet",
+        annotations=places.pattern("annotations"),
+        rejects=places.pattern("rejects"),
+        prompts=places.pattern("prompts"),
     log:
-        "logs/convert/{dataset}.{split}.log",
+        "logs/shared/convert/{dataset}.{split}-{digest}.log",
     benchmark:
-        "benchmarks/convert/{dataset}.{split}.jsonl"
+        "benchmarks/shared/convert/{dataset}.{split}-{digest}.jsonl"
     conda:
         "../envs/data.yaml"
     threads: 1

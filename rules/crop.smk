@@ -1,15 +1,15 @@
 rule crop:
     input:
-        prompts="results/prompts/{dataset}/{split}.parquet",
-        variance="results/variance/{dataset}/{split}.parquet",
+        prompts=of_split("prompts"),
+        variance=of_split("variance"),
         policy=base_policy(),
     output:
-        crops="results/prompts/{dataset}/{split}.crops.parquet",
-        annotations="results/annotations/{dataset}/{split}.crops.parquet",
+        crops=places.pattern_of_crops("prompts"),
+        annotations=places.pattern_of_crops("annotations"),
     log:
-        "logs/crop/{dataset}.{split}.log",
+        "logs/shared/crop/{dataset}.{split}-{digest}.log",
     benchmark:
-        "benchmarks/crop/{dataset}.{split}.jsonl"
+        "benchmarks/shared/crop/{dataset}.{split}-{digest}.jsonl"
     conda:
         "../envs/data.yaml"
     threads: 1

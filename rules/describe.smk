@@ -1,15 +1,15 @@
 rule describe:
     input:
-        images="results/download/{dataset}/{split}",
-        annotations="results/annotations/{dataset}/{split}.parquet",
-        rejects="results/annotations/{dataset}/{split}.rejects.parquet",
+        images=of_split("download"),
+        annotations=of_split("annotations"),
+        rejects=of_split("rejects"),
     output:
-        page="results/describe/{dataset}/{split}.html",
-        numbers="results/describe/{dataset}/{split}.json",
+        page="<results>/describe/{dataset}/{split}.html",
+        numbers="<results>/describe/{dataset}/{split}.json",
     log:
-        "logs/describe/{dataset}.{split}.log",
+        "<logs>/describe/{dataset}.{split}.log",
     benchmark:
-        "benchmarks/describe/{dataset}.{split}.jsonl"
+        "<benchmarks>/describe/{dataset}.{split}.jsonl"
     conda:
         "../envs/data.yaml"
     threads: 1

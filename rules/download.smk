@@ -2,11 +2,11 @@ rule download:
     input:
         unpack(source_files),
     output:
-        split=directory("results/download/{dataset}/{split}"),
+        split=directory(places.pattern("download")),
     log:
-        "logs/download/{dataset}.{split}.log",
+        "logs/shared/download/{dataset}.{split}-{digest}.log",
     benchmark:
-        "benchmarks/download/{dataset}.{split}.jsonl"
+        "benchmarks/shared/download/{dataset}.{split}-{digest}.jsonl"
     conda:
         "../envs/data.yaml"
     threads: 1

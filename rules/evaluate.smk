@@ -1,21 +1,21 @@
 rule evaluate:
     input:
-        predictions="results/predictions/{arm}/seed{seed}/{dataset}.{split}.parquet",
-        annotations="results/annotations/{dataset}/{split}.parquet",
-        prompts="results/prompts/{dataset}/{split}.parquet",
-        variance="results/variance/{dataset}/{split}.parquet",
+        predictions="<results>/predictions/{arm}/seed{seed}/{dataset}.{split}.parquet",
+        annotations=of_split("annotations"),
+        prompts=of_split("prompts"),
+        variance=of_split("variance"),
     output:
         metrics=report(
-            "results/metrics/{arm}/seed{seed}/{dataset}.{split}.parquet",
+            "<results>/metrics/{arm}/seed{seed}/{dataset}.{split}.parquet",
             caption="../workflow/report/metrics.rst",
             category="Metrics",
             labels={"arm": "{arm}", "seed": "{seed}", "set": "{dataset}.{split}"},
         ),
-        images="results/metrics/{arm}/seed{seed}/{dataset}.{split}.images.parquet",
+        images="<results>/metrics/{arm}/seed{seed}/{dataset}.{split}.images.parquet",
     log:
-        "logs/evaluate/{arm}.seed{seed}.{dataset}.{split}.log",
+        "<logs>/evaluate/{arm}.seed{seed}.{dataset}.{split}.log",
     benchmark:
-        "benchmarks/evaluate/{arm}.seed{seed}.{dataset}.{split}.jsonl"
+        "<benchmarks>/evaluate/{arm}.seed{seed}.{dataset}.{split}.jsonl"
     # an arm's answers in one view, or looking again
     wildcard_constraints:
         arm="|".join(map(re.escape, [*experiment.arms, *looks_again()])),

@@ -1,12 +1,12 @@
 rule export:
     input:
-        annotations="results/annotations/{dataset}/{split}.parquet",
+        annotations=of_split("annotations"),
     output:
-        coco="results/export/{dataset}/{split}.json",
+        coco="<results>/export/{dataset}/{split}.json",
     log:
-        "logs/export/{dataset}.{split}.log",
+        "<logs>/export/{dataset}.{split}.log",
     benchmark:
-        "benchmarks/export/{dataset}.{split}.jsonl"
+        "<benchmarks>/export/{dataset}.{split}.jsonl"
     conda:
         "../envs/data.yaml"
     threads: 1

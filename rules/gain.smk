@@ -1,14 +1,14 @@
 rule gain:
     input:
-        variance="results/variance/{dataset}/{split}.parquet",
-        crops="results/prompts/{dataset}/{split}.crops.parquet",
-        crops_variance="results/variance/{dataset}/{split}.crops.parquet",
+        variance=of_split("variance"),
+        crops=crops_of_split("prompts"),
+        crops_variance=crops_of_split("variance"),
     output:
-        variance="results/variance/{dataset}/{split}.gain.parquet",
+        variance=places.pattern("gain"),
     log:
-        "logs/gain/{dataset}.{split}.log",
+        "logs/shared/gain/{dataset}.{split}-{digest}.log",
     benchmark:
-        "benchmarks/gain/{dataset}.{split}.jsonl"
+        "benchmarks/shared/gain/{dataset}.{split}-{digest}.jsonl"
     conda:
         "../envs/data.yaml"
     threads: 1

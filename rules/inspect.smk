@@ -1,15 +1,15 @@
 rule inspect:
     input:
-        prompts="results/prompts/{dataset}/{split}.parquet",
-        images="results/download/{dataset}/{split}",
-        predictions="results/predictions/{arm}/seed{seed}/{dataset}.{split}.parquet",
+        prompts=of_split("prompts"),
+        images=of_split("download"),
+        predictions="<results>/predictions/{arm}/seed{seed}/{dataset}.{split}.parquet",
         policy=policy_of,
     output:
-        predictions="results/predictions/{arm}+{look}/seed{seed}/{dataset}.{split}.parquet",
+        predictions="<results>/predictions/{arm}+{look}/seed{seed}/{dataset}.{split}.parquet",
     log:
-        "logs/inspect/{arm}+{look}.seed{seed}.{dataset}.{split}.log",
+        "<logs>/inspect/{arm}+{look}.seed{seed}.{dataset}.{split}.log",
     benchmark:
-        "benchmarks/inspect/{arm}+{look}.seed{seed}.{dataset}.{split}.jsonl"
+        "<benchmarks>/inspect/{arm}+{look}.seed{seed}.{dataset}.{split}.jsonl"
     conda:
         answering_environment()
     threads: 1
@@ -24,7 +24,7 @@ rule inspect:
             looks_again()[f"{wildcards.arm}+{wildcards.look}"], LookAgain
         ),
         # finished parts of an interrupted job, outside the outputs that Snakemake deletes
-        parts="results/checkpoints/predictions/{arm}+{look}/seed{seed}/{dataset}.{split}",
+        parts=checkpoints("predictions/{arm}+{look}/seed{seed}/{dataset}.{split}"),
         weights=policy_digest(experiment.policy.model),
         code=code_digest("inspect", **code_of_engine(experiment.policy.engine)),
     message:

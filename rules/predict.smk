@@ -1,14 +1,14 @@
 rule predict:
     input:
-        prompts="results/prompts/{dataset}/{split}.parquet",
-        images="results/download/{dataset}/{split}",
+        prompts=of_split("prompts"),
+        images=of_split("download"),
         policy=policy_of,
     output:
-        predictions="results/predictions/{arm}/seed{seed}/{dataset}.{split}.parquet",
+        predictions="<results>/predictions/{arm}/seed{seed}/{dataset}.{split}.parquet",
     log:
-        "logs/predict/{arm}.seed{seed}.{dataset}.{split}.log",
+        "<logs>/predict/{arm}.seed{seed}.{dataset}.{split}.log",
     benchmark:
-        "benchmarks/predict/{arm}.seed{seed}.{dataset}.{split}.jsonl"
+        "<benchmarks>/predict/{arm}.seed{seed}.{dataset}.{split}.jsonl"
     conda:
         answering_environment()
     threads: 1
@@ -21,7 +21,7 @@ rule predict:
         form=lambda wildcards: flags(experiment.arms[wildcards.arm], Asked),
         options=flags(experiment.sample, Generation),
         # finished parts of an interrupted job, outside the outputs that Snakemake deletes
-        parts="results/checkpoints/predictions/{arm}/seed{seed}/{dataset}.{split}",
+        parts=checkpoints("predictions/{arm}/seed{seed}/{dataset}.{split}"),
         weights=policy_digest(experiment.policy.model),
         code=code_digest("predict", **code_of_engine(experiment.policy.engine)),
     message:

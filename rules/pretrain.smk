@@ -1,11 +1,11 @@
 # makes the embedded policy from nothing; no other rule needs it, for the result ships with dipr1
 rule pretrain:
     output:
-        policy=directory("results/pretrain/tiny"),
+        policy=directory(f"{places.shared}/pretrain/tiny"),
     log:
-        "logs/pretrain.log",
+        "logs/shared/pretrain.log",
     benchmark:
-        "benchmarks/pretrain.jsonl"
+        "benchmarks/shared/pretrain.jsonl"
     conda:
         "../envs/train.yaml"
     threads: 2
@@ -14,7 +14,7 @@ rule pretrain:
         runtime=720,
         gpu=0,
     params:
-        checkpoints="results/checkpoints/pretrain",
+        checkpoints=f"{places.shared}/checkpoints/pretrain",
         code=code_digest("pretrain"),
     message:
         "Pretraining the embedded tiny policy"

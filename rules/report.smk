@@ -1,42 +1,44 @@
 rule report:
     input:
-        metrics=per_run_and_set("results/metrics/{arm}/seed{seed}/{dataset}.{split}.parquet"),
-        images=per_run_and_set("results/metrics/{arm}/seed{seed}/{dataset}.{split}.images.parquet"),
-        predictions=per_run_and_set(
-            "results/predictions/{arm}/seed{seed}/{dataset}.{split}.parquet"
+        metrics=per_run_and_set("<results>/metrics/{arm}/seed{seed}/{dataset}.{split}.parquet"),
+        images=per_run_and_set(
+            "<results>/metrics/{arm}/seed{seed}/{dataset}.{split}.images.parquet"
         ),
-        annotations=of_every_split("results/annotations/{dataset}/{split}.parquet"),
-        rejects=of_every_split("results/annotations/{dataset}/{split}.rejects.parquet"),
-        variance=per_evaluation_set("results/variance/{dataset}/{split}.parquet"),
-        audit=of_every_split("results/audit/{dataset}/{split}.parquet"),
-        pictures=of_every_split("results/download/{dataset}/{split}"),
-        policies=per_trained_run("results/policies/{arm}/seed{seed}"),
+        predictions=per_run_and_set(
+            "<results>/predictions/{arm}/seed{seed}/{dataset}.{split}.parquet"
+        ),
+        annotations=of_sets("annotations", every_set()),
+        rejects=of_sets("rejects", every_set()),
+        variance=of_sets("variance", evaluation_sets()),
+        audit=expand("<results>/audit/{set}.parquet", set=map("/".join, every_set())),
+        pictures=of_sets("download", every_set()),
+        policies=per_trained_run("<results>/policies/{arm}/seed{seed}"),
     output:
         page=report(
-            "results/report/index.html",
+            "<results>/report/index.html",
             caption="../workflow/report/page.rst",
             category="Comparison of the arms",
             labels={"what": "the page: figures, images, label errors"},
         ),
         figures=report(
-            directory("results/report/figures"),
+            directory("<results>/report/figures"),
             patterns=["{figure}.svg"],
             caption="../workflow/report/figures.rst",
             category="Comparison of the arms",
             labels={"what": "figure: {figure}"},
         ),
         comparison=report(
-            "results/report/comparison.csv",
+            "<results>/report/comparison.csv",
             caption="../workflow/report/comparison.rst",
             category="Comparison of the arms",
             labels={"what": "table: every metric with intervals and differences"},
         ),
-        exports=multiext("results/report/comparison", ".parquet", ".md", ".tex"),
-        summary="results/report/summary.md",
+        exports=multiext("<results>/report/comparison", ".parquet", ".md", ".tex"),
+        summary="<results>/report/summary.md",
     log:
-        "logs/report.log",
+        "<logs>/report.log",
     benchmark:
-        "benchmarks/report.jsonl"
+        "<benchmarks>/report.jsonl"
     conda:
         "../envs/data.yaml"
     threads: 1
@@ -48,7 +50,7 @@ rule report:
             f"{policy}/training_log.parquet" for policy in input.policies
         ],
         completions=kept_completions(),
-        trained_on=of_training_split("{dataset}.{split}"),
+        trained_on=".".join(training_set()),
         options=flags(experiment.report),
         code=code_digest("report"),
     message:

@@ -1,14 +1,14 @@
 rule sample:
     input:
-        prompts="results/prompts/{dataset}/{split}.parquet",
+        prompts=of_split("prompts"),
         images=images_of,
         policy=base_policy(),
     output:
-        samples="results/samples/{dataset}/{split}/{shard}.parquet",
+        samples=places.pattern("samples"),
     log:
-        "logs/sample/{dataset}.{split}.{shard}.log",
+        "logs/shared/sample/{dataset}.{split}-{digest}.{shard}.log",
     benchmark:
-        "benchmarks/sample/{dataset}.{split}.{shard}.jsonl"
+        "benchmarks/shared/sample/{dataset}.{split}-{digest}.{shard}.jsonl"
     wildcard_constraints:
         split=SPLIT_OR_CROPS,
     conda:
@@ -24,7 +24,7 @@ rule sample:
         policy=answering_flags(experiment.policy),
         options=flags(experiment.sample),
         # finished parts of an interrupted job, outside the outputs that Snakemake deletes
-        parts="results/checkpoints/samples/{dataset}/{split}/{shard}",
+        parts=f"{places.shared}/checkpoints/samples/{{dataset}}/{{split}}-{{digest}}/{{shard}}",
         weights=policy_digest(experiment.policy.model),
         code=code_digest("sample", **code_of_engine(experiment.policy.engine)),
     message:

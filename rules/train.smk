@@ -1,22 +1,22 @@
 rule train:
     input:
-        prompts=of_training_split("results/prompts/{dataset}/{split}.parquet"),
-        images=of_training_split("results/download/{dataset}/{split}"),
+        prompts=places.path("prompts", *training_set()),
+        images=places.path("download", *training_set()),
         variance=variance_for,
         crops=crops_of,
         policy=start_of,
     output:
         policy=report(
-            directory("results/policies/{arm}/seed{seed}"),
+            directory("<results>/policies/{arm}/seed{seed}"),
             patterns=["{name}_log.parquet"],
             caption="../workflow/report/training.rst",
             category="Training",
             labels={"arm": "{arm}", "seed": "{seed}"},
         ),
     log:
-        "logs/train/{arm}.seed{seed}.log",
+        "<logs>/train/{arm}.seed{seed}.log",
     benchmark:
-        "benchmarks/train/{arm}.seed{seed}.jsonl"
+        "<benchmarks>/train/{arm}.seed{seed}.jsonl"
     conda:
         training_environment()
     threads: experiment.training.threads * experiment.training.processes
@@ -32,7 +32,7 @@ rule train:
         # a function, so that braces in a text are not taken for wildcards
         options=lambda wildcards: train_flags(experiment, wildcards.arm),
         # outside the outputs, which Snakemake deletes before a run and after a failure
-        checkpoints="results/checkpoints/train/{arm}/seed{seed}",
+        checkpoints=checkpoints("train/{arm}/seed{seed}"),
         weights=policy_digest(experiment.policy.model),
         code=lambda wildcards: code_digest(
             "train", **code_of_training(experiment.arms[wildcards.arm])

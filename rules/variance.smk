@@ -1,16 +1,13 @@
 rule variance:
     input:
-        annotations="results/annotations/{dataset}/{split}.parquet",
-        samples=expand(
-            "results/samples/{{dataset}}/{{split}}/{shard}.parquet",
-            shard=range(experiment.num_shards),
-        ),
+        annotations=of_split("annotations"),
+        samples=samples_of,
     output:
-        regions="results/variance/{dataset}/{split}.parquet",
+        regions=places.pattern("variance"),
     log:
-        "logs/variance/{dataset}.{split}.log",
+        "logs/shared/variance/{dataset}.{split}-{digest}.log",
     benchmark:
-        "benchmarks/variance/{dataset}.{split}.jsonl"
+        "benchmarks/shared/variance/{dataset}.{split}-{digest}.jsonl"
     wildcard_constraints:
         split=SPLIT_OR_CROPS,
     conda:

@@ -29,7 +29,7 @@ from dipr1.policies.sampling import sample
 from dipr1.progress import say
 from dipr1.training import checking
 from dipr1.training.checking import Finding
-from dipr1.verbs.plan import add_config, prompts_of
+from dipr1.verbs.plan import add_config, trained_on
 
 MOST_SAMPLED = 200  # images whose samples are looked at, where they are there
 
@@ -75,11 +75,11 @@ def read_prompts(config: Config, results: Path) -> pa.Table:
     Raises:
         UserError: they are not made yet, or none.
     """
-    path = prompts_of(config, results)
+    path = trained_on("prompts", config, results)
     if not path.is_file():
         raise UserError(
             f"{path}: not there yet; make it, which needs no GPU: snakemake --cores all"
-            f" --configfile CONFIG {path}"
+            f" {path} --configfile CONFIG"
         )
     prompts = PROMPTS.read(path)
     if not prompts.num_rows:
@@ -126,8 +126,7 @@ def rewarded(config: Config) -> dict[str, Any]:
 
 def sampled(config: Config, args: argparse.Namespace, few: pa.Table) -> pa.Table:
     """The samples of the split that are there, else samples of a few images."""
-    training = config.training
-    folder = args.results / "samples" / training.dataset / training.split
+    folder = trained_on("samples", config, args.results).parent
     if shards := sorted(folder.glob("*.parquet")):
         say(f"reading the samples in {folder}")
         return pa.concat_tables(
@@ -164,8 +163,7 @@ def checks_of_answers(
         checking.check_readable(rows, answers, measure.least_readable),
         checking.check_answers_frame(rows, answers),
     ]
-    training = config.training
-    path = args.results / "variance" / training.dataset / f"{training.split}.parquet"
+    path = trained_on("variance", config, args.results)
     if path.is_file():
         variance = VARIANCE.read(path)
         variance = variance.filter(pc.is_in(variance["image_id"], answered["image_id"]))

@@ -16,6 +16,7 @@ from dipr1.artifacts.prompts import PROMPTS
 from dipr1.config import Config, load
 from dipr1.errors import UserError
 from dipr1.frames import Frame
+from dipr1.places import Places
 from dipr1.policies.anatomy import Anatomy, read_anatomy
 from dipr1.policies.families import read_policy_frames
 from dipr1.policies.options import Policy
@@ -53,7 +54,7 @@ def add_config(parser: argparse.ArgumentParser) -> None:
     """The arguments that say which experiment it is, and where its artifacts lie."""
     parser.add_argument("config", metavar="CONFIG", help="configuration file of the experiment")
     parser.add_argument(
-        "--results", type=Path, default=Path("results"), help="folder of its artifacts (results)"
+        "--results", type=Path, default=Path("results"), help="folder of the results (results)"
     )
 
 
@@ -94,16 +95,17 @@ def image_size(args: argparse.Namespace, config: Config) -> tuple[int, int]:
         if not found or not all(map(int, found.groups())):
             raise UserError(f"--image-size: found {args.image_size!r}; expected one like 1920x1080")
         return int(found[1]), int(found[2])
-    path = prompts_of(config, args.results)
+    path = trained_on("prompts", config, args.results)
     if not path.is_file():
         return SIZE
     sizes = PROMPTS.read(path, ["width", "height"]).to_pylist()
     return max(((row["width"], row["height"]) for row in sizes), key=math.prod, default=SIZE)
 
 
-def prompts_of(config: Config, results: Path) -> Path:
-    """Where the prompts of the split that is trained on lie."""
-    return results / "prompts" / config.training.dataset / f"{config.training.split}.parquet"
+def trained_on(kind: str, config: Config, results: Path) -> Path:
+    """Where a kind of results of the split that is trained on lie."""
+    training = config.training
+    return Path(Places(config, results).path(kind, training.dataset, training.split))
 
 
 def image_tokens(body: Anatomy, policy: Policy, size: tuple[int, int]) -> int:
@@ -157,7 +159,7 @@ def plan_of(
 
 def sample_words(config: Config, body: Anatomy, image: int, args: argparse.Namespace) -> str:
     """What `sample` needs for the split that is trained on, by transformers."""
-    chosen, path = config.sample, prompts_of(config, args.results)
+    chosen, path = config.sample, trained_on("prompts", config, args.results)
     images = PROMPTS.read(path, ["image_id"]).num_rows if path.is_file() else IMAGES
     at_once = max(1, chosen.batch_size // chosen.num_samples)
     work = Workload(

@@ -19,7 +19,9 @@ from dipr1.artifacts.annotations import ANNOTATIONS
 from dipr1.artifacts.columns import box_arrays
 from dipr1.artifacts.prompts import PROMPTS
 from dipr1.artifacts.samples import SAMPLES
+from dipr1.config import load
 from dipr1.frames import Frame
+from dipr1.places import Places
 
 ARMS = ("base", "sft", "dipr1")
 
@@ -71,20 +73,24 @@ def finished(root: Path, coco: Path, tmp_path_factory: pytest.TempPathFactory) -
     return folder
 
 
+def places(finished: Path) -> Places:
+    return Places(load(finished / "config.yaml"))
+
+
 def test_every_image_and_every_person_arrives(finished, people):
-    annotations = pl.read_parquet(finished / "results/annotations/coco/train.parquet")
+    annotations = pl.read_parquet(finished / places(finished).path("annotations", "coco", "train"))
     assert annotations.height == len(people) == 19
     assert annotations["labels"].explode().drop_nulls().unique().to_list() == ["person"]
     ignored = annotations["ignore"].explode().drop_nulls()
     crowds = sum(bool(a["iscrowd"]) for found in people.values() for a in found)
     assert len(ignored) == sum(map(len, people.values())) == 75
     assert ignored.sum() == crowds == 2
-    rejects = pq.read_metadata(finished / "results/annotations/coco/train.rejects.parquet")
+    rejects = pq.read_metadata(finished / places(finished).path("rejects", "coco", "train"))
     assert rejects.num_rows == 0
 
 
 def test_boxes_are_the_files_and_inside_the_image(finished, people):
-    annotations = ANNOTATIONS.read(finished / "results/annotations/coco/train.parquet")
+    annotations = ANNOTATIONS.read(finished / places(finished).path("annotations", "coco", "train"))
     boxes = box_arrays(annotations["boxes"])
     for row, found in zip(annotations.to_pylist(), boxes, strict=True):
         with Image.open(finished / row["image"]) as image:
@@ -99,8 +105,8 @@ def test_boxes_are_the_files_and_inside_the_image(finished, people):
 
 
 def test_prompts_are_in_the_models_frame_and_lead_back(finished):
-    annotations = ANNOTATIONS.read(finished / "results/annotations/coco/train.parquet")
-    prompts = PROMPTS.read(finished / "results/prompts/coco/train.parquet")
+    annotations = ANNOTATIONS.read(finished / places(finished).path("annotations", "coco", "train"))
+    prompts = PROMPTS.read(finished / places(finished).path("prompts", "coco", "train"))
     image_boxes = box_arrays(annotations["boxes"])
     for row, boxes, original in zip(
         prompts.to_pylist(), box_arrays(prompts["gt_boxes"]), image_boxes, strict=True
@@ -118,7 +124,7 @@ def test_prompts_are_in_the_models_frame_and_lead_back(finished):
 
 
 def test_statistics_cover_every_person_that_counts(finished):
-    regions = pl.read_parquet(finished / "results/variance/coco/train.parquet")
+    regions = pl.read_parquet(finished / places(finished).path("variance", "coco", "train"))
     objects = regions.filter(pl.col("kind") == "object")
     assert objects.height == 73
     assert objects["num_samples"].is_between(2, 4).all()  # the readable ones
@@ -128,17 +134,17 @@ def test_statistics_cover_every_person_that_counts(finished):
 @pytest.mark.parametrize("arm", ARMS)
 def test_every_arm_answers_for_every_image_and_is_scored(finished, arm):
     folder = f"{arm}/seed0/coco.train.parquet"
-    predictions = SAMPLES.read(finished / "results/predictions" / folder)
+    predictions = SAMPLES.read(finished / places(finished).own / "predictions" / folder)
     assert predictions.num_rows == 19
     for boxes in box_arrays(predictions["boxes"]):
         assert boxes is None or boxes.shape[1] == 4
-    metrics = pl.read_parquet(finished / "results/metrics" / folder)
+    metrics = pl.read_parquet(finished / places(finished).own / "metrics" / folder)
     assert metrics["name"].is_unique().all()
     assert metrics.height > 0
 
 
 def test_the_page_shows_the_photographs(finished):
-    page = (finished / "results/report/index.html").read_text(encoding="utf-8")
+    page = (finished / places(finished).own / "report/index.html").read_text(encoding="utf-8")
     assert "data:image/" in page
     for arm in ARMS:
         assert arm in page

@@ -12,7 +12,11 @@ from typing import Any
 
 import pytest
 
+from dipr1.config import load
+from dipr1.places import Places
+
 SHORT = "workflow/configs/test.yaml"
+PLACES = Places(load(Path(__file__).parents[2] / SHORT))
 
 # as sitecustomize.py first on PYTHONPATH, these hold for every Python that a run starts
 NO_TORCH = """

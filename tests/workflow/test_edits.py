@@ -13,8 +13,10 @@ import yaml
 
 from dipr1 import provenance
 from dipr1.cli import VERBS
+from dipr1.config import load
+from dipr1.places import Places
 from dipr1.provenance import modules_behind
-from tests.workflow.conftest import SHORT, Workflow
+from tests.workflow.conftest import PLACES, SHORT, Workflow
 
 SFT = {"train sft", "predict sft", "evaluate sft", "report"}
 LOOK = {"inspect dipr1+own", "evaluate dipr1+own", "report"}
@@ -132,7 +134,7 @@ def planned(workflow: Workflow, finished: Path, *arguments: str, **options: str 
 
 
 def job(row: dict[str, str]) -> str:
-    arm = re.match(r"results/(?:policies|predictions|metrics)/([\w+]+)/", row["output_file"])
+    arm = re.match(r"results/\w+/(?:policies|predictions|metrics)/([\w+]+)/", row["output_file"])
     return f"{row['rule']} {arm[1]}" if arm else row["rule"]
 
 
@@ -147,28 +149,30 @@ def test_an_option_repeats_what_it_can_change(workflow, undisturbed, option, job
     assert planned(workflow, undisturbed, "--config", option) == jobs
 
 
+SPLITS = ("train", "validation")
+
+
 @pytest.fixture(scope="module")
-def photographs(workflow, undisturbed, tmp_path_factory) -> tuple[Path, Path]:
-    """A folder in which photographs were converted, with its configuration."""
+def photographs(workflow, undisturbed, tmp_path_factory) -> tuple[Path, Path, str]:
+    """A folder in which photographs were converted, with its configuration, and what it made."""
     folder = tmp_path_factory.mktemp("photographs")
     config = yaml.safe_load((workflow.root / SHORT).read_text())
-    drawn = undisturbed / "results" / "download" / "crowdscenes"
+    drawn = {s: undisturbed / PLACES.path("download", "crowdscenes", s) for s in SPLITS}
     config["datasets"]["crowdscenes"] = {
         "format": "coco",
         "splits": {
             split: {
-                "annotations": str(drawn / split / "annotations.json"),
-                "images": str(drawn / split / "images"),
+                "annotations": str(drawn[split] / "annotations.json"),
+                "images": str(drawn[split] / "images"),
             }
-            for split in ("train", "validation")
+            for split in SPLITS
         },
     }
-    (folder / "config.yaml").write_text(yaml.safe_dump(config))
-    workflow.run(folder, CONVERTED, configfile=folder / "config.yaml")
-    return folder, folder / "config.yaml"
-
-
-CONVERTED = "results/prompts/crowdscenes/train.parquet"
+    file = folder / "config.yaml"
+    file.write_text(yaml.safe_dump(config))
+    converted = Places(load(file)).path("prompts", "crowdscenes", "train")
+    workflow.run(folder, converted, configfile=file)
+    return folder, file, converted
 
 
 @pytest.mark.parametrize(
@@ -180,9 +184,9 @@ CONVERTED = "results/prompts/crowdscenes/train.parquet"
     ],
 )
 def test_photographs_do_not_depend_on_how_scenes_are_drawn(repository, photographs, file, jobs):
-    folder, config = photographs
+    folder, config, converted = photographs
     added(file)(repository)
-    assert planned(Workflow(repository), folder, CONVERTED, configfile=config) == jobs
+    assert planned(Workflow(repository), folder, converted, configfile=config) == jobs
 
 
 NOT_RUN = {

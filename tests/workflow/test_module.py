@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from dipr1.config import load
-from tests.workflow.conftest import SHORT, Workflow, jobs
+from tests.workflow.conftest import PLACES, SHORT, Workflow, jobs
 from tests.workflow.test_edits import added, planned
 from tests.workflow.test_plan import expected_jobs
 
@@ -32,7 +32,7 @@ def outer(root, tmp_path):
         folder, file = tmp_path / "outer", tmp_path / "outer" / "experiment.yaml"
         folder.mkdir()
         (folder / "Snakefile").write_text(OUTER.format(root=clone, names=names))
-        config = yaml.safe_load((root / SHORT).read_text()) | changes
+        config = {"name": "test"} | yaml.safe_load((root / SHORT).read_text()) | changes
         file.write_text(yaml.safe_dump({"dipr1": config, "another": {}}))
         return Workflow(folder), file
 
@@ -59,10 +59,11 @@ def test_the_data_rules_run_the_code_of_the_clone_that_is_named(outer, repositor
     # and not that which is installed where Snakemake is
     added("dipr1/verbs/convert.py", "print('another clone')\n")(repository)
     another, config = outer(clone=repository)
-    targets = [f"results/describe/{SPLIT}.html", f"results/export/{SPLIT}.json"]
+    targets = [f"{PLACES.own}/describe/{SPLIT}.html", f"{PLACES.own}/export/{SPLIT}.json"]
     another.run(tmp_path, *targets, configfile=config)
     assert all((tmp_path / target).is_file() for target in targets)
-    assert "another clone" in (tmp_path / "logs/convert/crowdscenes.validation.log").read_text()
+    [log] = tmp_path.glob("logs/shared/convert/crowdscenes.validation-*.log")
+    assert "another clone" in log.read_text()
 
 
 def test_a_wrong_configuration_is_one_line(outer, tmp_path):

@@ -17,6 +17,7 @@ import pytest
 from dipr1.artifacts import artifact_named
 from dipr1.artifacts.made import read_made
 from dipr1.cli import main
+from tests.workflow.conftest import PLACES
 
 DATASET = "crowdscenes"
 SPLITS = ("train", "validation")
@@ -27,17 +28,17 @@ STATISTICS = [
     name
     for split in SPLITS
     for name in (
-        f"results/annotations/{DATASET}/{split}.parquet",
-        f"results/annotations/{DATASET}/{split}.rejects.parquet",
-        f"results/prompts/{DATASET}/{split}.parquet",
-        f"results/samples/{DATASET}/{split}/0.parquet",
-        f"results/samples/{DATASET}/{split}/1.parquet",
-        f"results/variance/{DATASET}/{split}.parquet",
+        PLACES.path("annotations", DATASET, split),
+        PLACES.path("rejects", DATASET, split),
+        PLACES.path("prompts", DATASET, split),
+        PLACES.path("samples", DATASET, split, shard=0),
+        PLACES.path("samples", DATASET, split, shard=1),
+        PLACES.path("variance", DATASET, split),
     )
 ]
-LOGS = [f"results/policies/{arm}/seed0/training_log.parquet" for arm in ("sft", "dipr1")]
+LOGS = [f"{PLACES.own}/policies/{arm}/seed0/training_log.parquet" for arm in ("sft", "dipr1")]
 SCORES = [
-    f"results/{kind}/{arm}/seed0/{DATASET}.validation.parquet"
+    f"{PLACES.own}/{kind}/{arm}/seed0/{DATASET}.validation.parquet"
     for kind in ("predictions", "metrics")
     for arm in ARMS
 ]
@@ -57,7 +58,7 @@ def schema_of(name: str) -> str:
         return "rejects"
     if name.endswith("training_log.parquet"):
         return "training_log"
-    kind = name.split("/")[1]
+    kind = name.split("/")[2]
     return "samples" if kind == "predictions" else kind
 
 
@@ -82,7 +83,7 @@ def test_every_artifact_says_what_it_is_about(undisturbed, name):
 
 def test_a_figure_is_traced_back_to_the_downloads(undisturbed, monkeypatch, capsys):
     monkeypatch.chdir(undisturbed)
-    metrics = f"results/metrics/dipr1/seed0/{DATASET}.validation.parquet"
+    metrics = f"{PLACES.own}/metrics/dipr1/seed0/{DATASET}.validation.parquet"
     assert main(["provenance", metrics, "--json"]) == 0
     steps = {step["path"]: step for step in json.loads(capsys.readouterr().out)}
     inputs = [one for step in steps.values() for one in step["inputs"]]
@@ -90,15 +91,15 @@ def test_a_figure_is_traced_back_to_the_downloads(undisturbed, monkeypatch, caps
     # every input is a step itself, but for the policy that is shipped
     assert {one["path"] for one in inputs} - set(steps) == {"tiny"}
     assert [path for path in steps if steps[path]["verb"] == "download"] == [
-        f"results/download/{DATASET}/{split}" for split in ("validation", "train")
+        PLACES.path("download", DATASET, split) for split in ("validation", "train")
     ]
     assert set(STATISTICS) - set(steps) == {name for name in STATISTICS if "rejects" in name}
-    policy = steps["results/policies/dipr1/seed0"]
+    policy = steps[f"{PLACES.own}/policies/dipr1/seed0"]
     assert (policy["options"]["method"], policy["split"]) == ("grpo", "train")
 
 
 def test_the_comparison_says_which_runs_it_compares(undisturbed):
-    made = read_made(undisturbed / "results/report/comparison.parquet")
+    made = read_made(undisturbed / f"{PLACES.own}/report/comparison.parquet")
     compared = [read_made(one.path) for one in made.inputs]
     assert [(one.artifact, one.arm) for one in compared] == [
         *(("images", arm) for arm in ARMS),
@@ -107,36 +108,39 @@ def test_the_comparison_says_which_runs_it_compares(undisturbed):
 
 
 def test_the_artifacts_hold_what_was_asked_for(undisturbed):
-    def rows(name: str) -> pl.DataFrame:
-        return pl.read_parquet(undisturbed / "results" / name)
+    def rows(kind: str, split: str) -> pl.DataFrame:
+        return pl.read_parquet(undisturbed / PLACES.path(kind, DATASET, split, shard="*"))
+
+    def own(name: str) -> pl.DataFrame:
+        return pl.read_parquet(undisturbed / PLACES.own / name)
 
     for split, num_images in zip(SPLITS, (16, 12), strict=True):
-        annotations = rows(f"annotations/{DATASET}/{split}.parquet")
-        assert annotations.height == rows(f"prompts/{DATASET}/{split}.parquet").height == num_images
-        samples = rows(f"samples/{DATASET}/{split}/*.parquet")
+        annotations = rows("annotations", split)
+        assert annotations.height == rows("prompts", split).height == num_images
+        samples = rows("samples", split)
         assert samples.height == num_images * 3
         assert set(samples["image_id"]) == set(annotations["image_id"])
-        objects = rows(f"variance/{DATASET}/{split}.parquet").filter(pl.col("kind") == "object")
+        objects = rows("variance", split).filter(pl.col("kind") == "object")
         people = annotations["ignore"].explode().not_().sum()
         assert objects.height == people > 0
     for arm in ARMS:
-        predictions = rows(f"predictions/{arm}/seed0/{DATASET}.validation.parquet")
+        predictions = own(f"predictions/{arm}/seed0/{DATASET}.validation.parquet")
         assert predictions["image_id"].n_unique() == predictions.height == 12
     for arm in ("sft", "dipr1"):
-        log = rows(f"policies/{arm}/seed0/training_log.parquet").filter(pl.col("name") == "loss")
+        log = own(f"policies/{arm}/seed0/training_log.parquet").filter(pl.col("name") == "loss")
         assert log["step"].to_list() == [1, 2, 3]
 
 
 def test_training_moves_the_policy(undisturbed):
     weights = [
-        (undisturbed / f"results/policies/{arm}/seed0/model.safetensors").read_bytes()
+        (undisturbed / f"{PLACES.own}/policies/{arm}/seed0/model.safetensors").read_bytes()
         for arm in ("sft", "dipr1")
     ]
     assert weights[0] != weights[1]
 
 
 def test_the_page_is_there_and_self_contained(undisturbed):
-    page = (undisturbed / "results/report/index.html").read_text(encoding="utf-8")
+    page = (undisturbed / f"{PLACES.own}/report/index.html").read_text(encoding="utf-8")
     for arm in ARMS:
         assert arm in page
     assert 'src="http' not in page
@@ -144,7 +148,8 @@ def test_the_page_is_there_and_self_contained(undisturbed):
 
 
 def test_nothing_is_left_to_resume_from(undisturbed):
-    left = [path for path in (undisturbed / "results/checkpoints").rglob("*") if path.is_file()]
+    folders = (undisturbed / "results").glob("*/checkpoints")
+    left = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
     assert left == []
 
 
@@ -154,13 +159,13 @@ def test_a_second_run_does_nothing(workflow, undisturbed):
 
 def test_the_same_seed_gives_the_same_numbers(workflow, undisturbed, tmp_path):
     statistics = [name for name in STATISTICS if "validation" not in name]
-    log = "results/policies/dipr1/seed0/training_log.parquet"
+    log = f"{PLACES.own}/policies/dipr1/seed0/training_log.parquet"
     workflow.run(tmp_path, *statistics, str(Path(log).parent))
     same_bytes(undisturbed, tmp_path, [*statistics, log])
 
 
 def test_another_seed_gives_other_numbers(workflow, undisturbed, tmp_path):
-    name = f"results/samples/{DATASET}/validation/0.parquet"
+    name = PLACES.path("samples", DATASET, "validation", shard=0)
     workflow.run(tmp_path, name, "--config", "seeds=[1]")
     same, other = (pl.read_parquet(folder / name) for folder in (undisturbed, tmp_path))
     assert same["image_id"].equals(other["image_id"])
@@ -192,19 +197,23 @@ def kill_when(workflow, folder: Path, target: str, sign: str) -> None:
     process.wait()
 
 
+SAMPLES = PLACES.path("samples", DATASET, "train", shard=0)
+PARTS = SAMPLES.replace("/samples/", "/checkpoints/samples/").removesuffix(".parquet")
+
+
 @pytest.mark.parametrize(
     ("target", "sign", "artifact"),
     [
         (
-            f"results/samples/{DATASET}/train/0.parquet",
-            f"results/checkpoints/samples/{DATASET}/train/0/000001.parquet",
-            f"results/samples/{DATASET}/train/0.parquet",
+            SAMPLES,
+            PARTS + "/000001.parquet",
+            SAMPLES,
         ),
         *[
             (
-                f"results/policies/{arm}/seed0",
-                f"results/checkpoints/train/{arm}/seed0/checkpoint-1/trainer_state.json",
-                f"results/policies/{arm}/seed0/{file}",
+                f"{PLACES.own}/policies/{arm}/seed0",
+                f"{PLACES.own}/checkpoints/train/{arm}/seed0/checkpoint-1/trainer_state.json",
+                f"{PLACES.own}/policies/{arm}/seed0/{file}",
             )
             for arm, file in [("sft", "training_log.parquet"), ("dipr1", "training_log.parquet")]
         ],

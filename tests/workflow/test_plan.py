@@ -77,11 +77,11 @@ def test_only_an_arm_that_looks_for_gain_has_crops_sampled(workflow, tmp_path, r
 
 
 def test_an_arm_may_begin_with_the_policy_of_another(workflow, tmp_path):
-    words = ("--dry-run", "--printshellcmds", "results/policies/dipr1/seed0")
+    words = ("--dry-run", "--printshellcmds", "results/test/policies/dipr1/seed0")
     output = workflow.run(tmp_path, *words, "--config", "arms={dipr1: {start: sft}}")
     assert jobs(output)["train"] == 2
     [command] = re.findall(r"dipr1 train --arm dipr1 .*", output)
-    assert "--policy results/policies/sft/seed0 " in command
+    assert "--policy results/test/policies/sft/seed0 " in command
     plain = workflow.run(tmp_path, *words)
     assert jobs(plain)["train"] == 1
     assert "--policy tiny " in plain
@@ -91,14 +91,14 @@ def test_the_report_is_handed_the_responses_that_trainings_keep(workflow, tmp_pa
     words = ("--dry-run", "--printshellcmds", "--config")
     output = workflow.run(tmp_path, *words, "training={show_every: 2}", "seeds=[3,4]")
     kept = "--completions " + " ".join(
-        f"results/policies/dipr1/seed{seed}/completions.parquet" for seed in (3, 4)
+        f"results/test/policies/dipr1/seed{seed}/completions.parquet" for seed in (3, 4)
     )
     assert f" {kept} --trained-on " in output
     assert "--completions" not in workflow.run(tmp_path, *words, "seeds=[3,4]")
 
 
 def test_several_processes_are_started_by_the_rule(workflow, tmp_path):
-    words = ("--dry-run", "--printshellcmds", "results/policies/sft/seed0", "--config")
+    words = ("--dry-run", "--printshellcmds", "results/test/policies/sft/seed0", "--config")
     one = workflow.run(tmp_path, *words, "seeds=[0]")
     assert "exec dipr1 train --arm sft" in one
     several = workflow.run(tmp_path, *words, "training={processes: 2, nodes: 3, parallel: fsdp2}")
@@ -153,7 +153,7 @@ def test_the_other_experiments_plan(workflow, tmp_path, root, configfile):
 def test_the_core_of_the_claim_plans_as_the_documentation_writes_it(workflow, tmp_path, root):
     text = (root / "docs/experiments.md").read_text(encoding="utf-8")
     # right after --configfile they would be taken for more of these
-    [targets] = re.findall(r"--cores 2 \\\n +(results/metrics/\S+)$", text, re.MULTILINE)
+    [targets] = re.findall(r"--cores 2 \\\n +(results/claim/metrics/\S+)$", text, re.MULTILINE)
     expanded = subprocess.run(
         ["bash", "-c", f"echo {targets}"], capture_output=True, text=True, check=True
     ).stdout.split()
@@ -174,6 +174,6 @@ def test_a_plan_of_the_cluster_profile(workflow, tmp_path, root):
 
 
 def test_a_file_name_with_an_unknown_arm_has_no_rule(workflow, tmp_path):
-    done = workflow.try_run(tmp_path, "--dry-run", "results/policies/dipr2/seed0")
+    done = workflow.try_run(tmp_path, "--dry-run", "results/test/policies/dipr2/seed0")
     assert done.returncode == 1
     assert "MissingRuleException" in done.stdout

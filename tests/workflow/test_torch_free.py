@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.workflow.conftest import NO_TORCH, jobs
+from tests.workflow.conftest import NO_TORCH, PLACES, jobs
 
 SPLIT = "crowdscenes/validation"
-ANNOTATIONS = f"results/annotations/{SPLIT}.parquet"
+ANNOTATIONS = PLACES.path("annotations", *SPLIT.split("/"))
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +46,8 @@ def test_the_rules_run_again(workflow, computed):
     folder, environment = computed
     expected = {"download": 2, "convert": 2, "variance": 1, "audit": 2, "evaluate": 4}
     expected |= {"describe": 1, "export": 1, "report": 1}
-    targets = [f"results/describe/{SPLIT}.html", f"results/export/{SPLIT}.json"]
-    targets += ["results/report/index.html", "--forceall", "--allowed-rules", *expected]
+    targets = [f"{PLACES.own}/describe/{SPLIT}.html", f"{PLACES.own}/export/{SPLIT}.json"]
+    targets += [f"{PLACES.own}/report/index.html", "--forceall", "--allowed-rules", *expected]
     planned = jobs(workflow.run(folder, *targets, environment=environment))
     assert planned == expected | {"total": sum(expected.values())}
 

@@ -11,6 +11,8 @@ import yaml
 from dipr1.artifacts.prompts import PROMPTS
 from dipr1.artifacts.samples import SAMPLES
 from dipr1.cli import main
+from dipr1.config import load
+from dipr1.places import Places
 from dipr1.policies.generated import Generated
 from dipr1.policies.sampling import sample_row
 from dipr1.prompts import render_response
@@ -31,20 +33,25 @@ def folder(tmp_path, monkeypatch) -> Path:
         "evaluation": {"sets": ["crowdscenes.train"]},
     }
     Path("config.yaml").write_text(yaml.safe_dump(values))
-    Path("results/prompts/crowdscenes").mkdir(parents=True)
-    PROMPTS.write(scene_prompts(tmp_path, 3), "results/prompts/crowdscenes/train.parquet")
+    path("prompts").parent.mkdir(parents=True)
+    PROMPTS.write(scene_prompts(tmp_path, 3), path("prompts"))
     return tmp_path
+
+
+def path(kind: str) -> Path:
+    """Where a kind of results of the split lies."""
+    return Path(Places(load("config.yaml")).path(kind, "crowdscenes", "train", shard=0))
 
 
 def write_samples(texts) -> None:
     """As samples of each image the texts that `texts` gives for its row."""
     rows = []
-    for row in PROMPTS.read("results/prompts/crowdscenes/train.parquet").to_pylist():
+    for row in PROMPTS.read(path("prompts")).to_pylist():
         for number, text in enumerate(texts(row)):
             rows.append(sample_row(row, number, Generated(text, 1, [len(text)], [1.0])))
-    Path("results/samples/crowdscenes/train").mkdir(parents=True, exist_ok=True)
+    path("samples").parent.mkdir(parents=True, exist_ok=True)
     table = pa.Table.from_pylist(rows, SAMPLES.schema)
-    SAMPLES.write(table, "results/samples/crowdscenes/train/0.parquet")
+    SAMPLES.write(table, path("samples"))
 
 
 def answer(boxes: list) -> str:
@@ -55,7 +62,7 @@ def test_samples_that_are_there_are_read(folder, capsys):
     write_samples(lambda row: [answer(row["gt_boxes"]), answer(row["gt_boxes"][:1]), answer([])])
     assert main(["check", "config.yaml", "--images", "2"]) == 0
     shown = capsys.readouterr()
-    assert "reading the samples in results/samples/crowdscenes/train" in shown.err
+    assert "reading the samples in results/shared/samples/crowdscenes/train-" in shown.err
     lines = shown.out.splitlines()
     assert [line.partition(":")[0].split(maxsplit=1)[1] for line in lines] == [
         "image files",
@@ -93,7 +100,7 @@ def test_without_samples_a_few_images_are_sampled(folder, capsys):
 
 
 def test_prompts_have_to_be_made_first(folder, capsys):
-    Path("results/prompts/crowdscenes/train.parquet").unlink()
+    path("prompts").unlink()
     assert main(["check", "config.yaml"]) == 1
     message = capsys.readouterr().err
     assert "not there yet; make it, which needs no GPU: snakemake --cores all" in message

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -13,6 +14,8 @@ import yaml
 
 from dipr1.artifacts.prompts import PROMPTS
 from dipr1.cli import main
+from dipr1.config import load
+from dipr1.places import Places
 from tests.unit import two_images
 from tests.unit.training.test_planning import THREE_BILLION
 
@@ -77,9 +80,9 @@ def test_images_are_as_large_as_the_prompts_say_or_as_is_asked(config, tmp_path,
     assert main([*words, "--image-size", "280x280"]) == 0
     assert "an image of 280 x 280 is 100 tokens" in capsys.readouterr().out
     prompts = [row | {"width": 560} for row in two_images.prompts().to_pylist()]
-    folder = tmp_path / "results/prompts/mine"
-    folder.mkdir(parents=True)
-    PROMPTS.write(pa.Table.from_pylist(prompts, PROMPTS.schema), folder / "train.parquet")
+    path = Path(Places(load("config.yaml")).path("prompts", "mine", "train"))
+    path.parent.mkdir(parents=True)
+    PROMPTS.write(pa.Table.from_pylist(prompts, PROMPTS.schema), path)
     assert main(words) == 0
     shown = capsys.readouterr().out
     assert "an image of 560 x 100 is 80 tokens" in shown
