@@ -149,7 +149,7 @@ def test_an_option_repeats_what_it_can_change(workflow, undisturbed, option, job
     assert planned(workflow, undisturbed, "--config", option) == jobs
 
 
-SPLITS = ("train", "validation")
+DATASET, SPLITS = "crowdscenes", ("train", "validation")
 
 
 @pytest.fixture(scope="module")
@@ -157,7 +157,7 @@ def photographs(workflow, undisturbed, tmp_path_factory) -> tuple[Path, Path, st
     """A folder in which photographs were converted, with its configuration, and what it made."""
     folder = tmp_path_factory.mktemp("photographs")
     config = yaml.safe_load((workflow.root / SHORT).read_text())
-    drawn = {s: undisturbed / PLACES.path("download", "crowdscenes", s) for s in SPLITS}
+    drawn = {s: (undisturbed / PLACES.path("download", DATASET, s)).parent for s in SPLITS}
     config["datasets"]["crowdscenes"] = {
         "format": "coco",
         "splits": {
