@@ -27,7 +27,7 @@ ASKED = {
     "evaluate": ("cpu", "4000M", "01:00:00", None),
     "report": ("cpu", "4000M", "01:00:00", None),
 }
-UPDATES = 150
+UPDATES = 300  # they must last while SLURM looks at time limits, which is twice a minute
 
 
 @pytest.mark.parametrize("rule", ASKED)
@@ -154,8 +154,9 @@ def test_a_training_survives_every_kind_of_kill(runs, finished, tmp_path, root):
     # the time limit: SIGTERM comes before it, the next try goes on, and the training ends
     run = start()
     wait_for(lambda: len(tries()) == 4 and "resuming from checkpoint-" in own_log())
-    limit = ["scontrol", "update", f"JobId={tries()[3]['JobId']}", "TimeLimit=00:05:30"]
-    subprocess.run(limit, check=True)
+    hours, minutes, _ = map(int, tries()[3]["RunTime"].split(":"))
+    soon = f"TimeLimit={hours * 60 + minutes + 6}"  # minutes, of which the profile has five left
+    subprocess.run(["scontrol", "update", f"JobId={tries()[3]['JobId']}", soon], check=True)
     said, _ = run.communicate()
     assert run.returncode == 0, said
     states = [job["JobState"] for job in tries()]
