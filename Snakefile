@@ -64,7 +64,7 @@ onsuccess:
 rule all:
     default_target: True
     input:
-        wanted,
+        "<results>/report/index.html",
 
 
 # after the rules, of all of which it is true

@@ -18,10 +18,18 @@ from dipr1.datasets.options import Dataset, Split
 from dipr1.datasets.page import filled
 from dipr1.errors import UserError
 from dipr1.evaluation.options import Evaluation
-from dipr1.options import Section, explain, flags, members
+from dipr1.options import Section, explain, flags, members, without
 from dipr1.policies.options import BasePolicy, Crop, NamedLook, Sample
 from dipr1.report.options import Report
-from dipr1.training.options import Arm, Training, settled, shared_options, without_meaning
+from dipr1.training.options import (
+    Arm,
+    Seeds,
+    Training,
+    of_machine,
+    settled,
+    shared_options,
+    without_meaning,
+)
 
 SHARED = "shared"  # in place of a name: what experiments have in common
 
@@ -58,7 +66,7 @@ class Config(Section):
         description="Its results lie in `results/NAME`; without it, NAME is that of the"
         " configuration file, without its suffix.",
     )
-    seeds: list[int] = Field([0], min_length=1, description="One training run per arm and seed.")
+    seeds: Seeds = Field([0], min_length=1, description="One training run per arm and seed.")
     num_shards: int = Field(2, ge=1, description="Parts in which a split is sampled.")
     datasets: dict[str, Dataset] = Field(min_length=1, description="Data sets by name.")
     policy: BasePolicy = Field(BasePolicy(), description="The base MLLM.")
@@ -162,10 +170,16 @@ def check(values: dict[str, Any], source: str = "config.yaml") -> Config:
 
 
 def train_flags(config: Config, arm: str) -> str:
-    """The flags of ``dipr1 train`` for an arm: all that it depends on, and nothing else."""
+    """The flags of ``dipr1 train`` on which depends what an arm learns, and no others."""
     section = config.arms[arm]
-    # a flag that is None is not spelled
-    return flags(section.model_copy(update=dict.fromkeys(without_meaning(section))))
+    return flags(without(section, without_meaning(section) | of_machine(section)))
+
+
+def machine_flags(config: Config, arm: str) -> str:
+    """The other flags of ``dipr1 train`` for an arm, those of :func:`of_machine`."""
+    section = config.arms[arm]
+    spelled = of_machine(section) - without_meaning(section)
+    return flags(without(section, set(section.flagged()) - spelled))
 
 
 def json_schema() -> dict[str, Any]:

@@ -27,6 +27,7 @@ class Section(BaseModel):
 
     flag_names: ClassVar[dict[str, str]] = {}  # of fields whose flag is not called like the field
     without_flag: ClassVar[frozenset[str]] = frozenset()  # fields that a configuration alone has
+    of_machine: ClassVar[frozenset[str]] = frozenset()  # fields that change no result, but its cost
 
     @classmethod
     def flag(cls, name: str) -> str:
@@ -218,6 +219,11 @@ def options(args: argparse.Namespace, model: type[Section]) -> Any:
         if not key and message.partition(": ")[0] in model.model_fields:
             key, _, message = message.partition(": ")  # a validator of several options names one
         raise UserError(f"{model.flag(key)}: {message}" if key else message) from None
+
+
+def without(section: Section, names: Collection[str]) -> Any:
+    """A copy of a section of whose options `names` are not spelled by :func:`flags`."""
+    return section.model_copy(update=dict.fromkeys(names))
 
 
 def flags(section: Section, model: type[Section] | None = None) -> str:

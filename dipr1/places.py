@@ -21,7 +21,7 @@ from dipr1.provenance import options_digest
 CROPS = ".crops"  # `train.crops`: the crops of `train`, a split of their own
 # Below `shared/`, and how many of the groups of options that `_options` lists it depends on.
 KINDS = {
-    "download": ("download/{dataset}/{split}-{digest}/source.json", 1),
+    "download": ("download/{dataset}/{split}-{digest}", 1),
     "annotations": ("annotations/{dataset}/{split}-{digest}.parquet", 2),
     "rejects": ("annotations/{dataset}/{split}-{digest}.rejects.parquet", 2),
     "prompts": ("prompts/{dataset}/{split}-{digest}.parquet", 2),
@@ -105,8 +105,6 @@ class Places:
             return None
         folder, dataset, split, ending = found.groups("")
         kind = "gain" if ending.startswith(".gain") else folder
-        if kind == "download":
-            return self.path(kind, dataset, split)
         if kind not in KINDS:
             return None
         return (
@@ -147,12 +145,13 @@ class Places:
 
 
 def _told(section: Section, model: type[Section] | None = None) -> dict[str, Any]:
-    """The options of a section, or those that it has of `model`, that are not at their defaults.
+    """The options of a section, or those that it has of `model`, that are not at their defaults
+    and can change a result.
 
     So the digests stay as they are when a later version has another option.
     """
     fields = (model or type(section)).model_fields
-    values = section.model_dump(include=set(fields))
+    values = section.model_dump(include={*fields} - section.of_machine)
     return {
         name: value
         for name, value in values.items()

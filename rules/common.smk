@@ -6,8 +6,6 @@ import shlex
 import sys
 from pathlib import Path
 
-from snakemake.io import IOFile
-from snakemake.logging import logger
 from snakemake.settings.types import DeploymentMethod
 
 # this clone's, installed or not, and also where another workflow uses this one as a module
@@ -23,15 +21,23 @@ os.environ.update(
     DIPR1_PYTHON="" if WITH_CONDA else sys.executable,
 )
 
-from dipr1.options import flags
-from dipr1.config import check, train_flags
+from dipr1.options import flags, without
+from dipr1.config import check, machine_flags, train_flags
 from dipr1.datasets.options import code_of_download, Conversion, Draw, Files, Style
 from dipr1.errors import UserError
 from dipr1.places import CROPS, Places
 from dipr1.provenance import code_digest, policy_digest
 from dipr1.resuming import clear
 from dipr1.policies.engines import code_of_engine
-from dipr1.policies.options import Answering, Asked, Checkpoint, Generation, LookAgain, Policy
+from dipr1.policies.options import (
+    Answering,
+    Asked,
+    Checkpoint,
+    Engine,
+    Generation,
+    LookAgain,
+    Policy,
+)
 from dipr1.training.options import Spread, by_vllm, code_of_training, needs_gain
 
 
@@ -145,71 +151,6 @@ def kept_completions():
     return f"--completions {' '.join(kept)}" if kept else ""
 
 
-def stages():
-    """All that a user keeps of an experiment, in the order in which it is made."""
-    sets, trained, own = (
-        every_set(),
-        [experiment.arms[arm] for arm, _ in trained_runs()],
-        places.own,
-    )
-    gains = any(map(needs_gain, trained))
-    dataset, split = training_set()
-    crops = [(dataset, split + CROPS)] if gains or any(arm.crops for arm in trained) else []
-    shards = range(experiment.num_shards)
-    predictions = per_run_and_set(
-        f"{own}/predictions/{{arm}}/seed{{seed}}/{{dataset}}.{{split}}.parquet"
-    )
-    metrics = f"{own}/metrics/{{arm}}/seed{{seed}}/{{dataset}}.{{split}}"
-    return [
-        of_sets("download", sets),
-        [path for kind in ("annotations", "rejects", "prompts") for path in of_sets(kind, sets)],
-        expand(of_sets("samples", sets), shard=shards),
-        of_sets("variance", sets),
-        [path for kind in ("annotations", "prompts") for path in of_sets(kind, crops)],
-        expand(of_sets("samples", crops if gains else []), shard=shards),
-        of_sets("variance", crops if gains else []),
-        of_sets("gain", [training_set()] if gains else []),
-        expand(f"{own}/audit/{{set}}{{end}}", set=map("/".join, sets), end=MEASURED),
-        per_trained_run(f"{own}/policies/{{arm}}/seed{{seed}}"),
-        [path for path in predictions if "+" not in path],
-        [path for path in predictions if "+" in path],
-        [path for end in MEASURED for path in per_run_and_set(metrics + end)],
-        list(rules.report.output),
-    ]
-
-
-MEASURED = (".parquet", ".images.parquet")
-
-
-def wanted(wildcards):
-    """What a plain run makes: all that a user keeps.
-
-    Where all of it was made and some was deleted, only the earliest of that: Snakemake would repeat
-    what follows before it could see that nothing has changed.
-    """
-    every = stages()
-    lost = [[path for path in stage if not os.path.exists(path)] for stage in every]
-    if lost[-1] or not any(lost) or was_interrupted() or not all(map(was_made, sum(lost, []))):
-        return sum(every, [])
-    first = next(filter(None, lost))
-    logger.warning(
-        f"Making {len(first)} of {len(sum(lost, []))} deleted files again, and nothing else yet;"
-        " then run again."
-    )
-    return first
-
-
-def was_made(path):
-    """Whether a file is of an earlier run."""
-    return workflow.persistence.metadata(IOFile(path, None)) is not None
-
-
-def was_interrupted():
-    """Whether an earlier run did not come to the end of its jobs."""
-    marks = Path(workflow.persistence.path, "incomplete").rglob("*")
-    return any(mark.is_file() for mark in marks)
-
-
 def split_options(wildcards):
     """The configuration of a split."""
     return experiment.datasets[wildcards.dataset].splits[wildcards.split]
@@ -274,12 +215,10 @@ def start_of(wildcards):
     return [f"{places.own}/policies/{start}/seed{wildcards.seed}"] if start else base_policy()
 
 
-def start_flags(wildcards, input):
-    """The flags that say which policy an arm's training begins with."""
-    policy = experiment.policy
-    if experiment.arms[wildcards.arm].start:
-        policy = policy.model_copy(update={"model": str(input.policy)})
-    return flags(policy, Policy)
+def start_where(wildcards, input):
+    """The flags that say where the policy lies that an arm's training begins with."""
+    start = experiment.arms[wildcards.arm].start
+    return where_flags(str(input.policy) if start else experiment.policy.model, Policy)
 
 
 def train_command(training):
@@ -314,17 +253,36 @@ def images_of(wildcards):
     return places.path("download", wildcards.dataset, wildcards.split.removesuffix(CROPS))
 
 
-def policy_flags(wildcards, input):
-    """The flags that say which policy answers for an arm."""
-    policy = experiment.policy
-    if experiment.arms[wildcards.arm].method != "none":
-        policy = policy.model_copy(update={"model": str(input.policy)})
-    return answering_flags(policy)
+# The policy counts by its files, which are inputs, or by its `policy_digest`; where it lies and what
+# its engine takes of a machine change nothing.
+WHERE = {"model"} | Engine.of_machine
 
 
-def answering_flags(policy):
-    """The flags that say which policy answers and by what, where that is not transformers."""
-    return flags(policy, Checkpoint if policy.engine == "transformers" else Answering)
+def policy_flags(section):
+    """The flags that say how the policy sees and answers, as far as `section` has them."""
+    return flags(without(experiment.policy, WHERE), section)
+
+
+def where_flags(model, section):
+    """The flags that say where the policy lies and what it may take of the machine."""
+    policy = experiment.policy.model_copy(update={"model": model})
+    return flags(without(policy, {*section.flagged()} - WHERE), section)
+
+
+def answering():
+    """The section that says which policy answers and by what, where that is not transformers."""
+    return Checkpoint if experiment.policy.engine == "transformers" else Answering
+
+
+def answering_where(wildcards, input):
+    """The flags that say where the policy lies that answers for an arm."""
+    trained = experiment.arms[wildcards.arm].method != "none"
+    return where_flags(str(input.policy) if trained else experiment.policy.model, answering())
+
+
+def unfollowed(value_of):
+    """A parameter for which no job is repeated: Snakemake records none that is made of resources."""
+    return lambda wildcards, resources: value_of(wildcards)
 
 
 def training_environment():

@@ -18,7 +18,8 @@ rule inspect:
         runtime=240,
         gpu=experiment.policy.gpus,
     params:
-        policy=policy_flags,
+        where=answering_where,
+        policy=policy_flags(answering()),
         options=flags(experiment.sample, Generation),
         looking=lambda wildcards: flags(
             looks_again()[f"{wildcards.arm}+{wildcards.look}"], LookAgain
@@ -33,6 +34,7 @@ rule inspect:
     shell:
         "dipr1 inspect {input.predictions}"
         " --prompts {input.prompts}"
+        " {params.where}"
         " {params.policy}"
         " --arm {wildcards.arm}+{wildcards.look}"
         " --seed {wildcards.seed}"

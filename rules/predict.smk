@@ -17,7 +17,8 @@ rule predict:
         runtime=240,
         gpu=experiment.policy.gpus,
     params:
-        policy=policy_flags,
+        where=answering_where,
+        policy=policy_flags(answering()),
         form=lambda wildcards: flags(experiment.arms[wildcards.arm], Asked),
         options=flags(experiment.sample, Generation),
         # finished parts of an interrupted job, outside the outputs that Snakemake deletes
@@ -29,6 +30,7 @@ rule predict:
         " with arm {wildcards.arm}, seed {wildcards.seed}"
     shell:
         "dipr1 predict {input.prompts}"
+        " {params.where}"
         " {params.policy}"
         " {params.form}"
         " --arm {wildcards.arm}"

@@ -50,6 +50,8 @@ rule report:
             f"{policy}/training_log.parquet" for policy in input.policies
         ],
         completions=kept_completions(),
+        # in this order, which is not in the record of the inputs
+        order=[*experiment.arms, *experiment.evaluation.sets],
         trained_on=".".join(training_set()),
         options=flags(experiment.report),
         code=code_digest("report"),

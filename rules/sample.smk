@@ -21,7 +21,8 @@ rule sample:
     params:
         num_shards=experiment.num_shards,
         seed=experiment.seeds[0],
-        policy=answering_flags(experiment.policy),
+        where=unfollowed(lambda wildcards: where_flags(experiment.policy.model, answering())),
+        policy=policy_flags(answering()),
         options=flags(experiment.sample),
         # finished parts of an interrupted job, outside the outputs that Snakemake deletes
         parts=f"{places.shared}/checkpoints/samples/{{dataset}}/{{split}}-{{digest}}/{{shard}}",
@@ -34,6 +35,7 @@ rule sample:
         "dipr1 sample {input.prompts}"
         " --shard {wildcards.shard}/{params.num_shards}"
         " --seed {params.seed}"
+        " {params.where}"
         " {params.policy}"
         " {params.options}"
         " --threads {threads}"

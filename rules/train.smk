@@ -26,11 +26,13 @@ rule train:
         gpu=experiment.training.gpus,
         nodes=experiment.training.nodes,
     params:
-        command=train_command(experiment.training),
-        policy=start_flags,
+        command=unfollowed(lambda wildcards: train_command(experiment.training)),
+        where=start_where,
+        policy=policy_flags(Policy),
         crops=lambda wildcards, input: f"--crops-file {input.crops}" if input.crops else "",
         # a function, so that braces in a text are not taken for wildcards
         options=lambda wildcards: train_flags(experiment, wildcards.arm),
+        machine=unfollowed(lambda wildcards: machine_flags(experiment, wildcards.arm)),
         # outside the outputs, which Snakemake deletes before a run and after a failure
         checkpoints=checkpoints("train/{arm}/seed{seed}"),
         weights=policy_digest(experiment.policy.model),
@@ -46,10 +48,12 @@ rule train:
         " --prompts {input.prompts}"
         " --variance {input.variance}"
         " {params.crops}"
+        " {params.where}"
         " {params.policy}"
         " --seed {wildcards.seed}"
         " --threads {threads}"
         " --checkpoints {params.checkpoints}"
         " --output {output.policy}"
         " {params.options}"
+        " {params.machine}"
         " > {log} 2>&1"

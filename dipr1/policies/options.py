@@ -52,6 +52,8 @@ SHOWN = ("frame", "min_pixels", "max_pixels")
 class Engine(Section):
     """What generates the responses of `sample`, `predict` and `inspect`."""
 
+    of_machine: ClassVar[frozenset[str]] = frozenset({"engine_memory", "engine_gpus"})
+
     engine: Literal["transformers", "vllm"] = Field(
         "transformers",
         description="What generates responses in `sample`, `predict` and `inspect`: `vllm` is for"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from typing import Annotated, Any, ClassVar, Literal, get_type_hints
 
-from pydantic import Field, create_model, model_validator
+from pydantic import AfterValidator, Field, create_model, model_validator
 
 from dipr1.options import Section
 from dipr1.policies.options import Asked, Looks
@@ -30,6 +30,8 @@ PARALLEL = ("ddp", "fsdp2", "zero3")
 REWARD_OF = {option.key: name for name, reward in REWARDS.items() for option in reward.options}
 """Options of an arm -> the reward that they belong to."""
 
+Seeds = Annotated[list[int], AfterValidator(lambda seeds: sorted(set(seeds)))]
+"""Each once, in ascending order, so that the order in which they are written changes nothing."""
 
 ADAPTER_OPTIONS = ("lora_alpha", "lora_dropout", "quantisation")
 """Options that mean something only where adapters are trained."""
@@ -299,7 +301,7 @@ class Repeated(Looks):
 
     without_flag: ClassVar[frozenset[str]] = Looks.without_flag | {"seeds", "start"}
 
-    seeds: list[int] | None = Field(
+    seeds: Seeds | None = Field(
         None,
         min_length=1,
         description="One training per seed, in place of the experiment's `seeds`. Arms are compared"
@@ -472,19 +474,30 @@ def without_meaning(arm: Any) -> set[str]:
     return names | {key for key, name in REWARD_OF.items() if not arm.rewards.get(name)}
 
 
-def without_effect(arm: Any) -> set[str]:
-    """Options that change nothing that is learned, and `updates`: a longer run goes on.
+ON_THE_WAY = {"keep_checkpoints", "save_every"}
+"""Options that say what is kept of a training until it ends."""
 
-    >>> {"save_every", "learning_rate"} & without_effect(SftArm(method="sft"))
+
+def of_machine(arm: Any) -> set[str]:
+    """Options that change how long `arm` trains, in what memory and what is kept on the way.
+
+    What is learned is the same but for the last digits, so no training is repeated for them.
+
+    >>> {"save_every", "learning_rate"} & of_machine(SftArm(method="sft"))
     {'save_every'}
     """
-    names = {"gradient_checkpointing", "keep_checkpoints", "report_to", "save_every", "updates"}
-    if arm.schedule != "constant" or getattr(arm, "match_ious", None):
-        names.remove("updates")  # the learning rate falls towards the last, or thresholds rise
-    if arm.method == "grpo":
-        names |= OF_VLLM | {"show_every"}
+    names = ON_THE_WAY | {"gradient_checkpointing", "report_to"}
+    names |= OF_VLLM if arm.method == "grpo" else set()
     # TRL's `bnpo` divides by the tokens of each micro-batch
     return names if getattr(arm, "loss_type", None) == "bnpo" else names | {"micro_batch_size"}
+
+
+def without_effect(arm: Any) -> set[str]:
+    """Options that change nothing that is learned, and `updates`: a longer run goes on."""
+    names = of_machine(arm) | ({"show_every"} if arm.method == "grpo" else set())
+    # the learning rate may fall towards the last update, or thresholds rise
+    goes_on = arm.schedule == "constant" and not getattr(arm, "match_ious", None)
+    return names | {"updates"} if goes_on else names
 
 
 def needs_gain(arm: Any) -> bool:

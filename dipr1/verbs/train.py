@@ -39,7 +39,13 @@ from dipr1.training.freezing import freeze
 from dipr1.training.launch import launch, launched
 from dipr1.training.lessons import first_crops
 from dipr1.training.loggers import keep_logs
-from dipr1.training.options import Spread, TrainedArm, code_of_training, without_effect
+from dipr1.training.options import (
+    ON_THE_WAY,
+    Spread,
+    TrainedArm,
+    code_of_training,
+    without_effect,
+)
 from dipr1.training.order import (
     generated_together,
     updates_of_same_responses,
@@ -141,7 +147,7 @@ def _train(args: argparse.Namespace, folder: Path, threads: int | None, told: To
     check_enough(len(lessons), arm.prompts_per_update, generated_together(arm))
     made = made_by(
         "train",
-        arm.model_dump(include={*arm.flagged()})
+        arm.model_dump(include={*arm.flagged()} - ON_THE_WAY)
         | base.model_dump(exclude={"model"}, exclude_none=True)
         | {"seed": args.seed}
         | ({"processes": processes.count()} if processes.count() > 1 else {}),

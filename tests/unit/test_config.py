@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from dipr1.config import Config, check, load, train_flags
+from dipr1.config import Config, check, load, machine_flags, train_flags
 from dipr1.errors import UserError
 
 SHORT = """
@@ -181,6 +181,12 @@ def test_an_arm_may_have_seeds_of_its_own():
     assert "base.seeds" in fault(config(arms={"base": {"method": "none", "seeds": [1]}}))
 
 
+def test_seeds_are_the_same_in_any_order():
+    arms = {"base": {"method": "none"}, "sft": {"method": "sft", "seeds": [3, 2, 3]}}
+    checked = check(config(seeds=[1, 0, 1], arms=arms))
+    assert [checked.seeds_of(arm) for arm in arms] == [[0], [2, 3]]
+
+
 def test_only_what_an_arm_depends_on_is_told_to_its_training():
     arms = {
         "plain": {"method": "grpo", "rewards": {"accuracy": 1, "looking": 0}},
@@ -193,6 +199,7 @@ def test_only_what_an_arm_depends_on_is_told_to_its_training():
         ({"training__sft_think": "So."}, {"taught"}),
         ({"training__group_size": 2}, {"plain"}),
         ({"training__updates": 7}, {"plain", "taught", "brief"}),
+        ({"training__save_every": 7, "training__micro_batch_size": 7}, set()),
         ({"arms__plain__looking_source": "group"}, set()),
         ({"arms__plain__quality": "hard"}, {"plain"}),
         ({"arms__taught__look_again": {"source": "grid"}}, set()),
@@ -200,6 +207,19 @@ def test_only_what_an_arm_depends_on_is_told_to_its_training():
         after = check(config(**({"arms": yaml.safe_load(yaml.safe_dump(arms))} | changes)))
         told = {arm for arm in arms if train_flags(before, arm) != train_flags(after, arm)}
         assert told == changed, changes
+
+
+def test_what_suits_a_machine_is_told_apart():
+    changes = {"training__save_every": 7, "training__rollout_memory": 0.5}
+    checked = check(config(arms={"sft": {"method": "sft", "report_to": []}}, **changes))
+    assert machine_flags(checked, "sft") == (
+        "--micro-batch-size 64 --gradient-checkpointing False --save-every 7"
+        " --keep-checkpoints False --report-to"
+    )
+    of_loss = {"method": "grpo", "rewards": {"accuracy": 1}, "loss_type": "bnpo"}
+    checked = check(config(arms={"grpo": of_loss}, **changes))
+    assert "--micro-batch-size" not in machine_flags(checked, "grpo")
+    assert "--micro-batch-size" in train_flags(checked, "grpo")
 
 
 def test_an_arm_looks_again_in_one_way_or_in_several():

@@ -67,6 +67,13 @@ def test_what_depends_on_an_option_has_a_place_of_its_own(changes, others):
     assert [kind for kind in one if one[kind] != other[kind]] == others
 
 
+def test_what_a_machine_gives_has_no_place_of_its_own():
+    of_vllm = places(policy__engine="vllm")
+    smaller = places(policy__engine="vllm", policy__engine_memory=0.5, policy__engine_gpus=2)
+    assert paths(smaller) == paths(of_vllm) != paths(places())
+    assert paths(places(seeds=[1, 0, 1])) == paths(places(seeds=[0, 1]))
+
+
 def test_no_two_results_lie_in_one_place():
     every = [path for split in ("train", "test") for path in paths(places(), split).values()]
     assert len(set(every)) == len(every)
@@ -120,7 +127,7 @@ def test_the_digits_of_a_path_are_those_of_this_experiment_and_place(kind, split
         ("results/prompts/crowd/train.crops.parquet", ("prompts", "train.crops")),
         ("results/variance/unknown/train.parquet", None),
         ("results/mine/report/index.html", None),
-        ("results/shared/download/crowd/train-12345678/source.json", None),
+        ("results/shared/download/crowd/train-12345678", None),
         ("results", None),
         ("all", None),
     ],

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 
 from dipr1.config import load
 from dipr1.places import Places
+from tests.workflow.planner import Planner
 
 SHORT = "workflow/configs/test.yaml"
 PLACES = Places(load(Path(__file__).parents[2] / SHORT))
@@ -65,6 +67,12 @@ class Workflow:
         """The command line of a run in `folder`."""
         return [
             *(sys.executable, "-m", "snakemake"),
+            *self.arguments(folder, *arguments, configfile=configfile),
+        ]
+
+    def arguments(self, folder: Path, *arguments: str, configfile: str | Path = SHORT) -> list[str]:
+        """What `snakemake` is told for a run in `folder`."""
+        return [
             *("--snakefile", str(self.root / "Snakefile")),
             *("--directory", str(folder)),
             *("--configfile", str(self.root / configfile)),
@@ -122,11 +130,18 @@ def workflow(root: Path) -> Workflow:
 @pytest.fixture
 def repository(root, tmp_path) -> Path:
     """A copy of what a run needs of the repository."""
-    for name in ("dipr1", "envs", "rules", "workflow"):
-        ignored = shutil.ignore_patterns("__pycache__")
+    for name in ("dipr1", "envs", "profiles", "rules", "workflow"):
+        ignored = shutil.ignore_patterns("*.pyc")
         shutil.copytree(root / name, tmp_path / name, ignore=ignored)
     shutil.copy(root / "Snakefile", tmp_path)
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def planner(workflow: Workflow) -> Iterator[Planner]:
+    planner = Planner(workflow.environment())
+    yield planner
+    planner.close()
 
 
 @pytest.fixture(scope="session")

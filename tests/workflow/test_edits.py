@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +18,9 @@ from dipr1.config import load
 from dipr1.places import Places
 from dipr1.provenance import modules_behind
 from tests.workflow.conftest import PLACES, SHORT, Workflow
+from tests.workflow.planner import Planner
+
+ROOT = Path(__file__).parents[2]
 
 SFT = {"train sft", "predict sft", "evaluate sft", "report"}
 LOOK = {"inspect dipr1+own", "evaluate dipr1+own", "report"}
@@ -110,6 +114,7 @@ OPTIONS = {
     "training={sft_learning_rate: 2e-5}": SFT,
     "training={learning_rate: 2e-5}": GRPO,
     "training={group_size: 2}": GRPO,
+    "training={show_every: 1}": GRPO,  # makes a file more
     "training={crops: 1}": {"crop"} | SFT | GRPO,
     "crop={max_regions: 2}": set(),  # no arm is trained on crops
     "arms={dipr1: {looking_target: gain}}": {"crop", "sample", "variance", "gain"} | GRPO,
@@ -122,12 +127,34 @@ OPTIONS = {
         "report",
     },
     "report={num_images: 1}": {"report"},
+    "policy={dtype: bfloat16}": SAMPLE | PREDICT,
+}
+# what a machine or its owner wants otherwise, and no result depends on
+OF_MACHINE = [
+    "training={threads: 1}",
+    "training={processes: 2}",
+    "training={processes: 2, nodes: 2, parallel: fsdp2}",
+    "training={micro_batch_size: 8}",
+    "training={gradient_checkpointing: true}",
+    "training={save_every: 2}",
+    "training={keep_checkpoints: true}",
+    "training={report_to: []}",
+    "policy={engine_memory: 0.5}",
+]
+COMMANDS = {
+    "conda": ["--use-conda"],
+    "cores": ["--cores", "1"],
+    "threads": ["--set-threads", "train=1"],
+    "memory": ["--default-resources", "mem_mb=1", "--set-resources", "train:gpu=1"],
+    "cluster": ["--profile", str(ROOT / "workflow/profiles/slurm")],
 }
 
 
-def planned(workflow: Workflow, finished: Path, *arguments: str, **options: str | Path) -> set[str]:
+def planned(
+    planner: Planner, workflow: Workflow, finished: Path, *arguments: str, **options: str | Path
+) -> set[str]:
     """The jobs that a run in `finished` would repeat: rules, with the arm where there is one."""
-    output = workflow.run(finished, "--summary", *arguments, **options)
+    output = planner.run(workflow.arguments(finished, "--summary", *arguments, **options))
     table = output[output.index("output_file\t") :].splitlines()
     rows = csv.DictReader(table, delimiter="\t")
     return {job(row) for row in rows if row["plan"] != "no update"}
@@ -139,17 +166,50 @@ def job(row: dict[str, str]) -> str:
 
 
 @pytest.mark.parametrize(("edit", "jobs"), EDITS.values(), ids=EDITS)
-def test_an_edit_of_the_code_repeats_what_it_can_change(repository, undisturbed, edit, jobs):
+def test_an_edit_of_the_code_repeats_what_it_can_change(
+    planner, repository, undisturbed, edit, jobs
+):
     edit(repository)
-    assert planned(Workflow(repository), undisturbed) == jobs
+    assert planned(planner, Workflow(repository), undisturbed) == jobs
 
 
 @pytest.mark.parametrize(("option", "jobs"), OPTIONS.items(), ids=OPTIONS)
-def test_an_option_repeats_what_it_can_change(workflow, undisturbed, option, jobs):
-    assert planned(workflow, undisturbed, "--config", option) == jobs
+def test_an_option_repeats_what_it_can_change(planner, workflow, undisturbed, option, jobs):
+    assert planned(planner, workflow, undisturbed, "--config", option) == jobs
 
 
-DATASET, SPLITS = "crowdscenes", ("train", "validation")
+@pytest.mark.parametrize("option", OF_MACHINE)
+def test_what_suits_a_machine_repeats_nothing(planner, workflow, undisturbed, option):
+    assert planned(planner, workflow, undisturbed, "--config", option) == set()
+
+
+@pytest.mark.parametrize("arguments", COMMANDS.values(), ids=COMMANDS)
+def test_how_snakemake_is_started_repeats_nothing(planner, workflow, undisturbed, arguments):
+    assert planned(planner, workflow, undisturbed, *arguments) == set()
+
+
+def test_environments_are_followed_where_they_are_asked_to(planner, workflow, undisturbed):
+    arguments = ["--use-conda", "--rerun-triggers", "software-env"]
+    assert planned(planner, workflow, undisturbed, *arguments) == EVERYTHING
+
+
+def test_results_that_were_moved_repeat_nothing(planner, workflow, undisturbed, tmp_path):
+    moved = shutil.copytree(undisturbed, tmp_path / "moved")  # keeps the times
+    assert planned(planner, workflow, moved) == set()
+
+
+@pytest.mark.parametrize(("section", "jobs"), [("training", set()), ("arms", {"report"})])
+def test_only_the_report_goes_by_the_order_of_the_arms(
+    planner, workflow, undisturbed, tmp_path, section, jobs
+):
+    config = yaml.safe_load((workflow.root / SHORT).read_text())
+    config[section] = dict(reversed(config[section].items()))
+    file = tmp_path / Path(SHORT).name
+    file.write_text(yaml.safe_dump(config, sort_keys=False))
+    assert planned(planner, workflow, undisturbed, configfile=file) == jobs
+
+
+SPLITS = ("train", "validation")
 
 
 @pytest.fixture(scope="module")
@@ -157,7 +217,7 @@ def photographs(workflow, undisturbed, tmp_path_factory) -> tuple[Path, Path, st
     """A folder in which photographs were converted, with its configuration, and what it made."""
     folder = tmp_path_factory.mktemp("photographs")
     config = yaml.safe_load((workflow.root / SHORT).read_text())
-    drawn = {s: (undisturbed / PLACES.path("download", DATASET, s)).parent for s in SPLITS}
+    drawn = {s: undisturbed / PLACES.path("download", "crowdscenes", s) for s in SPLITS}
     config["datasets"]["crowdscenes"] = {
         "format": "coco",
         "splits": {
@@ -183,10 +243,12 @@ def photographs(workflow, undisturbed, tmp_path_factory) -> tuple[Path, Path, st
         ("dipr1/datasets/formats/coco.py", {"download", "convert"}),
     ],
 )
-def test_photographs_do_not_depend_on_how_scenes_are_drawn(repository, photographs, file, jobs):
+def test_photographs_do_not_depend_on_how_scenes_are_drawn(
+    planner, repository, photographs, file, jobs
+):
     folder, config, converted = photographs
     added(file)(repository)
-    assert planned(Workflow(repository), folder, converted, configfile=config) == jobs
+    assert planned(planner, Workflow(repository), folder, converted, configfile=config) == jobs
 
 
 NOT_RUN = {
