@@ -21,7 +21,7 @@ from dipr1.provenance import options_digest
 CROPS = ".crops"  # `train.crops`: the crops of `train`, a split of their own
 # Below `shared/`, and how many of the groups of options that `_options` lists it depends on.
 KINDS = {
-    "download": ("download/{dataset}/{split}-{digest}", 1),
+    "download": ("download/{dataset}/{split}-{digest}/source.json", 1),
     "annotations": ("annotations/{dataset}/{split}-{digest}.parquet", 2),
     "rejects": ("annotations/{dataset}/{split}-{digest}.rejects.parquet", 2),
     "prompts": ("prompts/{dataset}/{split}-{digest}.parquet", 2),
@@ -105,6 +105,8 @@ class Places:
             return None
         folder, dataset, split, ending = found.groups("")
         kind = "gain" if ending.startswith(".gain") else folder
+        if kind == "download":
+            return self.path(kind, dataset, split)
         if kind not in KINDS:
             return None
         return (

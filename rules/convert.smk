@@ -17,6 +17,7 @@ rule convert:
         mem_mb=4000,
         runtime=60,
     params:
+        source=subpath(input.source, parent=True),
         options=convert_flags,
         policy=flags(experiment.policy.model_copy(update={"dtype": None}), Policy),
         weights=policy_digest(experiment.policy.model),
@@ -25,7 +26,7 @@ rule convert:
         "Turning the annotations of {wildcards.dataset}/{wildcards.split} into grounded prompts"
     shell:
         "dipr1 convert"
-        " --source {input.source}"
+        " --source {params.source}"
         " {params.options}"
         " {params.policy}"
         " --output {output.annotations}"

@@ -2,7 +2,7 @@ rule download:
     input:
         unpack(source_files),
     output:
-        split=directory(places.pattern("download")),
+        source=places.pattern("download"),
     log:
         "logs/shared/download/{dataset}.{split}-{digest}.log",
     benchmark:
@@ -16,6 +16,7 @@ rule download:
     params:
         format=format_of,
         options=download_flags,
+        folder=subpath(output.source, parent=True),
         code=lambda wildcards: code_digest(
             "download", **code_of_download(format_of(wildcards), split_options(wildcards))
         ),
@@ -27,5 +28,5 @@ rule download:
         " {params.options}"
         " --dataset {wildcards.dataset}"
         " --split {wildcards.split}"
-        " --output {output.split}"
+        " --output {params.folder}"
         " > {log} 2>&1"

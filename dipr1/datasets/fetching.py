@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -22,7 +23,7 @@ from dipr1.datasets.sources import SOURCES, Archive, Source
 from dipr1.datasets.transfer import fetch, verify
 from dipr1.errors import UserError
 from dipr1.progress import final_names, say
-from dipr1.provenance import file_digest
+from dipr1.provenance import file_digest, options_digest
 
 
 def local(format_name: str, annotations: str, images: str) -> dict[str, Any]:
@@ -50,7 +51,8 @@ def _checked(
     """The note of a data set whose annotations can be read and whose images are there."""
     records = formats.read(format_name, annotations, images).images
     paths = [record.image for record in records]
-    missing = [path for path in paths if not os.path.isfile(path)]
+    sizes = [_size(path) for path in paths]
+    missing = [path for path, size in zip(paths, sizes, strict=True) if size is None]
     example = an_example(missing, images)
     if paths and len(missing) == len(paths):
         raise UserError(
@@ -62,7 +64,18 @@ def _checked(
             f"{len(missing)} of {len(paths)} image files are missing and will be rejected"
             + final_names(example)
         )
-    return note(format_name, annotations, images, len(paths), below=below)
+    named = ((path.removeprefix(images), size) for path, size in zip(paths, sizes, strict=True))
+    seen = options_digest({"names and sizes": sorted(named, key=str)})
+    return note(format_name, annotations, images, len(paths), seen, below=below)
+
+
+def _size(path: str) -> int | None:
+    """Of a file, in bytes; None where there is none."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return found.st_size if stat.S_ISREG(found.st_mode) else None
 
 
 def fetched(format_name: str, files: Files, store: Path, folder: Path) -> dict[str, Any]:

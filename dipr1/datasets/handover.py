@@ -1,4 +1,7 @@
-"""`source.json`: what ``dipr1 download`` tells ``dipr1 convert`` of the folder that it wrote."""
+"""`source.json`: what ``dipr1 download`` tells ``dipr1 convert`` of the folder that it wrote.
+
+It is the folder's manifest as well: where the annotations or images are others, it is another.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,17 @@ FILE = "source.json"
 
 
 def note(
-    format_name: str, annotations: str, images: str, num_images: int, *, below: Path | None = None
+    format_name: str,
+    annotations: str,
+    images: str,
+    num_images: int,
+    seen: str,
+    *,
+    below: Path | None = None,
 ) -> dict[str, Any]:
     """What there is to read.
+
+    `seen` is a digest of the images, as exact as it can be had in time.
 
     Paths stay as given (relative ones relative to the working directory), or are written relative
     to the folder `below`, which holds them and can be moved.
@@ -31,6 +42,7 @@ def note(
         "inside": below is not None,
         "sha256": file_digest(annotations),
         "num_images": num_images,
+        "images_seen": seen,
     }
 
 

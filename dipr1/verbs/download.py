@@ -17,6 +17,7 @@ from dipr1.datasets.sources import SOURCES
 from dipr1.errors import UserError
 from dipr1.options import Section, add_options, options
 from dipr1.progress import progress
+from dipr1.provenance import file_digest
 
 ARCHIVES = "data/archives"
 
@@ -102,7 +103,8 @@ def _drawn(write_scenes: Callable, scenes: Scenes, folder: Path) -> dict[str, An
     next(steps, None)  # closes the bar
     annotations, images = str(folder / "annotations.json"), str(folder / "images")
     drawn = {"scenes": {**look, "seed": scenes.seed}}
-    return note("coco", annotations, images, scenes.num_images, below=folder) | drawn
+    seen = file_digest(images)
+    return note("coco", annotations, images, scenes.num_images, seen, below=folder) | drawn
 
 
 def _inputs(content: dict[str, Any], store: Path) -> list[Input]:

@@ -127,7 +127,7 @@ def test_the_digits_of_a_path_are_those_of_this_experiment_and_place(kind, split
         ("results/prompts/crowd/train.crops.parquet", ("prompts", "train.crops")),
         ("results/variance/unknown/train.parquet", None),
         ("results/mine/report/index.html", None),
-        ("results/shared/download/crowd/train-12345678", None),
+        ("results/shared/download/crowd/train-12345678/source.json", None),
         ("results", None),
         ("all", None),
     ],

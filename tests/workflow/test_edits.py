@@ -209,7 +209,7 @@ def test_only_the_report_goes_by_the_order_of_the_arms(
     assert planned(planner, workflow, undisturbed, configfile=file) == jobs
 
 
-SPLITS = ("train", "validation")
+DATASET, SPLITS = "crowdscenes", ("train", "validation")
 
 
 @pytest.fixture(scope="module")
@@ -217,7 +217,7 @@ def photographs(workflow, undisturbed, tmp_path_factory) -> tuple[Path, Path, st
     """A folder in which photographs were converted, with its configuration, and what it made."""
     folder = tmp_path_factory.mktemp("photographs")
     config = yaml.safe_load((workflow.root / SHORT).read_text())
-    drawn = {s: undisturbed / PLACES.path("download", "crowdscenes", s) for s in SPLITS}
+    drawn = {s: (undisturbed / PLACES.path("download", DATASET, s)).parent for s in SPLITS}
     config["datasets"]["crowdscenes"] = {
         "format": "coco",
         "splits": {

@@ -18,7 +18,7 @@ def working_directory(tmp_path: Path, monkeypatch) -> Path:
 
 def test_annotations_that_changed_since_are_refused():
     Path("coco.json").write_text("[]")
-    write_note(Path("data"), note("coco", "coco.json", "images", 0))
+    write_note(Path("data"), note("coco", "coco.json", "images", 0, ""))
     assert read_note(Path("data"))["annotations"] == "coco.json"
     Path("coco.json").write_text("[] ")
     with pytest.raises(UserError, match="^coco.json: changed since `dipr1 download`"):
@@ -40,7 +40,7 @@ def test_a_source_that_download_did_not_write(text, message):
 def test_a_folder_that_holds_its_files_can_be_moved():
     Path("a").mkdir()
     Path("a/coco.json").write_text("[]")
-    write_note(Path("a"), note("coco", "a/coco.json", "a/images", 0, below=Path("a")))
+    write_note(Path("a"), note("coco", "a/coco.json", "a/images", 0, "", below=Path("a")))
     Path("a").rename("b")
     content = read_note(Path("b"))
     assert (content["annotations"], content["images"]) == ("b/coco.json", "b/images")
@@ -49,6 +49,6 @@ def test_a_folder_that_holds_its_files_can_be_moved():
 def test_a_format_that_is_not_known():
     Path("data").mkdir()
     Path("coco.json").write_text("[]")
-    write_note(Path("data"), note("cocoa", "coco.json", "images", 0))
+    write_note(Path("data"), note("cocoa", "coco.json", "images", 0, ""))
     with pytest.raises(UserError, match="data/source.json: unknown format 'cocoa'; known: "):
         read_note(Path("data"))
