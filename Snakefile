@@ -64,7 +64,7 @@ onsuccess:
 rule all:
     default_target: True
     input:
-        "<results>/report/index.html",
+        wanted,
 
 
 # after the rules, of all of which it is true

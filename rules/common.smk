@@ -6,6 +6,8 @@ import shlex
 import sys
 from pathlib import Path
 
+from snakemake.io import IOFile
+from snakemake.logging import logger
 from snakemake.settings.types import DeploymentMethod
 
 # this clone's, installed or not, and also where another workflow uses this one as a module
@@ -149,6 +151,71 @@ def kept_completions():
         if getattr(experiment.arms[arm], "show_every", 0)
     ]
     return f"--completions {' '.join(kept)}" if kept else ""
+
+
+def stages():
+    """All that a user keeps of an experiment, in the order in which it is made."""
+    sets, trained, own = (
+        every_set(),
+        [experiment.arms[arm] for arm, _ in trained_runs()],
+        places.own,
+    )
+    gains = any(map(needs_gain, trained))
+    dataset, split = training_set()
+    crops = [(dataset, split + CROPS)] if gains or any(arm.crops for arm in trained) else []
+    shards = range(experiment.num_shards)
+    predictions = per_run_and_set(
+        f"{own}/predictions/{{arm}}/seed{{seed}}/{{dataset}}.{{split}}.parquet"
+    )
+    metrics = f"{own}/metrics/{{arm}}/seed{{seed}}/{{dataset}}.{{split}}"
+    return [
+        of_sets("download", sets),
+        [path for kind in ("annotations", "rejects", "prompts") for path in of_sets(kind, sets)],
+        expand(of_sets("samples", sets), shard=shards),
+        of_sets("variance", sets),
+        [path for kind in ("annotations", "prompts") for path in of_sets(kind, crops)],
+        expand(of_sets("samples", crops if gains else []), shard=shards),
+        of_sets("variance", crops if gains else []),
+        of_sets("gain", [training_set()] if gains else []),
+        expand(f"{own}/audit/{{set}}{{end}}", set=map("/".join, sets), end=MEASURED),
+        per_trained_run(f"{own}/policies/{{arm}}/seed{{seed}}"),
+        [path for path in predictions if "+" not in path],
+        [path for path in predictions if "+" in path],
+        [path for end in MEASURED for path in per_run_and_set(metrics + end)],
+        list(rules.report.output),
+    ]
+
+
+MEASURED = (".parquet", ".images.parquet")
+
+
+def wanted(wildcards):
+    """What a plain run makes: all that a user keeps.
+
+    Where all of it was made and some was deleted, only the earliest of that: Snakemake would repeat
+    what follows before it could see that nothing has changed.
+    """
+    every = stages()
+    lost = [[path for path in stage if not os.path.exists(path)] for stage in every]
+    if lost[-1] or not any(lost) or was_interrupted() or not all(map(was_made, sum(lost, []))):
+        return sum(every, [])
+    first = next(filter(None, lost))
+    logger.warning(
+        f"Making {len(first)} of {len(sum(lost, []))} deleted files again, and nothing else yet;"
+        " then run again."
+    )
+    return first
+
+
+def was_made(path):
+    """Whether a file is of an earlier run."""
+    return workflow.persistence.metadata(IOFile(path, None)) is not None
+
+
+def was_interrupted():
+    """Whether an earlier run did not come to the end of its jobs."""
+    marks = Path(workflow.persistence.path, "incomplete").rglob("*")
+    return any(mark.is_file() for mark in marks)
 
 
 def split_options(wildcards):
