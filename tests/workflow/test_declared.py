@@ -74,7 +74,7 @@ def test_every_rule_is_a_verb_in_a_file_of_its_name(rule_files):
     rules = {
         file: re.findall(r"^rule (\w+):", text, re.MULTILINE) for file, text in rule_files.items()
     }
-    assert rules.pop("common") == []
+    assert rules.pop("common") == rules.pop("memory") == []
     steps = [verb for verb in VERBS if verb not in WITHOUT_RULE]
     assert rules == {verb: [verb] for verb in steps}
     for verb in steps:
