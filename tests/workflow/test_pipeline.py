@@ -17,6 +17,7 @@ import pytest
 from dipr1.artifacts import artifact_named
 from dipr1.artifacts.made import read_made
 from dipr1.cli import main
+from dipr1.places import Places
 from tests.workflow.conftest import PLACES
 
 DATASET = "crowdscenes"
@@ -166,9 +167,12 @@ def test_the_same_seed_gives_the_same_numbers(workflow, undisturbed, tmp_path):
 
 
 def test_another_seed_gives_other_numbers(workflow, undisturbed, tmp_path):
-    name = PLACES.path("samples", DATASET, "validation", shard=0)
-    workflow.run(tmp_path, name, "--config", "seeds=[1]")
-    same, other = (pl.read_parquet(folder / name) for folder in (undisturbed, tmp_path))
+    others = Places(PLACES.experiment.model_copy(update={"seeds": [1]}))
+    place, other_place = (
+        one.path("samples", DATASET, "validation", shard=0) for one in (PLACES, others)
+    )
+    workflow.run(tmp_path, other_place, "--config", "seeds=[1]")
+    same, other = pl.read_parquet(undisturbed / place), pl.read_parquet(tmp_path / other_place)
     assert same["image_id"].equals(other["image_id"])
     assert not same["text"].equals(other["text"])
 
