@@ -49,10 +49,10 @@ def test_all_of_it_is_planned(outer, root, tmp_path, names, start):
     assert jobs(another.run(tmp_path, "--dry-run", configfile=config)) == expected
 
 
-def test_what_is_made_already_is_not_made_again(outer, undisturbed):
+def test_what_is_made_already_is_not_made_again(outer, undisturbed, planner):
     # so the commands, the digests of the code and the names are those of the workflow by itself
     another, config = outer()
-    assert planned(another, undisturbed, configfile=config) == set()
+    assert planned(planner, another, undisturbed, configfile=config) == set()
 
 
 def test_the_data_rules_run_the_code_of_the_clone_that_is_named(outer, repository, tmp_path):
