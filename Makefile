@@ -1,4 +1,4 @@
-# make setup | demo | test | test-slurm | test-vllm | lint | help
+# make setup | demo | test | test-slurm | test-vllm | docs | lint | help
 
 PYTHON ?= python3
 CORES  ?= all
@@ -11,7 +11,7 @@ VLLM   ?= .venv-vllm
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: setup demo test test-slurm test-vllm lint help
+.PHONY: setup demo test test-slurm test-vllm docs lint help
 
 help:  ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,7 +23,7 @@ $(STAMP): pyproject.toml constraints.txt
 	    { echo "$(PYTHON) is not Python 3.11, 3.12 or 3.13; say which one is: make setup PYTHON=python3.12" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
-	    --editable '.[workflow,train,test,dev]'
+	    --editable '.[workflow,train,test,docs,dev]'
 	@touch $@
 
 demo: setup  ## run config.yaml: a policy trained three ways, and the page that compares them
@@ -53,6 +53,9 @@ $(VLLM)/.dipr1-installed: pyproject.toml tests/vllm/constraints.txt
 	$(VLLM)/bin/python -c 'import torchvision' 2> /dev/null || $(VLLM)/bin/python -c \
 	    'import sysconfig as s; open(s.get_path("purelib") + "/torchvision/_meta_registrations.py", "w")'
 	@touch $@
+
+docs: setup  ## the documentation as a site, build/site; a link that leads nowhere is an error
+	$(BIN)/python docs/site.py
 
 lint: setup  ## format, lint and import checks; changes nothing
 	ruff check .
