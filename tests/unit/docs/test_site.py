@@ -15,13 +15,11 @@ pytest.importorskip("zensical", reason="pip install 'dipr1[docs]'")
 @pytest.fixture
 def copy(root, tmp_path) -> Path:
     """A repository of what the site is made of."""
-    for name in ("docs", "dipr1"):
-        shutil.copytree(root / name, tmp_path / name, ignore=shutil.ignore_patterns("*.safetensors"))
+    shutil.copytree(root / "docs", tmp_path / "docs")
     for name in ("mkdocs.yml", "CONTRIBUTING.md", "CHANGELOG.md"):
         shutil.copy(root / name, tmp_path)
-    for path in root.iterdir():  # what else pages link to
-        if not (tmp_path / path.name).exists() and path.name not in ("build", ".git"):
-            (tmp_path / path.name).symlink_to(path)
+    for name in ("README.md", "dipr1", "tests", "workflow"):  # what pages link to, or show
+        (tmp_path / name).symlink_to(root / name)
     return tmp_path
 
 
