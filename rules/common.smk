@@ -295,7 +295,21 @@ def train_command(training):
     command = f"dipr1 train {flags(training, Spread)}"
     if training.nodes == 1:
         return command
-    return f"srun --overlap --nodes {training.nodes} --ntasks-per-node 1 {command}"
+    # tasks and CPUs, too: without them they are those of any step, 1
+    tasks = f"--nodes {training.nodes} --ntasks {training.nodes} --ntasks-per-node 1"
+    tasks += " --cpus-per-task $SLURM_CPUS_PER_TASK"
+    return f"srun --overlap {tasks} {command}"
+
+
+def gpus_of_training(training):
+    """The GPUs that a training asks for: in all, or those of each of several nodes.
+
+    A SLURM job begins with a step on one node, which may not ask for the GPUs of others, as it
+    would with their number in all.
+    """
+    if training.nodes == 1:
+        return {"gpu": training.processes}
+    return {"gpu": 0, "gres": f"gpu:{training.processes}"}
 
 
 def crops_of(wildcards):

@@ -21,9 +21,9 @@ rule train:
         training_environment()
     threads: experiment.training.threads * experiment.training.processes
     resources:
+        **gpus_of_training(experiment.training),
         mem_mb=6000 * experiment.training.processes,
         runtime=720,
-        gpu=experiment.training.gpus,
         nodes=experiment.training.nodes,
     params:
         command=unfollowed(lambda wildcards: train_command(experiment.training)),

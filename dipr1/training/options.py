@@ -280,11 +280,6 @@ class Spread(Section):
         " `zero3` (DeepSpeed) the weights and the optimiser, too; docs/scaling.md says more.",
     )
 
-    @property
-    def gpus(self) -> int:
-        """How many GPUs a training takes on all its nodes, where there are some."""
-        return self.processes * self.nodes
-
 
 class Training(GrpoOptions, SftOptions, TrainingSplit, Spread):
     """What is trained on, and the options of all arms that do not set them themselves."""
