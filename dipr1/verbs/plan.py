@@ -247,8 +247,8 @@ def resources_words(body: Anatomy, how: Setting, whole: float, nodes: int) -> st
     minutes = 30 * math.ceil(planning.SLACK * whole / 60 / 30)
     each = how.processes // nodes
     memory = each * math.ceil(planning.host_bytes(body, how) / 1e6 / 1000) * 1000
-    several = f"nodes: {nodes}, " if nodes > 1 else ""
-    return f"{several}gpu: {how.processes}, mem_mb: {memory}, runtime: {minutes}"
+    several = f"nodes: {nodes}, each with " if nodes > 1 else ""
+    return f"{several}gpu: {each}, mem_mb: {memory}, runtime: {minutes}"
 
 
 def count(number: float) -> str:
