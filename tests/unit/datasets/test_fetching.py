@@ -65,6 +65,19 @@ def test_local_files_are_named_and_converted(local, capsys):
     assert capsys.readouterr().out.startswith("data: 2 images\n")
 
 
+def test_the_note_is_another_where_an_image_is(local):
+    # it is what `convert` and all that reads the images depend on
+    notes = []
+    for width in (20, 20, 40):
+        Image.new("RGB", (width, 10)).save("pictures/1.png")
+        assert main(local) == 0
+        notes.append(Path("data/source.json").read_bytes())
+    assert notes[0] == notes[1] != notes[2]
+    Path("pictures/1.png").unlink()
+    assert main(local) == 0
+    assert Path("data/source.json").read_bytes() not in notes
+
+
 def test_missing_images_are_announced(local, capsys):
     Path("pictures/1.png").unlink()
     assert main(local) == 0

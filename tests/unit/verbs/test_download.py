@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from dipr1.artifacts.columns import box_arrays
 from dipr1.artifacts.writing import MARK
 from dipr1.cli import main
 from dipr1.demo.scenes import scene
+from dipr1.provenance import file_digest
 
 SCENES = shlex.split("download --format scenes --style street --num-images 6 --seed 1 --output")
 
@@ -28,6 +30,12 @@ def working_directory(tmp_path: Path, monkeypatch) -> Path:
 def contents(folder: str) -> dict[str, bytes]:
     paths = [path for path in Path(folder).rglob("*") if path.is_file() and path.name != MARK]
     return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+
+
+def test_the_note_of_scenes_says_what_their_images_are():
+    assert main([*SCENES, "data/train"]) == 0
+    note = json.loads(Path("data/train/source.json").read_text())
+    assert note["images_seen"] == file_digest("data/train/images")
 
 
 def test_scenes_are_generated_and_converted(capsys):
