@@ -55,7 +55,15 @@ include: "rules/report.smk"
 include: "rules/pretrain.smk"
 
 
+onstart:
+    if is_plain():
+        unfinished().parent.mkdir(parents=True, exist_ok=True)
+        unfinished().touch()
+
+
 onsuccess:
+    if is_plain():
+        unfinished().unlink(missing_ok=True)
     # results that were kept in case Snakemake would not see their jobs end
     clear(f"{places.own}/checkpoints")
     clear(f"{places.shared}/checkpoints")

@@ -197,14 +197,19 @@ def wanted(wildcards):
     """
     every = stages()
     lost = [[path for path in stage if not os.path.exists(path)] for stage in every]
-    if lost[-1] or not any(lost) or was_interrupted() or not all(map(was_made, sum(lost, []))):
+    missing = sum(lost, [])
+    if not missing or lost[-1] or unfinished().exists() or not all(map(was_made, missing)):
         return sum(every, [])
-    first = next(filter(None, lost))
+    again = []
+    for stage, gone in zip(every, lost):
+        again += gone
+        if again and len(gone) < len(stage):
+            break  # later ones may be made of what is there, and of what is made again
     logger.warning(
-        f"Making {len(first)} of {len(sum(lost, []))} deleted files again, and nothing else yet;"
-        " then run again."
+        f"Making {len(again)} of {len(missing)} deleted files again, and nothing after them;"
+        " run again for all else."
     )
-    return first
+    return again
 
 
 def was_made(path):
@@ -212,10 +217,14 @@ def was_made(path):
     return workflow.persistence.metadata(IOFile(path, None)) is not None
 
 
-def was_interrupted():
-    """Whether an earlier run did not come to the end of its jobs."""
-    marks = Path(workflow.persistence.path, "incomplete").rglob("*")
-    return any(mark.is_file() for mark in marks)
+def unfinished():
+    """A file that is there from the beginning of a plain run until one has succeeded."""
+    return Path(places.own, ".unfinished")
+
+
+def is_plain():
+    """Whether all that a user keeps is asked for."""
+    return not workflow.dag_settings.targets
 
 
 def split_options(wildcards):

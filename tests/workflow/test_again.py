@@ -44,6 +44,23 @@ def test_the_earliest_of_what_was_deleted_comes_first(workflow, finished):
     assert "Making 1 of 2 deleted files again" in output
 
 
+def test_what_is_shared_comes_back_at_once(workflow, finished):
+    shutil.rmtree(finished / PLACES.shared)
+    planned = jobs(workflow.run(finished, "--dry-run"))
+    assert {"download", "convert", "sample", "variance"} <= set(planned)
+    assert not {"train", "predict", "evaluate", "audit", "report"} & set(planned)
+
+
+def test_after_a_run_that_failed_everything_is_wanted(workflow, finished, tmp_path):
+    # Snakemake has a record of what a failed job did not make, as of what was made and deleted
+    (finished / METRICS).unlink()
+    failing = "import sys\nif 'evaluate' in sys.orig_argv: sys.exit('no')\n"
+    failed = workflow.try_run(finished, environment=workflow.started_with(failing, tmp_path))
+    assert "Error in rule evaluate" in failed.stdout
+    planned = jobs(workflow.run(finished, "--dry-run"))
+    assert planned == {"evaluate": 1, "report": 1, "all": 1, "total": 3}
+
+
 def test_what_was_never_made_is_not_taken_for_deleted(workflow, finished):
     (finished / METRICS).unlink()
     planned = jobs(workflow.run(finished, "--dry-run", "--config", "arms={new: {method: sft}}"))
