@@ -50,7 +50,7 @@ VERBS = sorted(
     key=lambda verb: (ORDER.index(verb) if verb in ORDER else len(ORDER), verb),
 )
 
-WITHOUT_RULE = ("answer", "check", "join", "official", "plan", "provenance")
+WITHOUT_RULE = ("answer", "check", "join", "official", "plan", "provenance", "push")
 """The verbs that are no step of the workflow."""
 
 
@@ -132,6 +132,7 @@ TRAIN_PACKAGES = (
     "torch",
     "torchvision",
     "transformers",
+    "huggingface_hub",
     "trl",
     "peft",
     "accelerate",

@@ -23,14 +23,15 @@ from typing import Any
 PACKAGE = Path(__file__).parent
 CHECKPOINT = PACKAGE / "demo" / "checkpoint"
 
-# What these hold reaches a job through its flags, or can change nothing but what is printed. The
-# package itself holds the version.
+# What these hold reaches a job through its flags, or can change nothing but what is printed, or
+# read by people (a policy's card). The package itself holds the version.
 UNFOLLOWED = {
     "dipr1",
     *(
         f"dipr1.{name}"
         for name in ("cli", "config", "errors", "gpus", "options", "progress", "provenance")
     ),
+    "dipr1.training.card",
 }
 # what is imported by its name
 BY_NAME = {

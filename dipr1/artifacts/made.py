@@ -25,6 +25,7 @@ from dipr1.provenance import code_digest, file_digest, options_digest
 KEY = b"dipr1"
 FILE = "dipr1.json"
 SHIPPED = "tiny"  # the policy that comes with dipr1, wherever that is installed
+CARD = "README.md"
 POLICY_FILES = ("config.json", "adapter_config.json")  # one of them is in a policy's folder
 LARGE = 64 << 20  # bytes: a policy's larger files count by their size alone
 
@@ -186,20 +187,24 @@ def content_digest(path: str | os.PathLike) -> str:
     """SHA-256 in hexadecimal of a file or a folder, cheap where the folder is a download or policy.
 
     A download counts by its ``source.json``, which holds the digest of the annotations; a policy by
-    the files at its top, of which the large ones count by name and size.
+    the files at its top, of which the large ones count by name and size, and not by its card.
     """
     path = Path(path)
     if (path / "source.json").is_file():
         return file_digest(path / "source.json")
     if not any((path / name).is_file() for name in POLICY_FILES):
         return file_digest(path)
-    files = sorted(one for one in path.iterdir() if one.is_file() and one.name[0] != ".")
+    files = sorted(one for one in path.iterdir() if one.is_file() and _counts(one.name))
     sizes = [one.stat().st_size for one in files]
     marks = [
         f"{one.name}\0{size if size > LARGE else file_digest(one)}\0"
         for one, size in zip(files, sizes, strict=True)
     ]
     return hashlib.sha256("".join(marks).encode()).hexdigest()
+
+
+def _counts(name: str) -> bool:
+    return name[0] != "." and name != CARD
 
 
 def _agreed(name: str, known: Mapping[str, Made]) -> str | None:

@@ -10,7 +10,7 @@ import math
 from pathlib import Path
 from typing import Any, Literal
 
-from dipr1.artifacts.made import POLICY_FILES, Input, content_digest
+from dipr1.artifacts.made import POLICY_FILES, Input, content_digest, read_made
 from dipr1.errors import UserError
 from dipr1.frames import (
     LARGEST_ASPECT_RATIO,
@@ -86,7 +86,8 @@ def read_policy_frames(
 
     Args:
         folder_or_name: a Hugging Face checkpoint folder, an adapter's, or `tiny`.
-        kind: what a fine-tune answers in, where that is not its family's.
+        kind: what a fine-tune answers in, where that is not its family's, nor what it was trained
+            in here.
         bounds: of the pixels that it is shown, where they are not the checkpoint's.
 
     Raises:
@@ -113,7 +114,8 @@ def _own_frames(
             f"{folder / 'config.json'}: model_type 'internvl_chat' needs code of its own, which"
             " transformers lacks; download the same checkpoint with -HF at the end of its name"
         )
-    kind = kind or _family_frame(folder, family)
+    own = policy_folder(folder_or_name)  # an adapter is kept with the processor that it saw by
+    kind = kind or (read_made(own).options or {}).get("frame") or _family_frame(folder, family)
     is_qwen = family.startswith("qwen")
     if kind == "thousandths":
         ratio = LARGEST_ASPECT_RATIO if is_qwen else math.inf
@@ -123,7 +125,6 @@ def _own_frames(
             f"{folder / 'config.json'}: how model_type {family!r} resizes images is not known, so"
             " --frame can only be thousandths"
         )
-    own = policy_folder(folder_or_name)  # an adapter is kept with the processor that it saw by
     return _read_resize(own if any(own.glob("*processor_config.json")) else folder)
 
 

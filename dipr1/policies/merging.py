@@ -27,9 +27,10 @@ def write_merged(adapter: str, dtype: str, output: Path) -> None:
     if not is_adapter(folder):
         raise UserError(f"{adapter}: is a whole checkpoint; --merge takes the folder of an adapter")
     policy, trained = load_policy(adapter, dtype), read_made(folder)
+    frame = {name: kind for name, kind in (trained.options or {}).items() if name == "frame"}
     made = made_by(
         "export",
-        {"merge": True, "dtype": dtype},
+        {"merge": True, "dtype": dtype} | frame,
         [policy_input(adapter)],
         arm=trained.arm,
         seed=trained.seed,

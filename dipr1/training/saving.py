@@ -9,6 +9,7 @@ from dipr1.training.precision import in_dtype
 
 if TYPE_CHECKING:
     import torch
+    from transformers import GenerationConfig
 
 Weights = dict[str, "torch.Tensor"]
 
@@ -49,6 +50,15 @@ def save(trainer, weights: Weights | None, dtype: str | None, folder: Path) -> N
         in_dtype(trainer.model, dtype).save_pretrained(folder)
     else:
         _whole_model(trainer.model, weights, dtype).save_pretrained(folder)
+
+
+def greedily(model, most: int) -> GenerationConfig:
+    """How a trained policy is asked: greedily, for so many tokens at most."""
+    from transformers import GenerationConfig
+
+    own = model.generation_config
+    ends = {"eos_token_id": own.eos_token_id, "pad_token_id": own.pad_token_id}
+    return GenerationConfig(do_sample=False, max_new_tokens=most, **ends)
 
 
 def _whole_model(model, weights: Weights, dtype: str) -> Any:

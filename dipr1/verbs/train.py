@@ -31,6 +31,7 @@ from dipr1.progress import say
 from dipr1.resuming import claim, held
 from dipr1.training import processes
 from dipr1.training.adapters import base_dtype, refer_to_start, settle
+from dipr1.training.card import longest_answer, write_card
 from dipr1.training.completions import write_completions
 from dipr1.training.endings import ended
 from dipr1.training.evaluating import evaluate_between, set_aside, take_best
@@ -62,7 +63,7 @@ from dipr1.training.running import (
     tell_progress,
     train_from,
 )
-from dipr1.training.saving import gathered, generate_together, save
+from dipr1.training.saving import gathered, generate_together, greedily, save
 from dipr1.training.signals import Told, leave_when_told, listening
 from dipr1.training.symptoms import tell_symptoms
 from dipr1.training.timing import tell_shares
@@ -200,11 +201,13 @@ def _train(args: argparse.Namespace, folder: Path, threads: int | None, told: To
     def publish() -> None:
         with whole(args.output) as part:
             save(trainer, weights, None if arm.lora_rank else base.dtype, part)
+            greedily(policy.model, longest_answer(arm.model_dump())).save_pretrained(part)
             policy.processor.save_pretrained(part)
             log = log_table(trainer.state.log_history)
             TRAINING_LOG.write(log, part / "training_log.parquet", made)
             write_completions(folder, part, made)
             write_made(part, "policy", made)
+            write_card(part)
             keep_logs(arm, folder, part)
         if not arm.keep_checkpoints:
             finish(folder, args.output, keep=args.checkpoints is not None, kind=kind)

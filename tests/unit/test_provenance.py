@@ -43,12 +43,13 @@ PACKAGE = {
     "training/grpo.py": "from dipr1.rewards import REWARDS\n",
     "rewards/new.py": "class New: ...\n",
     "training/sft.py": "def train(): ...\n",
+    "training/card.py": "TEXT = 1\n",
     "verbs/convert.py": "from dipr1 import __version__, boxes, cli\nimport dipr1.datasets.formats\n"
     "from dipr1.datasets.options import DEFAULT\n",
     "verbs/describe.py": "from dipr1.report.figures import WIDTH\n",
     "verbs/download.py": "def run():\n    from dipr1.boxes import area\n",
     "verbs/report.py": "import dipr1.report.figures, dipr1.report.page\n",
-    "verbs/train.py": "import importlib\n",
+    "verbs/train.py": "import importlib\nfrom dipr1.training.card import TEXT\n",
 }
 JOBS = {
     "drawn": ("download", {"maker": "demo.scenes", "sources": ()}),
@@ -89,6 +90,7 @@ def digests(package: Path) -> dict[str, str]:
     [
         ("__init__.py", '__version__ = "2"\n', set()),
         ("cli.py", "VERBS = ('convert',)\n", set()),
+        ("training/card.py", "TEXT = 2\n", set()),
         ("datasets/options.py", "DEFAULT = 2\n", set()),
         ("unused.py", "", set()),
         ("datasets/formats/voc.py", "def read(): ...\n", set()),
