@@ -123,7 +123,7 @@ def push(repository: str, files: dict[str, Path | bytes], *, private: bool) -> s
         url = api.create_repo(repository, private=private or None, exist_ok=True)
         api.create_commit(repository, operations, commit_message="Push a policy of dipr1")
     except (HTTPError, OSError, ValueError, RuntimeError) as error:
-        why = " ".join(str(error.__cause__ or error).split())
+        why, *_ = " ".join(str(error.__cause__ or error).split()).split(" For more information")
         raise UserError(f"{repository}: {api.endpoint} did not take it ({why:.200})") from None
     return str(url)
 

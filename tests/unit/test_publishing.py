@@ -116,7 +116,7 @@ def test_what_cannot_be_pushed_is_told_in_one_line(tmp_path, metrics):
     with hub() as state:
         told = {
             "not logged in": push(state.url, folder, token=""),
-            "Invalid username or password": push(state.url, folder, token="hf_wrong"),
+            "401 Unauthorized": push(state.url, folder, token="hf_wrong"),
             "expected a comparison artifact": push(
                 state.url, folder, "--metrics", tmp_path / "metrics.parquet"
             ),
