@@ -1,4 +1,4 @@
-# make setup | demo | test | test-slurm | test-vllm | docs | lint | help
+# make setup | demo | test | test-conda | test-slurm | test-vllm | docs | lint | help
 
 PYTHON ?= python3
 CORES  ?= all
@@ -11,7 +11,7 @@ VLLM   ?= .venv-vllm
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: setup demo test test-slurm test-vllm docs lint help
+.PHONY: setup demo test test-conda test-slurm test-vllm docs lint help
 
 help:  ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ demo: setup  ## run config.yaml: a policy trained three ways, and the page that 
 
 test: setup  ## unit tests, the workflow, real data
 	$(BIN)/python -m pytest
+
+test-conda: setup  ## the workflow in environments of conda, or of a stand-in where there is none; 5 GB for a while
+	$(BIN)/python -m pytest tests/conda
 
 test-slurm: setup  ## the workflow on a SLURM of one node, which it starts: root, and a Debian to install it from
 	@command -v slurmctld > /dev/null || { apt-get update && apt-get install --yes \
