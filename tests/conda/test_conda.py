@@ -6,13 +6,13 @@ import pytest
 
 from dipr1.config import load
 from tests.conda.conftest import InConda
-from tests.workflow.conftest import SHORT, jobs
+from tests.workflow.conftest import PLACES, SHORT, jobs
 from tests.workflow.test_edits import added, planned
 from tests.workflow.test_plan import expected_jobs
 
 SPLIT = "crowdscenes/validation"
-PROMPTS = f"results/prompts/{SPLIT}.parquet"
-DATA = [PROMPTS, f"results/describe/{SPLIT}.html", f"results/export/{SPLIT}.json"]
+PROMPTS = PLACES.path("prompts", *SPLIT.split("/"))
+DATA = [PROMPTS, f"{PLACES.own}/describe/{SPLIT}.html", f"{PLACES.own}/export/{SPLIT}.json"]
 SAY_WHERE = "import sys\nprint('in', sys.prefix, 'of', __file__)\n"
 
 
@@ -50,7 +50,8 @@ def test_data_of_another_clone_are_made_by_its_code_in_the_same_environment(
     added("dipr1/verbs/convert.py", SAY_WHERE)(repository)
     before = environments(conda)
     InConda(repository, conda.folder).run(tmp_path, PROMPTS)
-    said = (tmp_path / "logs/convert/crowdscenes.validation.log").read_text()
+    [log] = tmp_path.glob("logs/shared/convert/crowdscenes.validation-*.log")
+    said = log.read_text()
     assert f"in {conda.folder}/environments/" in said
     assert f"of {repository}/dipr1/verbs/convert.py" in said
     assert environments(conda) == before
@@ -71,6 +72,6 @@ def test_the_image_with_the_environments(conda, root, tmp_path):
 
 def test_the_whole_workflow_runs(conda, root, tmp_path):
     assert jobs(conda.run(tmp_path)) == expected_jobs(load(root / SHORT))
-    assert (tmp_path / "results/report/index.html").is_file()
+    assert (tmp_path / PLACES.own / "report/index.html").is_file()
     assert len(environments(conda)) == 2
     assert planned(conda, tmp_path) == set()
