@@ -45,9 +45,9 @@ class InConda(Workflow):
         super().__init__(root)
         self.folder = folder
 
-    def command(self, *arguments, **options) -> list[str]:
+    def arguments(self, *arguments, **options) -> list[str]:
         where = ("--use-conda", "--conda-prefix", str(self.folder / "environments"))
-        return [*super().command(*arguments, **options), *where]
+        return [*super().arguments(*arguments, **options), *where]
 
     def environment(self, **changes: str) -> dict[str, str]:
         environment = super().environment(**changes)

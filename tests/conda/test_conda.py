@@ -7,12 +7,13 @@ import pytest
 from dipr1.config import load
 from tests.conda.conftest import InConda
 from tests.workflow.conftest import PLACES, SHORT, jobs
-from tests.workflow.test_edits import added, planned
+from tests.workflow.test_edits import added
 from tests.workflow.test_plan import expected_jobs
 
 SPLIT = "crowdscenes/validation"
 PROMPTS = PLACES.path("prompts", *SPLIT.split("/"))
 DATA = [PROMPTS, f"{PLACES.own}/describe/{SPLIT}.html", f"{PLACES.own}/export/{SPLIT}.json"]
+NOTHING = "Nothing to be done"
 SAY_WHERE = "import sys\nprint('in', sys.prefix, 'of', __file__)\n"
 
 
@@ -41,7 +42,7 @@ def test_data_are_the_same_without_conda(data, workflow, tmp_path):
 
 
 def test_data_are_made_once(conda, data):
-    assert planned(conda, data, *DATA) == set()
+    assert NOTHING in conda.run(data, *DATA)
 
 
 def test_data_of_another_clone_are_made_by_its_code_in_the_same_environment(
@@ -74,4 +75,4 @@ def test_the_whole_workflow_runs(conda, root, tmp_path):
     assert jobs(conda.run(tmp_path)) == expected_jobs(load(root / SHORT))
     assert (tmp_path / PLACES.own / "report/index.html").is_file()
     assert len(environments(conda)) == 2
-    assert planned(conda, tmp_path) == set()
+    assert NOTHING in conda.run(tmp_path)
