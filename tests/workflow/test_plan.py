@@ -102,7 +102,8 @@ def test_several_processes_are_started_by_the_rule(workflow, tmp_path):
     one = workflow.run(tmp_path, *words, "seeds=[0]")
     assert "exec dipr1 train --arm sft" in one
     several = workflow.run(tmp_path, *words, "training={processes: 2, nodes: 3, parallel: fsdp2}")
-    begin = "exec srun --overlap --nodes 3 --ntasks-per-node 1 dipr1 train"
+    tasks = "--nodes 3 --ntasks 3 --ntasks-per-node 1 --cpus-per-task $SLURM_CPUS_PER_TASK"
+    begin = f"exec srun --overlap {tasks} dipr1 train"
     assert f"{begin} --processes 2 --nodes 3 --parallel fsdp2 --arm sft" in " ".join(
         several.split()
     )
