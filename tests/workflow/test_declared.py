@@ -118,3 +118,16 @@ def test_the_rules_are_formatted(root, check):
 
 def test_snakemake_has_nothing_to_remark(workflow, tmp_path):
     assert "your workflow is in a good condition" in workflow.run(tmp_path, "--lint")
+
+
+def test_no_command_of_the_documentation_has_its_target_taken_for_a_configuration(root):
+    pages = [root / "README.md", root / "CONTRIBUTING.md", *(root / "docs").glob("*.md")]
+    commands = [
+        command
+        for page in pages
+        for command in re.findall(r"--configfile [^`\n]*", page.read_text(encoding="utf-8"))
+    ]
+    assert commands
+    for command in commands:
+        # it takes all words up to the next option
+        assert re.match(r"--configfile \S+( +(-|#|\\|&&)|,|$)", command), command

@@ -188,11 +188,6 @@ def test_how_snakemake_is_started_repeats_nothing(planner, workflow, undisturbed
     assert planned(planner, workflow, undisturbed, *arguments) == set()
 
 
-def test_environments_are_followed_where_they_are_asked_to(planner, workflow, undisturbed):
-    arguments = ["--use-conda", "--rerun-triggers", "software-env"]
-    assert planned(planner, workflow, undisturbed, *arguments) == EVERYTHING
-
-
 def test_results_that_were_moved_repeat_nothing(planner, workflow, undisturbed, tmp_path):
     moved = shutil.copytree(undisturbed, tmp_path / "moved")  # keeps the times
     assert planned(planner, workflow, moved) == set()
