@@ -90,7 +90,7 @@ def main() -> None:
 def _compare(num_images: int, rounds: int, *, large: bool) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        _write_crowds(folder, num_images)
+        write_crowds(folder, num_images)
         megabytes = (folder / "a.odgt").stat().st_size / 1e6
         print(
             f"{num_images:,} images, {num_images * BOXES_PER_IMAGE:,} boxes, {megabytes:.0f} MB of"
@@ -149,7 +149,7 @@ def _cost(command: Sequence[str], folder: Path) -> Cost:
     return Cost(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 2**20)
 
 
-def _write_crowds(folder: Path, num_images: int) -> None:
+def write_crowds(folder: Path, num_images: int) -> None:
     """Records like the data set's: key order differs, the last box is a mask, 3 % are ignored."""
     rng = random.Random(0)
     sizes = {}

@@ -70,7 +70,7 @@ def _samples(places: Places, name: str, arm: str, given: dict[str, list[str]]) -
     """The samples of an arm's own policy; None where there are none."""
     files: Sequence[Path | str] = given.get(arm, [])
     if arm == "base" and not files:
-        files = sorted(Path(places.path("samples", *name.split("."))).parent.glob("*.parquet"))
+        files = [Path(places.path("samples", *name.split(".")))]
     if not files:
         return None
     return pa.concat_tables(SAMPLES.read(file, ["image_id", "boxes"]) for file in files)

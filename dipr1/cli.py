@@ -50,7 +50,7 @@ VERBS = sorted(
     key=lambda verb: (ORDER.index(verb) if verb in ORDER else len(ORDER), verb),
 )
 
-WITHOUT_RULE = ("answer", "check", "join", "official", "plan", "provenance", "push")
+WITHOUT_RULE = ("answer", "check", "official", "plan", "provenance", "push")
 """The verbs that are no step of the workflow."""
 
 

@@ -67,7 +67,7 @@ class Config(Section):
         " configuration file, without its suffix.",
     )
     seeds: Seeds = Field([0], min_length=1, description="One training run per arm and seed.")
-    num_shards: int = Field(2, ge=1, description="Parts in which a split is sampled.")
+    num_shards: int = Field(2, ge=1, description="Shards in which a split is sampled.")
     datasets: dict[str, Dataset] = Field(min_length=1, description="Data sets by name.")
     policy: BasePolicy = Field(BasePolicy(), description="The base MLLM.")
     sample: Sample = Field(Sample(), description="Responses of the base policy.")

@@ -25,7 +25,7 @@ KINDS = {
     "annotations": ("annotations/{dataset}/{split}-{digest}.parquet", 2),
     "rejects": ("annotations/{dataset}/{split}-{digest}.rejects.parquet", 2),
     "prompts": ("prompts/{dataset}/{split}-{digest}.parquet", 2),
-    "samples": ("samples/{dataset}/{split}-{digest}/{shard}.parquet", 3),
+    "samples": ("samples/{dataset}/{split}-{digest}.parquet", 3),
     "variance": ("variance/{dataset}/{split}-{digest}.parquet", 4),
     "gain": ("variance/{dataset}/{split}-{digest}.gain.parquet", 5),
 }
@@ -61,17 +61,15 @@ class Places:
         """As :meth:`pattern`, of the crops of a split."""
         return self.pattern(kind).replace("{split}", f"{{split}}{CROPS}")
 
-    def path(self, kind: str, dataset: str, split: str, shard: int | str = "{shard}") -> str:
+    def path(self, kind: str, dataset: str, split: str) -> str:
         """Where something of a split lies that experiments may share.
 
         Args:
             kind: a key of `KINDS`.
             dataset, split: their names; `train.crops` is of the crops of `train`.
-            shard: of `samples`, which part.
         """
         digest = self.digest(kind, dataset, split)
-        names = {"dataset": dataset, "split": split, "digest": digest, "shard": shard}
-        return self.pattern(kind).format(**names)
+        return self.pattern(kind).format(dataset=dataset, split=split, digest=digest)
 
     def digest(self, kind: str, dataset: str, split: str) -> str:
         """8 hexadecimal digits of the options that something shared depends on."""
@@ -109,6 +107,8 @@ class Places:
             return self.path(kind, dataset, split)
         if kind not in KINDS:
             return None
+        if kind == "samples":  # which lay in shards
+            return self.path(kind, dataset, split)
         return (
             f"{self.shared}/{folder}/{dataset}/{split}-{self.digest(kind, dataset, split)}{ending}"
         )
@@ -138,9 +138,7 @@ class Places:
             {"format": data.format} | told,
             _told(data, Conversion)
             | {name: getattr(policy, name) for name in ("model", *SHOWN) if getattr(policy, name)},
-            _told(policy, answering)
-            | _told(sample)
-            | {"seed": experiment.seeds[0], "num_shards": experiment.num_shards},
+            _told(policy, answering) | _told(sample) | {"seed": experiment.seeds[0]},
             _told(experiment.variance),
             _told(experiment.crop),
         ]

@@ -1,7 +1,7 @@
 rule audit:
     input:
         annotations=of_split("annotations"),
-        samples=samples_of,
+        samples=of_split("samples"),
     output:
         suspects="<results>/audit/{dataset}/{split}.parquet",
         images="<results>/audit/{dataset}/{split}.images.parquet",

@@ -70,10 +70,47 @@ def crops_of_split(kind):
     return lambda wildcards: places.path(kind, wildcards.dataset, wildcards.split + CROPS)
 
 
-def samples_of(wildcards):
-    """All shards of a split's samples."""
-    path = places.path("samples", wildcards.dataset, wildcards.split)
-    return expand(path, shard=range(experiment.num_shards))
+def shard_of(pattern, num_shards):
+    """Where one of several shards goes; `pattern` itself where there is but one.
+
+    The shards are joined into what `pattern` names, which is the same for any number of them.
+    """
+    if num_shards == 1:
+        return pattern
+    return re.sub(r"(\.parquet|\.log|\.jsonl)?$", r".{shard}\1", pattern, count=1)
+
+
+def made_in(pattern, num_shards):
+    """As :func:`shard_of`, as an output: shards are deleted once they are joined."""
+    return pattern if num_shards == 1 else temp(shard_of(pattern, num_shards))
+
+
+def shard_flag(num_shards):
+    """The flag that says which shard a job makes."""
+    return "" if num_shards == 1 else f"--shard {{shard}}/{num_shards}"
+
+
+def num_shards_of(answers):
+    """In how many shards samples, or answers, are made."""
+    in_sampling = answers.startswith(f"{places.shared}/samples/")
+    return experiment.num_shards if in_sampling else experiment.evaluation.num_shards
+
+
+def shards_of(wildcards):
+    """The shards of some samples, or answers."""
+    path = f"{wildcards.answers}.parquet"
+    number = num_shards_of(path)
+    return expand(shard_of(path, number), shard=range(number))
+
+
+def joined():
+    """A regular expression of what is made in several shards, without its suffix."""
+    every = {
+        rf"{places.shared}/samples/\w+/\w+(\.crops)?-\w+": experiment.num_shards,
+        rf"{places.own}/predictions/[^/]+/seed\d+/\w+\.\w+": experiment.evaluation.num_shards,
+    }
+    several = [pattern for pattern, number in every.items() if number > 1]
+    return "|".join(several) or "(?!)"  # which nothing is
 
 
 def checkpoints(pattern):
@@ -163,7 +200,6 @@ def stages():
     gains = any(map(needs_gain, trained))
     dataset, split = training_set()
     crops = [(dataset, split + CROPS)] if gains or any(arm.crops for arm in trained) else []
-    shards = range(experiment.num_shards)
     predictions = per_run_and_set(
         f"{own}/predictions/{{arm}}/seed{{seed}}/{{dataset}}.{{split}}.parquet"
     )
@@ -171,10 +207,10 @@ def stages():
     return [
         of_sets("download", sets),
         [path for kind in ("annotations", "rejects", "prompts") for path in of_sets(kind, sets)],
-        expand(of_sets("samples", sets), shard=shards),
+        of_sets("samples", sets),
         of_sets("variance", sets),
         [path for kind in ("annotations", "prompts") for path in of_sets(kind, crops)],
-        expand(of_sets("samples", crops if gains else []), shard=shards),
+        of_sets("samples", crops if gains else []),
         of_sets("variance", crops if gains else []),
         of_sets("gain", [training_set()] if gains else []),
         expand(f"{own}/audit/{{set}}{{end}}", set=map("/".join, sets), end=MEASURED),

@@ -5,11 +5,20 @@ rule inspect:
         predictions="<results>/predictions/{arm}/seed{seed}/{dataset}.{split}.parquet",
         policy=policy_of,
     output:
-        predictions="<results>/predictions/{arm}+{look}/seed{seed}/{dataset}.{split}.parquet",
+        predictions=made_in(
+            "<results>/predictions/{arm}+{look}/seed{seed}/{dataset}.{split}.parquet",
+            experiment.evaluation.num_shards,
+        ),
     log:
-        "<logs>/inspect/{arm}+{look}.seed{seed}.{dataset}.{split}.log",
+        shard_of(
+            "<logs>/inspect/{arm}+{look}.seed{seed}.{dataset}.{split}.log",
+            experiment.evaluation.num_shards,
+        ),
     benchmark:
-        "<benchmarks>/inspect/{arm}+{look}.seed{seed}.{dataset}.{split}.jsonl"
+        shard_of(
+            "<benchmarks>/inspect/{arm}+{look}.seed{seed}.{dataset}.{split}.jsonl",
+            experiment.evaluation.num_shards,
+        )
     conda:
         answering_environment()
     threads: 1
@@ -18,6 +27,7 @@ rule inspect:
         runtime=240,
         gpu=experiment.policy.gpus,
     params:
+        shard=shard_flag(experiment.evaluation.num_shards),
         where=answering_where,
         policy=policy_flags(answering()),
         options=flags(experiment.sample, Generation),
@@ -25,7 +35,10 @@ rule inspect:
             looks_again()[f"{wildcards.arm}+{wildcards.look}"], LookAgain
         ),
         # finished parts of an interrupted job, outside the outputs that Snakemake deletes
-        parts=checkpoints("predictions/{arm}+{look}/seed{seed}/{dataset}.{split}"),
+        parts=shard_of(
+            checkpoints("predictions/{arm}+{look}/seed{seed}/{dataset}.{split}"),
+            experiment.evaluation.num_shards,
+        ),
         weights=policy_digest(experiment.policy.model),
         code=code_digest("inspect", **code_of_engine(experiment.policy.engine)),
     message:
@@ -34,6 +47,7 @@ rule inspect:
     shell:
         "dipr1 inspect {input.predictions}"
         " --prompts {input.prompts}"
+        " {params.shard}"
         " {params.where}"
         " {params.policy}"
         " --arm {wildcards.arm}+{wildcards.look}"

@@ -4,11 +4,20 @@ rule predict:
         images=of_split("download"),
         policy=policy_of,
     output:
-        predictions="<results>/predictions/{arm}/seed{seed}/{dataset}.{split}.parquet",
+        predictions=made_in(
+            "<results>/predictions/{arm}/seed{seed}/{dataset}.{split}.parquet",
+            experiment.evaluation.num_shards,
+        ),
     log:
-        "<logs>/predict/{arm}.seed{seed}.{dataset}.{split}.log",
+        shard_of(
+            "<logs>/predict/{arm}.seed{seed}.{dataset}.{split}.log",
+            experiment.evaluation.num_shards,
+        ),
     benchmark:
-        "<benchmarks>/predict/{arm}.seed{seed}.{dataset}.{split}.jsonl"
+        shard_of(
+            "<benchmarks>/predict/{arm}.seed{seed}.{dataset}.{split}.jsonl",
+            experiment.evaluation.num_shards,
+        )
     conda:
         answering_environment()
     threads: 1
@@ -17,12 +26,16 @@ rule predict:
         runtime=240,
         gpu=experiment.policy.gpus,
     params:
+        shard=shard_flag(experiment.evaluation.num_shards),
         where=answering_where,
         policy=policy_flags(answering()),
         form=lambda wildcards: flags(experiment.arms[wildcards.arm], Asked),
         options=flags(experiment.sample, Generation),
         # finished parts of an interrupted job, outside the outputs that Snakemake deletes
-        parts=checkpoints("predictions/{arm}/seed{seed}/{dataset}.{split}"),
+        parts=shard_of(
+            checkpoints("predictions/{arm}/seed{seed}/{dataset}.{split}"),
+            experiment.evaluation.num_shards,
+        ),
         weights=policy_digest(experiment.policy.model),
         code=code_digest("predict", **code_of_engine(experiment.policy.engine)),
     message:
@@ -30,6 +43,7 @@ rule predict:
         " with arm {wildcards.arm}, seed {wildcards.seed}"
     shell:
         "dipr1 predict {input.prompts}"
+        " {params.shard}"
         " {params.where}"
         " {params.policy}"
         " {params.form}"

@@ -4,11 +4,11 @@ rule sample:
         images=images_of,
         policy=base_policy(),
     output:
-        samples=places.pattern("samples"),
+        samples=made_in(places.pattern("samples"), experiment.num_shards),
     log:
-        "logs/shared/sample/{dataset}.{split}-{digest}.{shard}.log",
+        shard_of("logs/shared/sample/{dataset}.{split}-{digest}.log", experiment.num_shards),
     benchmark:
-        "benchmarks/shared/sample/{dataset}.{split}-{digest}.{shard}.jsonl"
+        shard_of("benchmarks/shared/sample/{dataset}.{split}-{digest}.jsonl", experiment.num_shards)
     wildcard_constraints:
         split=SPLIT_OR_CROPS,
     conda:
@@ -19,21 +19,23 @@ rule sample:
         runtime=240,
         gpu=experiment.policy.gpus,
     params:
-        num_shards=experiment.num_shards,
+        shard=shard_flag(experiment.num_shards),
         seed=experiment.seeds[0],
         where=unfollowed(lambda wildcards: where_flags(experiment.policy.model, answering())),
         policy=policy_flags(answering()),
         options=flags(experiment.sample),
         # finished parts of an interrupted job, outside the outputs that Snakemake deletes
-        parts=f"{places.shared}/checkpoints/samples/{{dataset}}/{{split}}-{{digest}}/{{shard}}",
+        parts=shard_of(
+            f"{places.shared}/checkpoints/samples/{{dataset}}/{{split}}-{{digest}}",
+            experiment.num_shards,
+        ),
         weights=policy_digest(experiment.policy.model),
         code=code_digest("sample", **code_of_engine(experiment.policy.engine)),
     message:
-        "Sampling the base policy on {wildcards.dataset}/{wildcards.split},"
-        " shard {wildcards.shard} of {params.num_shards}"
+        "Sampling the base policy on {wildcards.dataset}/{wildcards.split} {params.shard}"
     shell:
         "dipr1 sample {input.prompts}"
-        " --shard {wildcards.shard}/{params.num_shards}"
+        " {params.shard}"
         " --seed {params.seed}"
         " {params.where}"
         " {params.policy}"

@@ -1,7 +1,7 @@
 rule variance:
     input:
         annotations=of_split("annotations"),
-        samples=samples_of,
+        samples=of_split("samples"),
     output:
         regions=places.pattern("variance"),
     log:

@@ -26,3 +26,6 @@ class Evaluation(Section):
         " probability of a box's number tokens, their geometric mean, the place in the answer, or"
         " nothing.",
     )
+    num_shards: int = Field(
+        1, ge=1, description="Shards in which a set is answered, by `predict` and `inspect`."
+    )

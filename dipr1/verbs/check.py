@@ -126,13 +126,11 @@ def rewarded(config: Config) -> dict[str, Any]:
 
 def sampled(config: Config, args: argparse.Namespace, few: pa.Table) -> pa.Table:
     """The samples of the split that are there, else samples of a few images."""
-    folder = trained_on("samples", config, args.results).parent
-    if shards := sorted(folder.glob("*.parquet")):
-        say(f"reading the samples in {folder}")
-        return pa.concat_tables(
-            [SAMPLES.read(shard) for shard in shards], promote_options="default"
-        )
-    say(f"no samples in {folder}: sampling {few.num_rows} images")
+    path = trained_on("samples", config, args.results)
+    if path.is_file():
+        say(f"reading the samples in {path}")
+        return SAMPLES.read(path)
+    say(f"no samples in {path}: sampling {few.num_rows} images")
     policy = config.policy
     with tempfile.TemporaryDirectory() as parts:
         return sample(

@@ -32,8 +32,7 @@ STATISTICS = [
         PLACES.path("annotations", DATASET, split),
         PLACES.path("rejects", DATASET, split),
         PLACES.path("prompts", DATASET, split),
-        PLACES.path("samples", DATASET, split, shard=0),
-        PLACES.path("samples", DATASET, split, shard=1),
+        PLACES.path("samples", DATASET, split),
         PLACES.path("variance", DATASET, split),
     )
 ]
@@ -111,7 +110,7 @@ def test_the_comparison_says_which_runs_it_compares(undisturbed):
 
 def test_the_artifacts_hold_what_was_asked_for(undisturbed):
     def rows(kind: str, split: str) -> pl.DataFrame:
-        return pl.read_parquet(undisturbed / PLACES.path(kind, DATASET, split, shard="*"))
+        return pl.read_parquet(undisturbed / PLACES.path(kind, DATASET, split))
 
     def own(name: str) -> pl.DataFrame:
         return pl.read_parquet(undisturbed / PLACES.own / name)
@@ -168,9 +167,7 @@ def test_the_same_seed_gives_the_same_numbers(workflow, undisturbed, tmp_path):
 
 def test_another_seed_gives_other_numbers(workflow, undisturbed, tmp_path):
     others = Places(PLACES.experiment.model_copy(update={"seeds": [1]}))
-    place, other_place = (
-        one.path("samples", DATASET, "validation", shard=0) for one in (PLACES, others)
-    )
+    place, other_place = (one.path("samples", DATASET, "validation") for one in (PLACES, others))
     workflow.run(tmp_path, other_place, "--config", "seeds=[1]")
     same, other = pl.read_parquet(undisturbed / place), pl.read_parquet(tmp_path / other_place)
     assert same["image_id"].equals(other["image_id"])
@@ -202,8 +199,8 @@ def kill_when(workflow, folder: Path, target: str, sign: str) -> None:
     process.wait()
 
 
-SAMPLES = PLACES.path("samples", DATASET, "train", shard=0)
-PARTS = SAMPLES.replace("/samples/", "/checkpoints/samples/").removesuffix(".parquet")
+SAMPLES = PLACES.path("samples", DATASET, "train")
+PARTS = SAMPLES.replace("/samples/", "/checkpoints/samples/").removesuffix(".parquet") + ".0"
 
 
 @pytest.mark.parametrize(

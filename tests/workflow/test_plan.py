@@ -30,6 +30,7 @@ def expected_jobs(experiment: Config) -> dict[str, int]:
         "convert": len(splits),
         "crop": int(crops),
         "sample": (len(splits) + crops) * experiment.num_shards,
+        "join": (len(splits) + crops) * (experiment.num_shards > 1),
         "variance": len(splits) + crops,
         "gain": int(crops),
         "audit": len(splits),
@@ -72,7 +73,7 @@ def test_only_an_arm_that_looks_for_gain_has_crops_sampled(workflow, tmp_path, r
     plain = expected_jobs(experiment)
     added = {rule: count - plain.get(rule, 0) for rule, count in planned.items()}
     del added["total"]
-    crops = {"crop": 1, "sample": experiment.num_shards, "variance": 1, "gain": 1}
+    crops = {"crop": 1, "sample": experiment.num_shards, "join": 1, "variance": 1, "gain": 1}
     assert added == dict.fromkeys(plain.keys() - {"total"}, 0) | crops
 
 
