@@ -27,7 +27,7 @@ LOOK = {"inspect dipr1+own", "evaluate dipr1+own", "report"}
 GRPO = {"train dipr1", "predict dipr1", "evaluate dipr1"} | LOOK
 EVALUATE = {"evaluate base", "evaluate sft", "evaluate dipr1", "evaluate dipr1+own", "report"}
 VARIANCE = {"variance", "audit"} | SFT | GRPO | EVALUATE
-SAMPLE = {"sample"} | VARIANCE
+SAMPLE = {"sample", "join"} | VARIANCE
 PREDICT = {"predict base"} | SFT | GRPO | EVALUATE
 EVERYTHING = {"download", "convert"} | SAMPLE | PREDICT
 
@@ -117,7 +117,7 @@ OPTIONS = {
     "training={show_every: 1}": GRPO,  # makes a file more
     "training={crops: 1}": {"crop"} | SFT | GRPO,
     "crop={max_regions: 2}": set(),  # no arm is trained on crops
-    "arms={dipr1: {looking_target: gain}}": {"crop", "sample", "variance", "gain"} | GRPO,
+    "arms={dipr1: {looking_target: gain}}": {"crop", "sample", "join", "variance", "gain"} | GRPO,
     "arms={sft: {method: sft, max_grad_norm: 0.1}}": SFT,
     "arms={new: {method: sft}}": {"train new", "predict new", "evaluate new", "report"},
     "arms={dipr1: {look_again: {max_regions: 1}}}": LOOK,

@@ -53,8 +53,8 @@ OWN = {"audit", "train", "predict", "inspect", "evaluate", "report"}
         ({}, OWN),
         ({"training": {"updates": 4}}, OWN),
         ({"variance": {"v0": 0.02}}, OWN | {"variance"}),
-        ({"sample": {"temperature": 0.5}}, OWN | {"sample", "variance"}),
-        ({"policy": {"max_pixels": 90000}}, OWN | {"convert", "sample", "variance"}),
+        ({"sample": {"temperature": 0.5}}, OWN | {"sample", "join", "variance"}),
+        ({"policy": {"max_pixels": 90000}}, OWN | {"convert", "sample", "join", "variance"}),
     ],
     ids=str,
 )
