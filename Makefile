@@ -1,4 +1,4 @@
-# make setup | demo | test | test-conda | test-slurm | test-vllm | docs | lint | help
+# make setup | demo | test | test-conda | test-slurm | test-vllm | test-python | docs | lint | help
 
 PYTHON ?= python3
 CORES  ?= all
@@ -11,10 +11,10 @@ VLLM   ?= .venv-vllm
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: setup demo test test-conda test-slurm test-vllm docs lint help
+.PHONY: setup demo test test-conda test-slurm test-vllm test-python docs lint help
 
 help:  ## say what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP)  ## install into .venv, at the versions of constraints.txt
 
@@ -40,6 +40,15 @@ test-slurm: setup  ## the workflow on a SLURM of one node, which it starts: root
 	@command -v slurmctld > /dev/null || { apt-get update && apt-get install --yes \
 	    --no-install-recommends munge slurmctld slurmd slurm-client; } > /dev/null || true
 	$(BIN)/python -m pytest tests/slurm
+
+OTHER = .venv-$(notdir $(PYTHON))
+FREE := $(addprefix tests/unit/,rewards artifacts exports datasets evaluation $(addprefix test_,$(addsuffix .py,\
+    boxes frames matching regions responses almost_json auditing options)))
+
+test-python:  ## what needs no torch, and the wheel, on PYTHON; makes .venv-PYTHON
+	test -x $(OTHER)/bin/python || $(PYTHON) -m venv $(OTHER)
+	$(OTHER)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	$(OTHER)/bin/python -m pytest $(FREE) tests/package
 
 test-vllm: $(VLLM)/.dipr1-installed  ## what answers and trains with vLLM; makes .venv-vllm, 5 GB
 	$(VLLM)/bin/python -m pytest tests/vllm

@@ -44,7 +44,8 @@ def test_the_environments_list_what_the_project_requires(root, project, environm
     declared = yaml.safe_load(text)
     assert declared["channels"] == ["conda-forge"]
     *conda, pip = declared["dependencies"]
-    assert conda == [f"python {project['requires-python']}", "pip"]
+    # conda takes the newest that it may: none on which the tests were not run
+    assert conda == ["python >=3.11,<3.14", "pip"]
     required = project["dependencies"] + [
         line for extra in extras for line in project["optional-dependencies"][extra]
     ]
