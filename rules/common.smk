@@ -3,9 +3,11 @@
 import os
 import re
 import shlex
+import signal
 import sys
 from pathlib import Path
 
+import psutil
 from snakemake.io import IOFile
 from snakemake.logging import logger
 from snakemake.settings.types import DeploymentMethod
@@ -41,6 +43,17 @@ from dipr1.policies.options import (
     Policy,
 )
 from dipr1.training.options import Spread, by_vllm, code_of_training, needs_gain
+
+
+def hand_on(number, frame):
+    """Send the job that runs here the signal that we were sent."""
+    for child in psutil.Process().children():
+        child.send_signal(number)
+
+
+# SLURM tells only the process that it started, which is this one, that the time is nearly up
+if "SLURM_JOB_ID" in os.environ:
+    signal.signal(signal.SIGUSR1, hand_on)
 
 
 def read_experiment(config):
