@@ -1,4 +1,4 @@
-# make setup | demo | test | test-conda | test-slurm | test-vllm | test-python | docs | lint | help
+# make setup | demo | test | test-conda | test-slurm | test-vllm | test-python | docs | notebook | lint | help
 
 PYTHON ?= python3
 CORES  ?= all
@@ -11,7 +11,7 @@ VLLM   ?= .venv-vllm
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: setup demo test test-conda test-slurm test-vllm test-python docs lint help
+.PHONY: setup demo test test-conda test-slurm test-vllm test-python docs notebook lint help
 
 help:  ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,10 @@ $(VLLM)/.dipr1-installed: pyproject.toml tests/vllm/constraints.txt
 
 docs: setup  ## the documentation as a site, build/site; a link that leads nowhere is an error
 	$(BIN)/python docs/site.py
+
+notebook: setup  ## run notebooks/first_boxes.ipynb from beginning to end, what it shows into build/
+	@mkdir -p build
+	jupyter execute --output=$(CURDIR)/build/first_boxes.ipynb notebooks/first_boxes.ipynb
 
 lint: setup  ## format, lint and import checks; changes nothing
 	ruff check .
