@@ -1,4 +1,4 @@
-# make setup | demo | test | test-conda | test-slurm | test-vllm | test-python | docs | notebook | lint | help
+# make setup | demo | test | test-conda | test-kills | test-slurm | test-vllm | test-python | docs | notebook | lint | help
 
 PYTHON ?= python3
 CORES  ?= all
@@ -11,7 +11,7 @@ VLLM   ?= .venv-vllm
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: setup demo test test-conda test-slurm test-vllm test-python docs notebook lint help
+.PHONY: setup demo test test-conda test-kills test-slurm test-vllm test-python docs notebook lint help
 
 help:  ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ test: setup  ## unit tests, the workflow, real data
 
 test-conda: setup  ## the workflow in environments of conda, or of a stand-in where there is none; 5 GB for a while
 	$(BIN)/python -m pytest tests/conda
+
+test-kills: setup  ## trainings and the workflow, killed everywhere and started again
+	$(BIN)/python -m pytest tests/kills
 
 test-slurm: setup  ## the workflow on a SLURM of one node, which it starts: root, and a Debian to install it from
 	@command -v slurmctld > /dev/null || { apt-get update && apt-get install --yes \

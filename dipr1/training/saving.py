@@ -61,6 +61,17 @@ def greedily(model, most: int) -> GenerationConfig:
     return GenerationConfig(do_sample=False, max_new_tokens=most, **ends)
 
 
+def save_processor(processor, folder: Path) -> None:
+    """Save what a policy reads with, the same whether anything was trained in this process or not.
+
+    A fast tokenizer keeps how it padded last, and would write that down.
+    """
+    if backend := getattr(processor.tokenizer, "backend_tokenizer", None):
+        backend.no_padding()
+        backend.no_truncation()
+    processor.save_pretrained(folder)
+
+
 def _whole_model(model, weights: Weights, dtype: str) -> Any:
     """A model like `model`, which holds a part of the weights, with all of them."""
     import torch

@@ -63,7 +63,7 @@ from dipr1.training.running import (
     tell_progress,
     train_from,
 )
-from dipr1.training.saving import gathered, generate_together, greedily, save
+from dipr1.training.saving import gathered, generate_together, greedily, save, save_processor
 from dipr1.training.signals import Told, leave_when_told, listening
 from dipr1.training.symptoms import tell_symptoms
 from dipr1.training.timing import tell_shares
@@ -202,7 +202,7 @@ def _train(args: argparse.Namespace, folder: Path, threads: int | None, told: To
         with whole(args.output) as part:
             save(trainer, weights, None if arm.lora_rank else base.dtype, part)
             greedily(policy.model, longest_answer(arm.model_dump())).save_pretrained(part)
-            policy.processor.save_pretrained(part)
+            save_processor(policy.processor, part)
             log = log_table(trainer.state.log_history)
             TRAINING_LOG.write(log, part / "training_log.parquet", made)
             write_completions(folder, part, made)

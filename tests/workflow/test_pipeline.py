@@ -1,13 +1,8 @@
-"""The real workflow, run whole, run again, run with another seed, and killed on its way."""
+"""The real workflow, run whole, run again and run with another seed."""
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import signal
-import subprocess
-import time
 from pathlib import Path
 
 import polars as pl
@@ -172,72 +167,3 @@ def test_another_seed_gives_other_numbers(workflow, undisturbed, tmp_path):
     same, other = pl.read_parquet(undisturbed / place), pl.read_parquet(tmp_path / other_place)
     assert same["image_id"].equals(other["image_id"])
     assert not same["text"].equals(other["text"])
-
-
-def copy_without(undisturbed: Path, folder: Path, *removed: str) -> None:
-    """A copy of the finished run, with the same times, that lacks `removed`."""
-    shutil.copytree(undisturbed, folder, dirs_exist_ok=True)
-    for name in removed:
-        path = folder / name
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-
-def kill_when(workflow, folder: Path, target: str, sign: str) -> None:
-    """Run for `target` and kill snakemake with all its jobs as soon as a file `sign` is there."""
-    process = subprocess.Popen(
-        workflow.command(folder, target),
-        env=workflow.environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    while not any(folder.glob(sign)):
-        assert process.poll() is None, f"it ended before there was a {sign}"
-        time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-
-SAMPLES = PLACES.path("samples", DATASET, "train")
-PARTS = SAMPLES.replace("/samples/", "/checkpoints/samples/").removesuffix(".parquet") + ".0"
-
-
-@pytest.mark.parametrize(
-    ("target", "sign", "artifact"),
-    [
-        (
-            SAMPLES,
-            PARTS + "/000001.parquet",
-            SAMPLES,
-        ),
-        *[
-            (
-                f"{PLACES.own}/policies/{arm}/seed0",
-                f"{PLACES.own}/checkpoints/train/{arm}/seed0/checkpoint-1/trainer_state.json",
-                f"{PLACES.own}/policies/{arm}/seed0/{file}",
-            )
-            for arm, file in [("sft", "training_log.parquet"), ("dipr1", "training_log.parquet")]
-        ],
-    ],
-    ids=["sample", "train sft", "train dipr1"],
-)
-def test_a_killed_job_goes_on_and_ends_the_same(
-    workflow, undisturbed, tmp_path, target, sign, artifact
-):
-    copy_without(undisturbed, tmp_path, target)
-    kill_when(workflow, tmp_path, target, sign)
-    assert not (tmp_path / artifact).exists()
-
-    locked = workflow.try_run(tmp_path, target)
-    assert locked.returncode == 1
-    assert "cannot be locked" in locked.stdout
-    workflow.run(tmp_path, "--unlock")
-    workflow.run(tmp_path, target, "--rerun-incomplete")
-
-    log = "".join(path.read_text() for path in (tmp_path / "logs").rglob("*.log"))
-    assert ("going on after" in log) or ("resuming from checkpoint-" in log)
-    if target == artifact:
-        same_bytes(undisturbed, tmp_path, [artifact])
-    else:
-        same_bytes(undisturbed, tmp_path, [f"{target}/model.safetensors", artifact])

@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,14 @@ FORKS.set_forkserver_preload(
 )
 
 
-def train(words: list, folder: Path, count: int = 2, leave_after: int | None = None, **environment):
+def train(
+    words: list,
+    folder: Path,
+    count: int = 2,
+    leave_after: int | None = None,
+    prepare: Callable[[], None] | None = None,
+    **environment,
+):
     """Run ``dipr1`` with `words` in `count` processes.
 
     Args:
@@ -30,6 +38,7 @@ def train(words: list, folder: Path, count: int = 2, leave_after: int | None = N
         folder: where each process writes what it says.
         count: of processes.
         leave_after: the last process is sent SIGTERM when it has logged this update.
+        prepare: called in each process first; without it, responses are fixed ones.
         environment: variables of the processes.
 
     Returns:
@@ -41,7 +50,7 @@ def train(words: list, folder: Path, count: int = 2, leave_after: int | None = N
     meet = {"MASTER_ADDR": "localhost", "MASTER_PORT": port, "WORLD_SIZE": count} | environment
     logs = [folder / f"{os.urandom(4).hex()}.{number}.log" for number in range(count)]
     processes = [
-        FORKS.Process(target=_rank, args=(words, logs[number], meet, number, leave_after))
+        FORKS.Process(target=_rank, args=(words, logs[number], meet, number, prepare, leave_after))
         for number in range(count)
     ]
     for process in processes:
@@ -57,19 +66,23 @@ def _said(log: Path) -> str:
     return ""
 
 
-def _rank(words: list, log: Path, meet: dict, number: int, leave_after: int | None) -> None:
+def _rank(words: list, log: Path, meet: dict, number: int, prepare, leave_after) -> None:
     if meet["WORLD_SIZE"] > 1:
         meet |= {"RANK": number, "LOCAL_RANK": number, "LOCAL_WORLD_SIZE": meet["WORLD_SIZE"]}
         os.environ.update({name: str(value) for name, value in meet.items()})
     file = os.open(log, os.O_WRONLY | os.O_CREAT)
     os.dup2(file, 1)
     os.dup2(file, 2)
-    from trl import GRPOTrainer
-
-    GRPOTrainer._generate_single_turn = fixed_responses
+    (prepare or _fix_responses)()
     if leave_after is not None and number == meet["WORLD_SIZE"] - 1:
         _tell_to_leave(leave_after)
     sys.exit(main([str(word) for word in words]))
+
+
+def _fix_responses() -> None:
+    from trl import GRPOTrainer
+
+    GRPOTrainer._generate_single_turn = fixed_responses
 
 
 def _tell_to_leave(update: int) -> None:

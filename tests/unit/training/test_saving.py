@@ -6,8 +6,8 @@ import types
 
 import pytest
 
-from dipr1.policies.load import load_policy
-from dipr1.training.saving import save
+from dipr1.policies.load import load_policy, load_processor
+from dipr1.training.saving import save, save_processor
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
@@ -23,3 +23,13 @@ def test_gathered_weights_are_saved_as_those_of_one_process(tmp_path, dtype):
     for name in names:
         own = (tmp_path / "own" / name).read_bytes()
         assert own == (tmp_path / "gathered" / name).read_bytes(), name
+
+
+def test_a_tokenizer_does_not_tell_how_it_was_used(tmp_path):
+    pytest.importorskip("torch")
+    processor = load_processor("tiny")
+    save_processor(processor, tmp_path / "unused")
+    processor.tokenizer(["a b c", "a"], padding=True, truncation=True, max_length=2)
+    save_processor(processor, tmp_path / "used")
+    for path in (tmp_path / "unused").iterdir():
+        assert path.read_bytes() == (tmp_path / "used" / path.name).read_bytes(), path.name
