@@ -40,7 +40,7 @@ def folder(tmp_path, monkeypatch) -> Path:
 
 def path(kind: str) -> Path:
     """Where a kind of results of the split lies."""
-    return Path(Places(load("config.yaml")).path(kind, "crowdscenes", "train", shard=0))
+    return Path(Places(load("config.yaml")).path(kind, "crowdscenes", "train"))
 
 
 def write_samples(texts) -> None:
