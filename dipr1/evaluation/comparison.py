@@ -200,14 +200,23 @@ class Measured:
 
     def on(self, seeds: Collection[int]) -> Measured:
         """The arm on some of its seeds only."""
-        kept = np.flatnonzero([seed in seeds for seed in self.seeds])
-        runs = [self.runs[place] for place in kept]
-        return replace(
-            self,
-            runs=runs,
-            by_seed=self.by_seed[kept],
-            resampled_by_seed=self.resampled_by_seed[kept],
-        )
+        kept = tuple(place for place, seed in enumerate(self.seeds) if seed in seeds)
+        return self if len(kept) == len(self.runs) else self._on(kept)
+
+    def _on(self, kept: tuple[int, ...]) -> Measured:
+        """The arm on the runs at these places; one object each, for what it keeps is dear."""
+        if kept not in self._parts:
+            self._parts[kept] = replace(
+                self,
+                runs=[self.runs[place] for place in kept],
+                by_seed=self.by_seed[[*kept]],
+                resampled_by_seed=self.resampled_by_seed[[*kept]],
+            )
+        return self._parts[kept]
+
+    @cached_property
+    def _parts(self) -> dict[tuple[int, ...], Measured]:
+        return {}
 
     def alone(self, index: int, metric: str, in_domain: bool | None) -> Compared:
         """The row about this arm's metric number `index`, whose name is `metric`."""
