@@ -22,6 +22,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import repeat
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -221,7 +222,9 @@ def claim(runs: Sequence[Run], resamples: int) -> tuple[pa.Table, pa.Table]:
     check_comparable(runs)
     sets = list(dict.fromkeys(run.set for run in runs))
     parts = [[run for run in runs if run.set == name] for name in sets]
-    with ProcessPoolExecutor(min(len(sets), os.cpu_count() or 1)) as processes:
+    number = min(len(sets), os.cpu_count() or 1)
+    # not forked: the threads of this process, such as Arrow's, would be missing there
+    with ProcessPoolExecutor(number, get_context("spawn")) as processes:
         found = list(processes.map(of_set, range(len(sets)), parts, repeat(resamples)))
     values = [row for rows, _ in found for row in rows]
     differences = [one for _, ones in found for one in ones]
