@@ -33,7 +33,7 @@ def outer(root, tmp_path):
         folder.mkdir()
         (folder / "Snakefile").write_text(OUTER.format(root=clone, names=names))
         config = {"name": "test"} | yaml.safe_load((root / SHORT).read_text()) | changes
-        file.write_text(yaml.safe_dump({"dipr1": config, "another": {}}))
+        file.write_text(yaml.safe_dump({"dipr1": config, "another": {}}, sort_keys=False))
         return Workflow(folder), file
 
     return made
