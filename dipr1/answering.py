@@ -1,8 +1,11 @@
 """Ask a policy about pictures: what a program does with one, and the verb ``answer``.
 
->>> from dipr1.answering import answer  # doctest: +SKIP
->>> found, = answer(["street.jpg"], look_again=LookAgain())  # doctest: +SKIP
->>> found.boxes, found.confidence  # doctest: +SKIP
+::
+
+    from dipr1.answering import LookAgain, answer
+
+    [found] = answer(["street.jpg"], look_again=LookAgain())
+    print(found.boxes, found.confidence)
 """
 
 from __future__ import annotations

@@ -100,4 +100,7 @@ def trainer(
     )
     # Qwen-VL's classes say no; TRL's loss divides by the tokens of the whole update all the same
     trained.model_accepts_loss_kwargs = True
+    # TRL gathers one sum of each process, of which this would drop some after an epoch's last
+    # batch, as if they were samples that fill it up; after a resume it would not
+    trained.accelerator.gather_for_metrics = trained.accelerator.gather
     return trained
