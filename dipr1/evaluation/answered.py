@@ -71,8 +71,9 @@ class AnsweredImage:
         half = self.judged[0]
         given = self.boxes, self.labels, self.objects, self.object_labels
         cut_off = self.response.answer is None or bool(BROKEN_OFF & {*self.response.problems})
-        false = false_kinds(*given)[half.false]
-        missed = missed_kinds(*given, half, cut_off=cut_off)[~half.found]
+        kinds = false_kinds(*given)
+        false = kinds[half.false]
+        missed = missed_kinds(*given, half, kinds, cut_off=cut_off)[~half.found]
         counts = {f"false_{name}": int((false == k).sum()) for k, name in enumerate(FALSE)}
         counts |= {f"missed_{name}": int((missed == k).sum()) for k, name in enumerate(MISSED)}
         return counts | {"swallowing": num_swallowing(self.boxes, self.objects)}

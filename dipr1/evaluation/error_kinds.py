@@ -61,6 +61,7 @@ def missed_kinds(
     objects: np.ndarray,
     object_labels: Sequence[str],
     judged: Judged,
+    kinds: np.ndarray,
     *,
     cut_off: bool,
 ) -> np.ndarray:
@@ -69,14 +70,14 @@ def missed_kinds(
     Args:
         boxes, labels, objects, object_labels: as :func:`false_kinds` takes them.
         judged: of them, at IoU 0.5.
+        kinds: (N,) what :func:`false_kinds` gives of them.
         cut_off: the answer breaks off, or cannot be read.
     """
     if cut_off:
         return np.zeros(len(objects), np.intp)
-    false, kinds = judged.false, false_kinds(boxes, labels, objects, object_labels)
     held = ioa(objects, boxes[swallowing(boxes, objects)]) >= HELD_IOA
     same = np.array(labels, object)[:, None] == np.array(object_labels, object)
-    near = (iou(boxes, objects) >= NEAR_IOU) & same & false[:, None]
+    near = (iou(boxes, objects) >= NEAR_IOU) & same & judged.false[:, None]
     again = near[kinds == FALSE.index("duplicate")]
     fits = [held.any(axis=1), again.any(axis=0), near.any(axis=0)]
     return np.select(fits, range(1, 4), 4)

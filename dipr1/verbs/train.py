@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from dipr1.artifacts.crops import CROPS
 from dipr1.artifacts.finished import finish, finished, give_again
-from dipr1.artifacts.made import made_by, write_made
+from dipr1.artifacts.made import Made, made_by, write_made
 from dipr1.artifacts.prompts import PROMPTS
 from dipr1.artifacts.training_log import TRAINING_LOG
 from dipr1.artifacts.variance import VARIANCE
@@ -146,17 +146,7 @@ def _train(args: argparse.Namespace, folder: Path, threads: int | None, told: To
         begun=_begun(base.model, prompts),
     )
     check_enough(len(lessons), arm.prompts_per_update, generated_together(arm))
-    made = made_by(
-        "train",
-        arm.model_dump(include={*arm.flagged()} - ON_THE_WAY)
-        | base.model_dump(exclude={"model"}, exclude_none=True)
-        | {"seed": args.seed}
-        | ({"processes": processes.count()} if processes.count() > 1 else {}),
-        [args.prompts, args.variance, args.crops_file, policy_input(base.model)],
-        code=code_of_training(arm),
-        arm=args.arm,
-        seed=args.seed,
-    )
+    made = _made(args, arm, base)
     processes.join()
     identity = made.identity(*without_effect(arm))
     processes.by_the_first(lambda: claim(folder, identity, "checkpoint-*"))
@@ -179,10 +169,7 @@ def _train(args: argparse.Namespace, folder: Path, threads: int | None, told: To
         settle(trainer, base.model)
     if is_adapter(policy_folder(base.model)):
         refer_to_start(trainer)
-    tell_progress(trainer, args.arm)
-    tell_shares(trainer, args.arm)
-    tell_changed_weights(trainer, args.arm)
-    tell_symptoms(trainer, args.arm)
+    _watch(trainer, args.arm)
     if aside is not None:
         evaluate_between(trainer, arm, policy, aside, frames.fixed is not None, args.arm)
     stop_where_not_finite(trainer)
@@ -218,6 +205,29 @@ def _train(args: argparse.Namespace, folder: Path, threads: int | None, told: To
         weights = gathered(trainer)
         processes.by_the_first(publish)
     say(f"{args.arm}: {trainer.state.global_step} updates, saved in {args.output}")
+
+
+def _made(args: argparse.Namespace, arm, base: Policy) -> Made:
+    """What the policy says of itself."""
+    return made_by(
+        "train",
+        arm.model_dump(include={*arm.flagged()} - ON_THE_WAY)
+        | base.model_dump(exclude={"model"}, exclude_none=True)
+        | {"seed": args.seed}
+        | ({"processes": processes.count()} if processes.count() > 1 else {}),
+        [args.prompts, args.variance, args.crops_file, policy_input(base.model)],
+        code=code_of_training(arm),
+        arm=args.arm,
+        seed=args.seed,
+    )
+
+
+def _watch(trainer, name: str) -> None:
+    """Let a training say how it goes."""
+    tell_progress(trainer, name)
+    tell_shares(trainer, name)
+    tell_changed_weights(trainer, name)
+    tell_symptoms(trainer, name)
 
 
 def _begun(policy: str, prompts: pa.Table) -> str:

@@ -40,7 +40,8 @@ def kinds(boxes: list, objects: list, cut_off: bool = False) -> list[str]:
     boxes, objects = np.array(boxes, float).reshape(-1, 4), np.array(objects, float).reshape(-1, 4)
     labels, names = ["person"] * len(boxes), ["person"] * len(objects)
     [judged] = judge(boxes, objects, [], labels, names)
-    found = missed_kinds(boxes, labels, objects, names, judged, cut_off=cut_off)
+    given = boxes, labels, objects, names
+    found = missed_kinds(*given, judged, false_kinds(*given), cut_off=cut_off)
     return [MISSED[kind] for kind, there in zip(found, judged.found, strict=True) if not there]
 
 
@@ -61,5 +62,6 @@ def test_a_missed_object_is_of_the_first_kind_that_it_fits():
 def test_boxes_in_ignore_areas_are_no_reason():
     boxes, objects = np.array([[0.0, 0, 10, 60]]), np.array([PERSON], float)
     [judged] = judge(boxes, objects, [[0, 0, 50, 100]], ["person"], ["person"])
-    [kind] = missed_kinds(boxes, ["person"], objects, ["person"], judged, cut_off=False)
+    given = boxes, ["person"], objects, ["person"]
+    [kind] = missed_kinds(*given, judged, false_kinds(*given), cut_off=False)
     assert MISSED[kind] == "unseen"
