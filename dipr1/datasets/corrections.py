@@ -1,8 +1,8 @@
 """Labels that people corrected, from the tools they did it with.
 
-Two kinds of files are known by what is in them: the JSON that Label Studio exports (a list of tasks
-with `annotations`) and the XML of CVAT ("CVAT for images"). What `dipr1 export` wrote for either
-tool, corrected there, comes back by ``dipr1 convert --corrections``.
+Three kinds of files are known by what is in them: the JSON that Label Studio exports (a list of
+tasks with `annotations`), the XML of CVAT ("CVAT for images") and FiftyOne's `samples.json`. What
+`dipr1 export` wrote for one of them comes back corrected by ``dipr1 convert --corrections``.
 
 An image that is in the file is corrected: its objects are those of the file, its ignore areas stay
 as they were. A task of Label Studio that nobody submitted, or that was cancelled, is not: its image
@@ -28,6 +28,10 @@ from dipr1.errors import UserError
 
 SUGGESTED = "?"
 """How the label of a suggested box ends: nobody has said that it is one."""
+LABELLED, SUSPECTS = "ground_truth", "suspects"
+"""FiftyOne: the fields of the labels, and of what may be wrong with them."""
+ADD, REMOVE = "add", "remove"
+"""FiftyOne: tags of a suggested box that is one, and of a label that is none."""
 
 
 @dataclass
@@ -61,13 +65,18 @@ def read_corrections(path: str) -> list[Corrected]:
     """The corrected images of a file.
 
     Raises:
-        UserError: it is of neither tool, or a box in it cannot be read.
+        UserError: it is of none of the tools, or a box in it cannot be read.
     """
+    path = os.path.join(path, "samples.json") if os.path.isdir(path) else path
     if path.lower().endswith(".xml"):
         return list(_of_cvat(path))
     document = read_json(path, "corrections")
+    if isinstance(document, dict) and isinstance(document.get("samples"), list):
+        return list(_of_fiftyone(path, document["samples"]))
     if not isinstance(document, list):
-        raise UserError(f"{path}: expected a list of tasks, as Label Studio exports JSON")
+        raise UserError(
+            f"{path}: expected a list of tasks, as Label Studio exports JSON, or FiftyOne's samples"
+        )
     return list(_of_label_studio(path, document))
 
 
@@ -99,6 +108,36 @@ def _of_label_studio(path: str, tasks: list[Any]) -> Iterator[Corrected]:
         except (KeyError, TypeError, IndexError, AttributeError) as error:
             raise UserError(f"{where}: is none of Label Studio ({error!r})") from None
         yield one
+
+
+def _of_fiftyone(path: str, samples: list[Any]) -> Iterator[Corrected]:
+    for number, sample in enumerate(samples, 1):
+        where = f"{path}: sample {number}"
+        try:
+            one = Corrected(sample.get("image_id"), str(sample["filepath"]))
+            size = sample["metadata"]["width"], sample["metadata"]["height"]
+            for found in _left(sample):
+                tagged = ADD in found.get("tags", ())
+                label = found["label"].removesuffix(SUGGESTED) if tagged else found["label"]
+                one.add(_corners(_numbers(found["bounding_box"], where), *size), label)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise UserError(f"{where}: is none of FiftyOne with metadata ({error!r})") from None
+        yield one
+
+
+def _left(sample: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The labels that a person left, and the boxes that were suggested."""
+    for name in (LABELLED, SUSPECTS):
+        for found in (sample.get(name) or {}).get("detections", ()):
+            # an ignore area stays as it was, and an unsupported label is among the labels already
+            known = found.get("iscrowd") or found.get("kind") == "unsupported label"
+            if not known and REMOVE not in found.get("tags", ()):
+                yield found
+
+
+def _corners(shares: list[float], width: float, height: float) -> list[float]:
+    x, y, across, down = shares
+    return [x * width, y * height, (x + across) * width, (y + down) * height]
 
 
 def _shares(result: Mapping[str, Any], where: str) -> list[float]:

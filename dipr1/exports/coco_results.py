@@ -44,11 +44,21 @@ def write(source: str, output: Path, options: Exporting) -> str:
 def _of_image(
     key: int | str, row: dict[str, Any], labels: Sequence[str]
 ) -> Iterator[dict[str, Any]]:
-    """The boxes of one answer; none where it cannot be read."""
+    for (x1, y1, x2, y2), name, score in answered(row, labels):
+        number = labels.index(name) + 1
+        bbox = [x1, y1, x2 - x1, y2 - y1]
+        yield {"image_id": key, "category_id": number, "bbox": bbox, "score": score}
+
+
+def answered(
+    row: dict[str, Any], labels: Sequence[str]
+) -> Iterator[tuple[list[float], str, float]]:
+    """Box (xyxy, image frame), label and confidence of an answer's boxes under one of `labels`.
+
+    None where the answer, a row of predictions, cannot be read.
+    """
     boxes = row["boxes"] or []
     names = row.get("labels") or box_labels(parse_response(row["text"]), len(boxes), labels)
-    for (x1, y1, x2, y2), name, score in zip(boxes, names, row["confidence"] or [], strict=True):
+    for box, name, score in zip(boxes, names, row["confidence"] or [], strict=True):
         if name in labels:
-            number = labels.index(name) + 1
-            bbox = [x1, y1, x2 - x1, y2 - y1]
-            yield {"image_id": key, "category_id": number, "bbox": bbox, "score": score}
+            yield box, name, score

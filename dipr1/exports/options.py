@@ -27,6 +27,12 @@ class Exporting(Section):
     annotations: str | None = Field(
         None, description="`cvat`, `labelstudio`: the annotations artifact that was audited."
     )
+    predictions: str | None = Field(
+        None, description="`fiftyone`: predictions artifact, a field of its own."
+    )
+    audit: str | None = Field(
+        None, description="`fiftyone`: audit artifact, whose suspects are a field of their own."
+    )
     first: int = Field(
         200, ge=1, description="`cvat`, `labelstudio`: images, those with the likeliest errors."
     )

@@ -31,12 +31,14 @@ class Shown:
         label: of the tool.
         doubt: what is held against it; "" where nothing is.
         worth: how likely it is an error (`error_share`, or the score where that is not known).
+        suggested: where the samples agree that a loose label belongs.
     """
 
     box: list[float]
     label: str
     doubt: str = ""
     worth: float = 0.0
+    suggested: list[float] | None = None
 
 
 @dataclass
@@ -61,21 +63,26 @@ def tasks(source: str, options: Exporting) -> tuple[list[Task], list[str]]:
     rows = {row["image_id"]: row for row in ANNOTATIONS.read(options.annotations).to_pylist()}
     labels = sorted({label for row in rows.values() for label in row["labels"]} - {""})
     found: dict[str, Task] = {}
-    for suspect in AUDIT.read(source).sort_by("rank").to_pylist():
+    for suspect in suspects(source):
         name = suspect["image_id"]
-        if suspect["kind"] == "uncertain":
-            continue
         if name not in rows:
             raise UserError(f"{options.annotations}: has no image {name!r}, which was audited")
         if name not in found:
             if len(found) == options.first:
                 continue
-            found[name] = _task(rows[name], options)
-        _doubt(found[name], suspect, labels)
+            found[name] = task(rows[name], options)
+        doubt(found[name], suspect, labels)
     return list(found.values()), [*labels, *(f"{label}{SUGGESTED}" for label in labels)]
 
 
-def _task(row: dict[str, Any], options: Exporting) -> Task:
+def suspects(source: str) -> list[dict[str, Any]]:
+    """The rows of an audit artifact that hold something against a label, the likeliest first."""
+    rows = AUDIT.read(source).sort_by("rank").to_pylist()
+    return [row for row in rows if row["kind"] != "uncertain"]
+
+
+def task(row: dict[str, Any], options: Exporting) -> Task:
+    """The task of an image, a row of annotations, before anything is held against it."""
     image = row["image"]
     if options.images is not None:
         image = os.path.relpath(image, options.images)
@@ -84,8 +91,8 @@ def _task(row: dict[str, Any], options: Exporting) -> Task:
     return Task(row["image_id"], image, row["width"], row["height"], boxes)
 
 
-def _doubt(task: Task, suspect: dict[str, Any], labels: list[str]) -> None:
-    """Tell the task of a suspect."""
+def doubt(task: Task, suspect: dict[str, Any], labels: list[str]) -> None:
+    """Tell the task of a suspect, a row of :func:`suspects`."""
     known = suspect.get("error_share")
     worth = suspect["score"] if known is None else known
     words = suspect["kind"].replace("_", " ")
@@ -96,6 +103,8 @@ def _doubt(task: Task, suspect: dict[str, Any], labels: list[str]) -> None:
     for shown in task.boxes:
         if np.allclose(shown.box, suspect["box"], atol=0.01):
             shown.doubt, shown.worth = words, worth
+            if suspect["kind"] == "loose_label":
+                shown.suggested = suspect["suggested_box"]
 
 
 def doubts(found: list[Task]) -> Iterator[Shown]:

@@ -62,8 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--corrections",
-        help="labels that people corrected: JSON of Label Studio or XML of CVAT, which `dipr1"
-        " export` can prepare; they replace those of their images",
+        help="labels that people corrected: JSON of Label Studio, XML of CVAT or a folder of"
+        " FiftyOne, which `dipr1 export` can prepare; they replace those of their images",
     )
     parser.add_argument("--prompts", type=output_file, help="prompts artifact to write")
     add_options(parser, Policy, ["model", *SHOWN])

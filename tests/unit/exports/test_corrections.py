@@ -113,6 +113,37 @@ def test_a_correction_in_label_studio_comes_back(folder):
     assert objects(three) == [LOOSE]  # nobody submitted it
 
 
+def test_a_correction_in_fiftyone_comes_back(folder):
+    before = convert(folder, "again")
+    back = export_fiftyone(folder, "--audit", str(folder / "audit.parquet"))
+    after = convert(folder, "after", "--corrections", str(back))
+    assert [sorted(objects(row)) for row in after] == [sorted(objects(row)) for row in before]
+    document = json.loads((back / "samples.json").read_text())
+    first, _, third = document["samples"]
+    area, removed, moved = (first["ground_truth"]["detections"][k] for k in (3, 0, 1))
+    assert (area["iscrowd"], removed["iscrowd"]) == (1, 0)
+    removed["tags"] = ["remove"]
+    moved["bounding_box"][2] = 0.25
+    kinds = {one["kind"]: one for one in first["suspects"]["detections"]}
+    assert kinds["unsupported label"]["worth"] == first["worth"] == 0.75
+    kinds["missing label"]["label"] = "person"
+    third["suspects"]["detections"][0]["tags"] = ["add"]  # a loose label, moved
+    third["ground_truth"]["detections"].clear()
+    (back / "samples.json").write_text(json.dumps(document))
+    one, two, three = convert(folder, "after", "--corrections", str(back / "samples.json"))
+    at_quarter = [50, 10, 75, 60]
+    np.testing.assert_allclose(sorted(objects(one)), sorted([at_quarter, RIGHT, MISSING]))
+    assert one["ignore"].count(True) == 1
+    assert objects(two) == objects(three) == [RIGHT]
+
+
+def export_fiftyone(folder: Path, *flags: str) -> Path:
+    output = folder / "fiftyone"
+    command = ["export", str(folder / "before.parquet"), "--format", "fiftyone", *flags]
+    assert main([*command, "--output", str(output)]) == 0
+    return output
+
+
 def test_a_correction_in_cvat_comes_back(folder):
     path = export(folder, "cvat", "--first", "1")
     text = path.read_text()
@@ -131,6 +162,7 @@ def test_a_correction_in_cvat_comes_back(folder):
     [
         ("a.json", "{}", "expected a list of tasks"),
         ("a.json", '[{"data": {}}]', "task 1: is none of Label Studio"),
+        ("a.json", '{"samples": [{"filepath": "a.jpg"}]}', "sample 1: is none of FiftyOne with"),
         ("a.xml", "<annotation/>", "its file is no annotations; export it from CVAT"),
         ("a.xml", "<annotations><image name='z.jpg'/></annotations>", "z.jpg: is not among"),
         (

@@ -158,13 +158,8 @@ def test_yolo_has_centres_and_shares(tmp_path):
     assert '  0: "person"\n  1: "rider"\n' in (output / "data.yaml").read_text()
 
 
-@pytest.mark.parametrize("number_ids", [True, False])
-def test_coco_results_go_with_the_annotations(tmp_path, number_ids):
-    from pycocotools.coco import COCO
-
-    flags = ["--number-ids"] if number_ids else []
-    truth_file, results = tmp_path / "truth.json", tmp_path / "results.json"
-    assert main(["export", str(annotated(tmp_path)), "--output", str(truth_file), *flags]) == 0
+def predicted(folder: Path) -> Path:
+    """A rider and a dog in one of the images; no answer about the other."""
     answer = '<answer>[{"bbox_2d": [1, 2, 3, 4], "label": "rider"}, {"bbox_2d": [1, 2, 9, 9], \
 "label": "dog"}]</answer>'
     row = {"sample": 0, "num_tokens": 9, "problems": [], "look_boxes": None}
@@ -178,11 +173,53 @@ def test_coco_results_go_with_the_annotations(tmp_path, number_ids):
         },
         row | {"image_id": "8", "text": "no", "boxes": None, "confidence": None},
     ]
-    SAMPLES.write(pa.Table.from_pylist(rows, SAMPLES.schema), tmp_path / "p.parquet", Made())
-    command = ["export", str(tmp_path / "p.parquet"), "--format", "coco-results"]
+    path = folder / "predictions.parquet"
+    SAMPLES.write(pa.Table.from_pylist(rows, SAMPLES.schema), path, Made())
+    return path
+
+
+@pytest.mark.parametrize("number_ids", [True, False])
+def test_coco_results_go_with_the_annotations(tmp_path, number_ids):
+    from pycocotools.coco import COCO
+
+    flags = ["--number-ids"] if number_ids else []
+    truth_file, results = tmp_path / "truth.json", tmp_path / "results.json"
+    assert main(["export", str(annotated(tmp_path)), "--output", str(truth_file), *flags]) == 0
+    predictions = predicted(tmp_path)
+    command = ["export", str(predictions), "--format", "coco-results"]
     assert main([*command, "--output", str(results), *flags]) == 1  # which labels?
     command += ["--labels", "person", "rider"]
     assert main([*command, "--output", str(results), *flags]) == 0
     found = COCO(truth_file).loadRes(str(results)).dataset["annotations"]
     shown = [(one["image_id"], one["category_id"], one["bbox"], one["score"]) for one in found]
     assert shown == [(1 if number_ids else 7, 2, [10, 20, 20, 30], 0.75)]
+
+
+def test_fiftyone_has_labels_and_answers(tmp_path, capsys):
+    source, output = annotated(tmp_path), tmp_path / "fiftyone"
+    command = ["export", str(source), "--format", "fiftyone", "--output", str(output)]
+    assert main([*command, "--predictions", str(predicted(tmp_path))]) == 0
+    first, second = json.loads((output / "samples.json").read_text())["samples"]
+    shown = [
+        (one["label"], one["bounding_box"], one["iscrowd"])
+        for one in first["ground_truth"]["detections"]
+    ]
+    assert shown == [
+        ("person", [0.1, 0.2, 0.2, 0.8], 0),
+        ("rider", [-0.1, 0.0, 0.2, 0.4], 0),
+        ("person", [0.5, 0.2, 0.1, 0.2], 1),
+    ]
+    [answer] = first["predictions"]["detections"]
+    assert (answer["label"], answer["confidence"]) == ("rider", 0.75)
+    assert answer["bounding_box"] == [0.1, 0.4, 0.2, 0.6]
+    assert second["predictions"]["detections"] == [] and "suspects" not in second
+    assert second["filepath"] == str(Path("images/8.jpg").absolute())
+    assert json.loads((output / "metadata.json").read_text())["info"]["classes"] == [
+        "person",
+        "rider",
+    ]
+    rows = SAMPLES.read(tmp_path / "predictions.parquet")
+    SAMPLES.write(pa.concat_tables([rows, rows]), tmp_path / "predictions.parquet", Made())
+    command[-1] = str(tmp_path / "other")
+    assert main([*command, "--predictions", str(tmp_path / "predictions.parquet")]) == 1
+    assert "image '7' has several answers" in capsys.readouterr().err
