@@ -47,6 +47,8 @@ class Variance(Section):
 class Audit(Section):
     """The search for label errors."""
 
+    without_flag = frozenset({"corrected"})
+
     rows: int = Field(1000, ge=0, description="Suspects that are listed per split, at most.")
     planted: float = Field(
         0.05,
@@ -54,6 +56,11 @@ class Audit(Section):
         le=0.5,
         description="Share of the labels that are changed in a copy, to find out how far suspects"
         " can be trusted if as many are wrong; 0 leaves it out.",
+    )
+    corrected: dict[str, str] = Field(
+        {},
+        description="By a set, `DATASET.SPLIT`, another one of the same image ids whose labels"
+        " somebody has corrected: it is searched too, and told which suspects are errors.",
     )
 
 
@@ -113,8 +120,11 @@ class Config(Section):
     def _names_exist(self) -> Config:
         known = [f"{name}.{split}" for name, data in self.datasets.items() for split in data.splits]
         trained = f"{self.training.dataset}.{self.training.split}"
-        for where, wanted in [("training", trained)] + [
-            ("evaluation.sets", name) for name in self.evaluation.sets
+        corrected = self.audit.corrected
+        for where, wanted in [
+            ("training", trained),
+            *(("evaluation.sets", name) for name in self.evaluation.sets),
+            *(("audit.corrected", name) for name in [*corrected, *corrected.values()]),
         ]:
             if wanted not in known:
                 raise ValueError(f"{where}: no data set {wanted!r}; there are {', '.join(known)}")

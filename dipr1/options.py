@@ -205,7 +205,7 @@ def options(args: argparse.Namespace, model: type[Section]) -> Any:
     Raises:
         UserError: a value is out of bounds; the message names the flag.
     """
-    given = {name: vars(args)[name] for name in model.model_fields if name in vars(args)}
+    given = {name: vars(args)[name] for name in model.flagged() if name in vars(args)}
     for name, value in given.items():
         if get_origin(model.model_fields[name].annotation) is dict:
             try:

@@ -4,10 +4,12 @@ A share of a set's labels is changed: a third each are *removed*, *moved* (by 0.
 sides, along both) and *added* (of the size of another label, anywhere in its image). The copy is
 then searched as the labels themselves are. What its suspects of a kind and a score are worth is
 known: the share of them that was planted, made to rise with the score (isotonic regression). So
-much is each suspect of the labels worth, *if as large a share of them is wrong*; real errors in
-the copy count as none, so it is rather more. People whom the model never finds are suspects that
-were not planted, and lower it. Labels of another class are not planted: the search does not see
-classes.
+much is each suspect of the labels worth at least, *if as large a share of them is wrong*: real
+errors in the copy count as none, so it is rather more. People whom the model never finds are
+suspects that were not planted, and lower it. Labels of another class are not planted: the search
+does not see classes.
+
+Where somebody has corrected the labels, their errors are known too: :func:`differences`.
 """
 
 from __future__ import annotations
@@ -19,30 +21,42 @@ import numpy as np
 from scipy.optimize import isotonic_regression
 
 from dipr1.boxes import stacked
-from dipr1.matching import overlapping_pairs
+from dipr1.matching import Stack, overlapping_pairs
 
 MATCH_IOU = 0.5  # of a suspect with the place of a label that was removed or moved
+SAME_IOU = 0.9  # of a label with a corrected one, where it was left as it is
 LEAST_MOVE, MOST_MOVE = 0.3, 0.6
 FIRSTS = (20, 50, 100)  # suspects of which it is said how many are planted
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Planted:
-    """Labels with errors in them.
+class Errors:
+    """Labels, and which of them are wrong.
 
     Attributes:
-        boxes: (B, 4) by image, those of an image in their order, the added ones last.
-        image: (B,) of each.
-        wrong: (B,) moved or added.
-        lost: (L, 4) where a label was removed or moved away, by image.
+        image: (B,) the image of each label, ascending.
+        wrong: (B,) whether it should not be there, or elsewhere.
+        lost: (L, 4) where a label should be and none is, by image.
         lost_image: (L,) of each.
     """
 
-    boxes: np.ndarray
     image: np.ndarray
     wrong: np.ndarray
     lost: np.ndarray
     lost_image: np.ndarray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Planted(Errors):
+    """Labels in which errors were planted.
+
+    Attributes:
+        boxes: (B, 4) by image, those of an image in their order, the added ones last.
+        source: (B,) which of the labels each was; -1 for an added one.
+    """
+
+    boxes: np.ndarray
+    source: np.ndarray
 
     @property
     def count(self) -> int:
@@ -84,6 +98,7 @@ def plant(
     all_images = np.concatenate([image[kept], image[sized]])
     order = np.argsort(all_images, kind="stable")
     added = np.concatenate([corners, corners + sides[sized]], axis=1)
+    source = np.concatenate([np.flatnonzero(kept), np.full(each, -1)])
     lost = np.sort(np.concatenate([removed, moved]))
     return Planted(
         boxes=np.concatenate([changed[kept], added])[order].astype(boxes.dtype),
@@ -91,28 +106,46 @@ def plant(
         wrong=np.concatenate([wrong[kept], np.ones(each, bool)])[order],
         lost=boxes[lost],
         lost_image=image[lost],
+        source=source[order],
     )
 
 
-def are_planted(
-    planted: Planted, image: np.ndarray, gt_index: np.ndarray, boxes: np.ndarray
-) -> np.ndarray:
-    """(S,) which suspects in the changed labels are errors that were planted.
+def differences(labels: Stack, right: Stack) -> Errors:
+    """The errors of labels that somebody has corrected.
 
     Args:
-        planted: the changed labels.
+        labels: before, by image.
+        right: after; of the same images.
+    """
+    before, after, _ = overlapping_pairs(labels, right, SAME_IOU)
+    lost = np.setdiff1d(np.arange(len(right.boxes)), after)
+    return Errors(
+        image=labels.image,
+        wrong=~np.isin(np.arange(len(labels.boxes)), before),
+        lost=right.boxes[lost],
+        lost_image=right.image[lost],
+    )
+
+
+def are_errors(
+    errors: Errors, image: np.ndarray, gt_index: np.ndarray, boxes: np.ndarray
+) -> np.ndarray:
+    """(S,) which suspects are errors that are known.
+
+    Args:
+        errors: of the labels in which the suspects were found.
         image: (S,) of each suspect.
         gt_index: (S,) which of its image's labels it is about; -1 where there is none.
         boxes: (S, 4) of each, image frame.
     """
     found = np.zeros(len(image), bool)
     about = np.flatnonzero(gt_index >= 0)
-    first = np.searchsorted(planted.image, image[about])
-    found[about] = planted.wrong[first + gt_index[about]]
+    first = np.searchsorted(errors.image, image[about])
+    found[about] = errors.wrong[first + gt_index[about]]
     nobody = np.flatnonzero(gt_index < 0)
     nobody = nobody[np.argsort(image[nobody], kind="stable")]
     places = stacked(boxes[nobody].astype(np.float64), image[nobody])
-    lost = stacked(planted.lost.astype(np.float64), planted.lost_image)
+    lost = stacked(errors.lost.astype(np.float64), errors.lost_image)
     rows, _, _ = overlapping_pairs(places, lost, MATCH_IOU)
     found[nobody[rows]] = True
     return found

@@ -2,6 +2,7 @@ rule audit:
     input:
         annotations=of_split("annotations"),
         samples=of_split("samples"),
+        corrected=corrected_labels,
     output:
         suspects="<results>/audit/{dataset}/{split}.parquet",
         images="<results>/audit/{dataset}/{split}.images.parquet",
@@ -17,12 +18,14 @@ rule audit:
         runtime=30,
     params:
         options=f"{flags(experiment.variance)} {flags(experiment.audit)}",
+        corrected=lambda wildcards, input: [f"--corrected {path}" for path in input.corrected],
         code=code_digest("audit"),
     message:
         "Looking for label errors on {wildcards.dataset}/{wildcards.split}"
     shell:
         "dipr1 audit {input.samples}"
         " --annotations {input.annotations}"
+        " {params.corrected}"
         " {params.options}"
         " --output {output.suspects}"
         " --images-output {output.images}"

@@ -170,8 +170,15 @@ def evaluation_sets():
 
 
 def every_set():
-    """(dataset, split) of what is trained on, then of everything that is evaluated on."""
-    return list(dict.fromkeys([training_set(), *evaluation_sets()]))
+    """(dataset, split) of what is trained on, evaluated on and, last, only searched for errors."""
+    audited = [tuple(name.split(".", 1)) for name in experiment.audit.corrected]
+    return list(dict.fromkeys([training_set(), *evaluation_sets(), *audited]))
+
+
+def corrected_labels(wildcards):
+    """The annotations that somebody has corrected, of those that are searched for errors."""
+    right = experiment.audit.corrected.get(f"{wildcards.dataset}.{wildcards.split}")
+    return [places.path("annotations", *right.split(".", 1))] if right else []
 
 
 def of_sets(kind, sets):

@@ -26,5 +26,8 @@ AUDIT = Artifact(
     ),
     # error_share: the share of planted errors among suspects of this kind and about this score
     # (dipr1/planting.py); null where none of the kind was among them
-    optional=pa.schema([*EXIF, pa.field("error_share", pa.float64())]),
+    # confirmed: whether it is an error by the corrected labels; null where its image has none
+    optional=pa.schema(
+        [*EXIF, pa.field("error_share", pa.float64()), pa.field("confirmed", pa.bool_())]
+    ),
 )

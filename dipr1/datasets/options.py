@@ -41,6 +41,12 @@ class Draw(Section):
 
     num_images: int = Field(300, ge=1, description="Images to generate (format `scenes`).")
     seed: int = Field(0, ge=0, description="Seed of the generator (format `scenes`).")
+    wrong_labels: float = Field(
+        0.0,
+        ge=0,
+        le=0.5,
+        description="Share of the labels in which errors are planted (format `scenes`).",
+    )
 
 
 class Scenes(Style, Draw):

@@ -36,6 +36,7 @@ from dipr1.demo.drawing import (
     shade,
     street_backdrop,
 )
+from dipr1.planting import plant
 
 _SUPERSAMPLING = 2
 _LEAST_VISIBLE = 0.2  # persons less visible than this become ignore boxes
@@ -480,6 +481,7 @@ def write_scenes(
     style: str = "square",
     crowding: float = 1.0,
     occlusion: float = 1.0,
+    wrong_labels: float = 0.0,
     on_progress: Callable[[int], None] | None = None,
 ) -> None:
     """Write scenes 0 .. num_images - 1 as JPEG files with COCO annotations.
@@ -489,12 +491,14 @@ def write_scenes(
     replacing an older one; the same arguments give the same bytes.
 
     Args:
+        wrong_labels: the share of the labels of people in which errors are planted
+            (:func:`dipr1.planting.plant`). An added one has no visibility.
         on_progress: called with the number of scenes written so far.
 
     Raises:
         KeyError: unknown style.
     """
-    images, annotations = [], []
+    images, records = [], []
     with whole(folder) as part:
         (part / "images").mkdir(parents=True)
         for index in range(num_images):
@@ -503,16 +507,49 @@ def write_scenes(
             name = f"{index:06d}.jpg"
             drawn.image.save(part / "images" / name, quality=92)
             images.append({"id": index + 1, "file_name": name, "width": width, "height": height})
-            for record in _coco_records(drawn):
-                annotations.append({"id": len(annotations) + 1, "image_id": index + 1, **record})
+            records.append(list(_coco_records(drawn)))
             if on_progress is not None:
                 on_progress(index + 1)
+        if wrong_labels:
+            records = _with_errors(records, images, wrong_labels, seed)
         document = {
             "images": images,
-            "annotations": annotations,
+            "annotations": _numbered(records),
             "categories": [{"id": 1, "name": "person"}],
         }
         (part / "annotations.json").write_text(json.dumps(document), encoding="utf-8")
+
+
+def _numbered(records: list[list[dict]]) -> list[dict]:
+    """The annotations of all images, with the ids that COCO gives them."""
+    owned = [(image, one) for image, of_image in enumerate(records, 1) for one in of_image]
+    return [
+        {"id": number, "image_id": image, **one} for number, (image, one) in enumerate(owned, 1)
+    ]
+
+
+def _with_errors(
+    records: list[list[dict]], images: list[dict], share: float, seed: int
+) -> list[list[dict]]:
+    """The annotations of each image, with errors in the people's; the areas come last as before."""
+    areas = [[one for one in of_image if one["iscrowd"]] for of_image in records]
+    people = [one for of_image in records for one in of_image if not one["iscrowd"]]
+    count = [
+        len(of_image) - len(of_areas) for of_image, of_areas in zip(records, areas, strict=True)
+    ]
+    boxes = np.reshape([one["bbox"] for one in people], (-1, 4)).astype(np.float64)
+    boxes[:, 2:] += boxes[:, :2]
+    sizes = np.array([[image["width"], image["height"]] for image in images])
+    planted = plant(boxes, np.repeat(np.arange(len(images)), count), sizes, share, seed)
+    inside = np.clip(planted.boxes, 0, np.tile(sizes[planted.image], 2))
+    changed: list[list[dict]] = [[] for _ in images]
+    for image, box, source, wrong in zip(
+        *(part.tolist() for part in (planted.image, inside, planted.source, planted.wrong)),
+        strict=True,
+    ):
+        before = people[source] if source >= 0 else {"iscrowd": 0}
+        changed[image].append(before | _coco_box(box) if wrong else before)
+    return [them + rest for them, rest in zip(changed, areas, strict=True)]
 
 
 def _coco_records(drawn: Scene) -> Iterator[dict]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,7 @@ CROP_BYTES = 20_000
 CONTEXT = 0.75  # of the suspect's size, added on each side
 LEAST_CONTEXT = 0.05  # of the image's size
 ASPECT = 1.2
+FIRST = 20  # suspects of which it is said how many are errors, where that is known
 
 KINDS = {
     "missing_label": (
@@ -49,6 +50,7 @@ class Crop:
         box: the suspect (x, y, width, height); image frame.
         suggested: what the model's answers suggest, likewise; None where they do not.
         annotated: whether `box` is an annotation rather than the model's.
+        confirmed: whether it is an error by corrected labels; None where there are none.
     """
 
     dataset: str
@@ -62,6 +64,28 @@ class Crop:
     box: tuple[float, ...]
     suggested: tuple[float, ...] | None
     annotated: bool
+    confirmed: bool | None
+
+
+@dataclass(frozen=True)
+class Suspects:
+    """The likely label errors of a set.
+
+    Attributes:
+        crops: of the first ones.
+        judged: how many of the first `FIRST` can be held against corrected labels.
+        confirmed: how many of these are errors.
+        expected: how many errors there are among these at least, if as many labels are wrong as
+            were planted; None where none were. `worth` is the same of the crops.
+        planted: the share of the labels that was planted.
+    """
+
+    crops: list[Crop]
+    judged: int
+    confirmed: int
+    expected: float | None
+    worth: float | None
+    planted: float
 
 
 def against_labels(audit: pa.Table) -> pa.Table:
@@ -69,25 +93,51 @@ def against_labels(audit: pa.Table) -> pa.Table:
     return audit.filter(pc.is_in(audit["kind"], value_set=pa.array(list(KINDS))))
 
 
-def crops(audits: dict[str, pa.Table], count: int) -> dict[str, list[Crop]]:
-    """Crops of the first suspects of each set, the likeliest first; sets without any are left out.
+def suspects(
+    audits: dict[str, pa.Table], count: int, planted: dict[str, float]
+) -> dict[str, Suspects]:
+    """The first suspects of each set, the likeliest first; sets without any are left out.
 
     Args:
         audits: the audit artifact by set.
-        count: of all sets together, shared evenly.
+        count: how many are shown of all sets together, shared evenly.
+        planted: by set, the share of its labels that was planted in copies.
 
     Raises:
         UserError: a picture cannot be opened.
     """
+    shown = -(-count // len(audits)) if audits else 0
     of_sets = {
-        dataset: list(_of_set(dataset, table, -(-count // len(audits))))
+        dataset: _of_set(
+            dataset, against_labels(table).sort_by("rank"), shown, planted.get(dataset, 0.0)
+        )
         for dataset, table in audits.items()
     }
-    return {dataset: of_set for dataset, of_set in of_sets.items() if of_set}
+    return {dataset: of_set for dataset, of_set in of_sets.items() if of_set.crops}
 
 
-def _of_set(dataset: str, table: pa.Table, count: int) -> Iterator[Crop]:
-    for row in against_labels(table).sort_by("rank").slice(0, count).to_pylist():
+def _of_set(dataset: str, table: pa.Table, count: int, planted: float) -> Suspects:
+    first = table.slice(0, FIRST).to_pylist()
+    judged = [row for row in first if row.get("confirmed") is not None]
+    crops = list(_crops(dataset, table.slice(0, count)))
+    return Suspects(
+        crops=crops,
+        judged=len(judged),
+        confirmed=sum(row["confirmed"] for row in judged),
+        expected=_sum(row.get("error_share") for row in judged),
+        worth=_sum(one.error_share for one in crops),
+        planted=planted,
+    )
+
+
+def _sum(shares: Iterable[float | None]) -> float | None:
+    """The sum of those that are known; None where none is."""
+    known = [one for one in shares if one is not None]
+    return sum(known) if known else None
+
+
+def _crops(dataset: str, table: pa.Table) -> Iterator[Crop]:
+    for row in table.to_pylist():
         image = open_picture(row["image"], exif=row.get("exif", TURN))
         title, words = KINDS[row["kind"]]
         suggested = row["suggested_box"]
@@ -106,6 +156,7 @@ def _of_set(dataset: str, table: pa.Table, count: int) -> Iterator[Crop]:
             box=_xywh(row["box"]),
             suggested=None if suggested is None else _xywh(suggested),
             annotated=row["kind"] != "missing_label",
+            confirmed=row.get("confirmed"),
         )
 
 

@@ -16,7 +16,7 @@ from markupsafe import Markup
 from dipr1.evaluation.catalogue import LOOKING, METRICS, REWARD, Metric, by_group
 from dipr1.report.colours import DARK, LIGHT
 from dipr1.report.completions import Completion, symptoms
-from dipr1.report.crops import KINDS, Crop
+from dipr1.report.crops import KINDS, Suspects
 from dipr1.report.curves import DASHES, MAIN, MORE, panels, reliability_diagram
 from dipr1.report.describing import Description
 from dipr1.report.notation import interval, number, plural, short, show
@@ -43,7 +43,7 @@ SCORES = {
 def render(
     results: Results,
     viewer: Viewer,
-    crops: dict[str, list[Crop]],
+    suspects: dict[str, Suspects],
     described: dict[str, Description],
     *,
     title: str,
@@ -55,7 +55,7 @@ def render(
     Args:
         results: all figures.
         viewer: the chosen images; may be empty.
-        crops: likely label errors by set; may be empty.
+        suspects: likely label errors by set; may be empty.
         described: what is in each set, the one trained on too.
         title: of the page.
         trained_on: the `dataset.split` that the arms were trained on.
@@ -103,7 +103,7 @@ def render(
         viewer_data=Markup(_viewer_data(viewer, results, head, nouns)),
         position={(i["set"], i["id"]): index for index, i in enumerate(viewer.images)},
         criteria={why for image in viewer.images for why in image["why"]},
-        crops=crops,
+        suspects=suspects,
         described=described,
         light=LIGHT,
         dark=DARK,

@@ -10,11 +10,12 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 
-from dipr1.artifacts.annotations import ANNOTATIONS
+from dipr1.artifacts.aligning import image_rows
+from dipr1.artifacts.annotations import ANNOTATIONS, objects_and_areas
 from dipr1.artifacts.audit import AUDIT
 from dipr1.artifacts.audit_images import AUDIT_IMAGES
-from dipr1.artifacts.columns import box_column, exif_of
-from dipr1.artifacts.made import made_by
+from dipr1.artifacts.columns import box_column, exif_of, ragged
+from dipr1.artifacts.made import input_of, made_by
 from dipr1.artifacts.sampled_boxes import (
     BoxesByImage,
     MeasuredSplit,
@@ -33,10 +34,12 @@ from dipr1.auditing import (
     measure_against_labels,
     rank_images,
 )
+from dipr1.boxes import stacked
 from dipr1.config import Audit, Variance
+from dipr1.errors import UserError
 from dipr1.options import add_options, options
 from dipr1.pixels import TURN
-from dipr1.planting import Known, are_planted, error_shares, plant
+from dipr1.planting import Known, are_errors, differences, error_shares, plant
 from dipr1.progress import say
 from dipr1.verbs.variance import add_inputs
 
@@ -53,6 +56,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--images-output", type=output_file, help="audit/*.images.parquet to write: images by doubt"
     )
+    parser.add_argument(
+        "--corrected",
+        help="annotations/*.parquet of the same images after somebody has corrected the labels:"
+        " tells which suspects are errors",
+    )
     add_options(parser, Variance)
     add_options(parser, Audit)
 
@@ -64,13 +72,16 @@ def run(args: argparse.Namespace) -> None:
     the members' means nor the labels that they overlap.
 
     Raises:
-        UserError: as ``dipr1 variance``.
+        UserError: as ``dipr1 variance``, or no image has corrected labels.
     """
     variance, audit = options(args, Variance), options(args, Audit)
     match_iou, v0 = variance.match_iou, variance.v0
     split = read_sampled_split(args.samples, args.annotations, args.allow_missing)
+    corrected = [input_of(args.corrected)] if args.corrected else []
     made = made_by(
-        "audit", variance.model_dump() | audit.model_dump(), [*args.samples, args.annotations]
+        "audit",
+        variance.model_dump() | audit.model_dump(exclude=Audit.without_flag),
+        [*args.samples, args.annotations, *corrected],
     )
     search = partial(_search, match_iou=match_iou, v0=v0)
     measured, doubts = search(split)
@@ -82,6 +93,10 @@ def run(args: argparse.Namespace) -> None:
         shares = error_shares(known, doubts.kind[rows], doubts.score[rows])
         suspects = suspects.append_column("error_share", pa.array(shares, mask=np.isnan(shares)))
         say(f"planted errors: {known.counted()}")
+    if args.corrected:
+        suspects = suspects.append_column(
+            "confirmed", _confirmed(regions, rows, split, args.corrected)
+        )
     if (exif := exif_of(ANNOTATIONS.read(args.annotations))) != TURN:
         suspects = suspects.append_column("exif", pa.array([exif] * len(suspects), pa.string()))
     AUDIT.write(suspects, args.output, made)
@@ -116,9 +131,32 @@ def _with_errors(split: SampledSplit, share: float, search: Callable) -> Known:
         offsets = np.searchsorted(planted.image, np.arange(len(split.ids) + 1))
         measured, doubts = search(replace(split, truth=BoxesByImage(planted.boxes, offsets)))
         rows, regions = likely_faults(doubts, len(doubts.score)), measured.regions
-        them = are_planted(planted, regions.image[rows], regions.gt_index[rows], regions.box[rows])
+        them = are_errors(planted, regions.image[rows], regions.gt_index[rows], regions.box[rows])
         copies.append(Known(doubts.kind[rows], doubts.score[rows], them, planted.count))
     return Known.of_copies(copies)
+
+
+def _confirmed(
+    regions: AuditedRegions, rows: np.ndarray, split: SampledSplit, path: str
+) -> pa.Array:
+    """(S,) which suspects are errors by corrected labels; null where their image has none."""
+    table = ANNOTATIONS.read(path, ["image_id", "boxes", "ignore"])
+    place = image_rows(table["image_id"], split.ids)
+    boxes, offsets = ragged(table["boxes"])
+    owner = np.repeat(place, np.diff(offsets))
+    counts = objects_and_areas(table)[0] & (owner >= 0)
+    images = np.unique(place[place >= 0])
+    if not len(images):
+        raise UserError(f"{path}: has none of the images of the annotations; give their ids")
+    order = np.argsort(owner[counts], kind="stable")
+    right = stacked(boxes[counts][order], owner[counts][order])
+    image = regions.image[rows]
+    errors = differences(split.truth.of(np.arange(len(split.ids))), right)
+    them = are_errors(errors, image, regions.gt_index[rows], regions.box[rows])
+    judged = np.isin(image, images)
+    count, wrong = int(judged.sum()), int(them[judged].sum())
+    say(f"{path}: {wrong} of {count} suspects are errors by its labels")
+    return pa.array(them, mask=~judged)
 
 
 def _suspects(

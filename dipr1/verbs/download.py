@@ -97,12 +97,13 @@ def _drawn(write_scenes: Callable, scenes: Scenes, folder: Path) -> dict[str, An
         folder,
         num_images=scenes.num_images,
         seed=scenes.seed,
+        wrong_labels=scenes.wrong_labels,
         **look,
         on_progress=lambda _: next(steps, None),
     )
     next(steps, None)  # closes the bar
     annotations, images = str(folder / "annotations.json"), str(folder / "images")
-    drawn = {"scenes": {**look, "seed": scenes.seed}}
+    drawn = {"scenes": scenes.model_dump(exclude={"num_images"})}
     seen = file_digest(images)
     return note("coco", annotations, images, scenes.num_images, seen, below=folder) | drawn
 

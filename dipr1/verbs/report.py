@@ -11,7 +11,7 @@ from dipr1.artifacts.aligning import align
 from dipr1.artifacts.annotations import ANNOTATIONS
 from dipr1.artifacts.audit import AUDIT
 from dipr1.artifacts.completions import COMPLETIONS
-from dipr1.artifacts.made import arm_of, input_of, made_by, run_of, set_of
+from dipr1.artifacts.made import arm_of, input_of, made_by, read_made, run_of, set_of
 from dipr1.artifacts.rejects import REJECTS
 from dipr1.artifacts.samples import SAMPLES
 from dipr1.artifacts.variance import VARIANCE
@@ -20,7 +20,7 @@ from dipr1.errors import UserError
 from dipr1.options import add_options, options
 from dipr1.progress import say
 from dipr1.report.completions import shown_completions
-from dipr1.report.crops import crops
+from dipr1.report.crops import suspects
 from dipr1.report.describing import describe
 from dipr1.report.exports import summary, write_exports
 from dipr1.report.figures import write_figures
@@ -91,7 +91,8 @@ def run(args: argparse.Namespace) -> None:
     if chosen.num_images:
         sets = _evaluation_sets(args, results, annotations, audits)
         viewer = view(sets, headline(results).pair, chosen.num_images)
-    label_errors = crops(audits, chosen.num_suspects) if chosen.num_suspects else {}
+    planted = {set_of(path): _planted_in(path) for path in args.audit}
+    label_errors = suspects(audits, chosen.num_suspects, planted) if chosen.num_suspects else {}
     # last, since it takes longest: by now every file is known to be there
     results = with_intervals(results, args.images, args.trained_on, chosen.resamples)
     page = render(
@@ -117,6 +118,11 @@ def run(args: argparse.Namespace) -> None:
         )
         write_exports(results.compared, output.parent, made)
     say(f"{output}: {len(results.arms)} arms, {len(page.encode()) / 1e6:.1f} MB")
+
+
+def _planted_in(audit: str) -> float:
+    """The share of the labels in which errors were planted, to judge the suspects by."""
+    return (read_made(audit).options or {}).get("planted", 0.0)
 
 
 def _completions(paths: list[str], results: Results) -> dict[str, pa.Table]:

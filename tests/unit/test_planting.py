@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dipr1.boxes import iou
-from dipr1.planting import Known, are_planted, error_shares, plant
+from dipr1.boxes import iou, stacked
+from dipr1.planting import Known, are_errors, differences, error_shares, plant
 
 SIZES = np.array([[400, 300], [200, 500], [100, 100]])
 
@@ -68,15 +68,28 @@ def test_a_suspect_is_planted_where_its_label_or_its_place_is(labels):
     first = np.searchsorted(planted.image, [0, 1])
     wrong = np.flatnonzero(planted.wrong)
     image = planted.image[wrong]
-    them = are_planted(planted, image, wrong - first[image], planted.boxes[wrong])
+    them = are_errors(planted, image, wrong - first[image], planted.boxes[wrong])
     assert them.all()
     right = np.flatnonzero(~planted.wrong)[:50]
     image = planted.image[right]
-    assert not are_planted(planted, image, right - first[image], planted.boxes[right]).any()
+    assert not are_errors(planted, image, right - first[image], planted.boxes[right]).any()
     # a place without a label, in whatever order; in another image it is none
     nobody, places = np.full(20, -1), planted.lost[::-1]
-    assert are_planted(planted, planted.lost_image[::-1], nobody, places).all()
-    assert not are_planted(planted, np.full(20, 2), nobody, places).any()
+    assert are_errors(planted, planted.lost_image[::-1], nobody, places).all()
+    assert not are_errors(planted, np.full(20, 2), nobody, places).any()
+
+
+def test_the_errors_of_corrected_labels_are_those_that_were_planted(labels):
+    boxes, image = labels
+    planted = plant(boxes, image, SIZES, 0.1, seed=3)
+    # in another order and, as from another tool, rounded
+    order = np.random.default_rng(0).permutation(300)
+    order = order[np.argsort(image[order], kind="stable")]
+    right = stacked(boxes[order].round(1), image[order])
+    found = differences(stacked(planted.boxes, planted.image), right)
+    assert (found.wrong == planted.wrong).all() and (found.image == planted.image).all()
+    lost = sorted(map(tuple, planted.lost.round(1).tolist()))
+    assert sorted(map(tuple, found.lost.astype(np.float32).tolist())) == lost
 
 
 def test_shares_rise_with_the_score_and_are_of_the_kind():

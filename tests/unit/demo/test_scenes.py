@@ -211,3 +211,32 @@ def test_a_broken_off_writing_leaves_nothing(tmp_path: Path):
     with pytest.raises(KeyboardInterrupt):
         write_scenes(tmp_path / "a", num_images=5, seed=2, on_progress=stop)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_errors_are_planted_in_the_labels_alone(tmp_path):
+    write_scenes(tmp_path / "right", num_images=20, seed=2)
+    write_scenes(tmp_path / "wrong", num_images=20, seed=2, wrong_labels=0.15)
+    for file in (tmp_path / "right" / "images").iterdir():
+        assert file.read_bytes() == (tmp_path / "wrong" / "images" / file.name).read_bytes()
+    right, wrong = (
+        json.loads((tmp_path / name / "annotations.json").read_text())["annotations"]
+        for name in ("right", "wrong")
+    )
+    assert [one["id"] for one in wrong] == [*range(1, len(right) + 1)]
+    assert [one["image_id"] for one in wrong] == sorted(one["image_id"] for one in wrong)
+    people = sum(not one["iscrowd"] for one in right)
+    each = int(0.15 * people / 3)
+    kept = [_without_id(one) for one in right if _without_id(one) in map(_without_id, wrong)]
+    assert len(right) - len(kept) == 2 * each and each > 3
+    assert [one for one in kept if one["iscrowd"]] == [
+        _without_id(one) for one in right if one["iscrowd"]
+    ]
+    assert sum(not one["iscrowd"] and "visibility" not in one for one in wrong) == each
+    for one in wrong:
+        x, y, width, height = one["bbox"]
+        assert min(x, y) >= 0 and min(width, height) > 0
+        assert x + width <= 384 + 1e-3 and y + height <= 288 + 1e-3
+
+
+def _without_id(record: dict) -> dict:
+    return {name: value for name, value in record.items() if name != "id"}

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from dipr1.artifacts.audit import AUDIT
-from dipr1.report.crops import crops, window
+from dipr1.report.crops import suspects, window
 
 
 @pytest.mark.parametrize("box", [[0, 0, 1, 1], [-50, -50, 300, 300], [190, 140, 191, 143]])
@@ -27,5 +27,21 @@ def test_suspects_are_shared_between_the_sets(tmp_path, blank):
     table = pa.Table.from_pylist([row | {"rank": rank} for rank in (2, 0, 1)], AUDIT.schema)
     # being unsure says nothing against a label
     unsure = pa.Table.from_pylist([row | {"kind": "uncertain"}], AUDIT.schema)
-    shown = crops({"a.s": table, "b.s": table, "c.s": unsure}, 6)
-    assert {name: len(of_set) for name, of_set in shown.items()} == {"a.s": 2, "b.s": 2}
+    shown = suspects({"a.s": table, "b.s": table, "c.s": unsure}, 6, {})
+    assert {name: len(of_set.crops) for name, of_set in shown.items()} == {"a.s": 2, "b.s": 2}
+
+
+def test_suspects_are_counted_where_the_right_labels_are_known(blank):
+    row = {"image_id": "0", "image": blank, "kind": "unsupported_label", "region": 0}
+    row |= {"box": [5, 5, 9, 9], "hull": [5, 5, 9, 9], "suggested_box": None}
+    row |= {"support": 0.0, "uncertainty": 0.0, "score": 0.5, "error_share": 0.25}
+    confirmed = [True] * 3 + [False] * 16 + [None] + [True] * 5
+    rows = [row | {"rank": rank, "confirmed": known} for rank, known in enumerate(confirmed)]
+    schema = AUDIT.schema
+    for field in AUDIT.optional:
+        schema = schema.append(field)
+    table = pa.Table.from_pylist(rows, schema)
+    of_set = suspects({"a.s": table}, 2, {"a.s": 0.1})["a.s"]
+    assert (of_set.judged, of_set.confirmed, of_set.planted) == (19, 3, 0.1)
+    assert (of_set.expected, of_set.worth) == (19 * 0.25, 0.5)
+    assert [crop.confirmed for crop in of_set.crops] == [True, True]

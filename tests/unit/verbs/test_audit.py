@@ -169,3 +169,20 @@ def test_suspects_say_about_what_they_are_worth(tmp_path, capsys, unseen):
     without, _ = audit(tmp_path, samples, labels, names, "--planted", "0")
     assert "error_share" not in without[0]
     assert [row["box"] for row in without] == [row["box"] for row in suspects]
+
+
+def test_suspects_are_held_against_corrected_labels(tmp_path, capsys):
+    right = {"a": ([A, B, D], [False] * 3), "c": ([A], [True])}  # of `b` nothing is said
+    corrected = write_annotations(tmp_path / "right.parquet", right, SIDE, SIDE)
+    samples, truth = [[[A, B, D]] * 8] * 2, [[A, B, C], [A, B, C]]
+    rows, _ = audit(tmp_path, samples, truth, ["a", "b"], "--corrected", corrected)
+    found = [(row["image_id"], row["confirmed"]) for row in rows]
+    assert found == [("a", True), ("a", True), ("b", None), ("b", None)]
+    assert "right.parquet: 2 of 2 suspects are errors by its labels" in capsys.readouterr().err
+
+
+def test_corrected_labels_of_other_images_are_named(tmp_path, capsys):
+    other = write_annotations(tmp_path / "other.parquet", {"x": ([A], [False])}, SIDE, SIDE)
+    with pytest.raises(AssertionError):
+        audit(tmp_path, [[[A]] * 8], [[A]], ["a"], "--corrected", other)
+    assert "other.parquet: has none of the images" in capsys.readouterr().err
