@@ -137,6 +137,7 @@ class Places:
         return [
             {"format": data.format} | told,
             _told(data, Conversion)
+            | ({"corrections": part.corrections} if part.corrections else {})
             | {name: getattr(policy, name) for name in ("model", *SHOWN) if getattr(policy, name)},
             _told(policy, answering) | _told(sample) | {"seed": experiment.seeds[0]},
             _told(experiment.variance),

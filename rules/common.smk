@@ -325,6 +325,12 @@ def convert_flags(wildcards):
     return flags(experiment.datasets[wildcards.dataset], Conversion)
 
 
+def corrections(wildcards):
+    """What somebody has corrected in the labels of a split, if anything."""
+    path = split_options(wildcards).corrections
+    return [path] if path else []
+
+
 def base_policy():
     """The base MLLM's checkpoint as an input; that of `tiny` counts by its `policy_digest`."""
     model = experiment.policy.model

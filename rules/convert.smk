@@ -2,6 +2,7 @@ rule convert:
     input:
         source=of_split("download"),
         policy=base_policy(),
+        corrections=corrections,
     output:
         annotations=places.pattern("annotations"),
         rejects=places.pattern("rejects"),
@@ -19,6 +20,7 @@ rule convert:
     params:
         source=subpath(input.source, parent=True),
         options=convert_flags,
+        corrections=lambda wildcards, input: [f"--corrections {path}" for path in input.corrections],
         policy=flags(experiment.policy.model_copy(update={"dtype": None}), Policy),
         weights=policy_digest(experiment.policy.model),
         code=lambda wildcards: code_digest("convert", format=annotation_format(wildcards)),
@@ -27,6 +29,7 @@ rule convert:
     shell:
         "dipr1 convert"
         " --source {params.source}"
+        " {params.corrections}"
         " {params.options}"
         " {params.policy}"
         " --output {output.annotations}"

@@ -91,6 +91,12 @@ class Files(Section):
 class Split(Files, Draw):
     """One split of a data set."""
 
+    corrections: str | None = Field(
+        None,
+        description="What somebody has corrected in its labels: the JSON of Label Studio, or the"
+        " XML of CVAT.",
+    )
+
 
 class Conversion(Section):
     """Which boxes are kept, and which of them are ignore regions."""

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from dipr1.artifacts.annotations import ANNOTATIONS
+from dipr1.artifacts.audit import AUDIT
 from tests.workflow.conftest import PLACES, SHORT, Workflow
 
 
@@ -62,6 +64,36 @@ def test_what_is_equal_is_taken_over(workflow, undisturbed, another, changes, ru
     rows = planned(workflow, undisturbed, another(**changes))
     assert {row["rule"] for row in rows} == rules
     assert overwritten(undisturbed, rows) == []
+
+
+CORRECTED = """<annotations><image name="000001.jpg" width="192" height="144">
+<box label="person" xtl="10" ytl="20" xbr="40" ybr="90"/></image></annotations>"""
+
+
+def test_labels_are_corrected_on_their_way_and_the_wrong_ones_held_against_them(
+    workflow, another, tmp_path
+):
+    (tmp_path / "corrected.xml").write_text(CORRECTED)
+    images = {"num_images": 4, "seed": 2}
+    mended = images | {"corrections": "corrected.xml"}
+    scenes = {"format": "scenes", "style": "street"}
+    configfile = another(
+        datasets={
+            "drawn": scenes | {"splits": {"validation": images}},
+            "mended": scenes | {"splits": {"validation": mended}},
+        },
+        audit={"corrected": {"drawn.validation": "mended.validation"}},
+    )
+    target = "results/another/audit/drawn/validation.parquet"
+    workflow.run(tmp_path, target, configfile=configfile)
+    [path] = (tmp_path / "results/shared/annotations/mended").glob("*[0-9a-f].parquet")
+    first, second, *_ = ANNOTATIONS.read(path).to_pylist()
+    objects = [not ignored for ignored in second["ignore"]]
+    assert len(first["boxes"]) > 1 and objects.count(True) == 1
+    assert second["boxes"][objects.index(True)] == [10, 20, 40, 90]
+    suspects = AUDIT.read(tmp_path / target).to_pylist()
+    assert {row["confirmed"] for row in suspects if row["image_id"] != "2"} == {False}
+    assert any(row["confirmed"] for row in suspects if row["image_id"] == "2")
 
 
 def test_a_path_of_earlier_versions_is_refused_with_the_one_of_now(workflow, tmp_path):

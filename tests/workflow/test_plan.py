@@ -16,7 +16,8 @@ from tests.workflow.conftest import NO_TORCH, jobs
 def expected_jobs(experiment: Config) -> dict[str, int]:
     """Jobs by rule, counted by hand from the experiment."""
     sets = experiment.evaluation.sets
-    splits = {*sets, f"{experiment.training.dataset}.{experiment.training.split}"}
+    trained_on = f"{experiment.training.dataset}.{experiment.training.split}"
+    splits = {*sets, trained_on, *experiment.audit.corrected}
     untrained = sum(arm.method == "none" for arm in experiment.arms.values())
     seeds = {
         name: 1 if arm.method == "none" else len(arm.seeds or experiment.seeds)
