@@ -14,6 +14,8 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -182,3 +184,14 @@ class Cluster:
             time.sleep(0.2)
         said = [path.read_text(errors="replace")[-1000:] for path in self.folder.glob("*.out")]
         raise CannotStart(f"`{' '.join(command)}` does not answer:\n" + "\n".join(said))
+
+
+if __name__ == "__main__":  # says whether one can be started, and why not
+    with tempfile.TemporaryDirectory() as name:
+        cluster = Cluster(Path(name))
+        try:
+            cluster.start()
+        except CannotStart as reason:
+            sys.exit(f"no SLURM can be started here: {reason}")
+        finally:
+            cluster.stop()
