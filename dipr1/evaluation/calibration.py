@@ -1,14 +1,16 @@
-"""Does u, measured on the base policy, tell where this answer errs?
+"""Do the boxes' scores, and the base policy's uncertainty, say how often the answers err?
 
-Calibration: does u, measured on the base policy, tell where this answer errs? A region of kind
-`object` errs where the object is missed, a `phantom` where a false box overlaps it with IoU >= 0.5.
-u is no probability by construction, so its expected calibration error says how far it is from one.
-An object that the base policy never found has a low u and is an error, so the two kinds have an AUC
-each: among objects it may well be below 0.5.
+Of the boxes: how often is a box of a score right (IoU >= 0.5)? One that does not count, since it
+lies in an ignore area, is left out. Of the regions: does u, measured on the base policy, tell where
+this answer errs? A region of kind `object` errs where the object is missed, a `phantom` where a
+false box overlaps it with IoU >= 0.5. u is no probability by construction, so its expected
+calibration error says how far it is from one. An object that the base policy never found has a low
+u and is an error, so the two kinds have an AUC each: among objects it may well be below 0.5.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +18,8 @@ from numpy.typing import ArrayLike
 
 from dipr1.boxes import as_boxes, iou
 from dipr1.evaluation.answers import Judged
+from dipr1.evaluation.ranked import DROPPED, TRUE
+from dipr1.evaluation.ranked_labels import RankedLabel
 
 PHANTOM_IOU = 0.5
 
@@ -75,53 +79,65 @@ def regions_erred(
 
 @dataclass(frozen=True)
 class Reliability:
-    """How often the answer errs in regions of like uncertainty.
+    """How often something is so, of like values that should tell it.
 
     Attributes:
-        edges: (B + 1,) of the bins of u; each holds its lower edge, the last one both.
-        counts: (B,) regions.
-        mean_uncertainty: (B,); NaN in an empty bin.
-        error_rate: (B,) share of the regions in which the answer errs; NaN in an empty bin.
+        edges: (B + 1,) of the bins of the values; each holds its lower edge, the last one both.
+        counts: (B,) how many are in each.
+        mean: (B,) of their values; NaN in an empty bin.
+        rate: (B,) share of those of which it is so; NaN in an empty bin.
     """
 
     edges: np.ndarray
     counts: np.ndarray
-    mean_uncertainty: np.ndarray
-    error_rate: np.ndarray
+    mean: np.ndarray
+    rate: np.ndarray
 
     @property
     def expected_error(self) -> float:
-        """Expected calibration error: mean over regions of |u - error rate|, bin by bin."""
+        """Expected calibration error: mean of |value - rate|, bin by bin; NaN without any."""
         if not self.counts.sum():
             return float("nan")
-        gaps = np.abs(self.mean_uncertainty - self.error_rate)
+        gaps = np.abs(self.mean - self.rate)
         return float(np.nansum(gaps * self.counts) / self.counts.sum())
 
 
-def reliability(uncertainty: np.ndarray, erred: np.ndarray, num_bins: int = 10) -> Reliability:
-    """Bin regions by u and measure the share of errors in each bin.
+def reliability(values: np.ndarray, so: np.ndarray, num_bins: int = 10) -> Reliability:
+    """Bin values and measure the share of those of which something is so in each bin.
 
     Args:
-        uncertainty: (R,) u in [0, 1].
-        erred: (R,) bool.
+        values: (N,) in [0, 1]: of regions u, of boxes the score.
+        so: (N,) bool: the answer errs there, the box is right.
         num_bins: bins of equal width.
 
-    Source: Guo et al., "On Calibration of Modern Neural Networks" (arXiv 1706.04599).
+    Source: Guo et al., "On Calibration of Modern Neural Networks" (arXiv 1706.04599); of boxes,
+    Küppers et al., "Multivariate Confidence Calibration for Object Detection" (arXiv 2004.13546).
 
     >>> bins = reliability(np.array([0.2, 0.4, 0.9]), np.array([False, True, True]), 2)
-    >>> bins.counts.tolist(), bins.error_rate.tolist(), round(bins.expected_error, 3)
+    >>> bins.counts.tolist(), bins.rate.tolist(), round(bins.expected_error, 3)
     ([2, 1], [0.5, 1.0], 0.167)
     """
-    uncertainty = np.asarray(uncertainty, np.float64)
+    values = np.asarray(values, np.float64)
     edges = np.linspace(0.0, 1.0, num_bins + 1)
-    bin_of = np.clip(np.searchsorted(edges, uncertainty, side="right") - 1, 0, num_bins - 1)
+    bin_of = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, num_bins - 1)
     counts = np.bincount(bin_of, minlength=num_bins)
     divisor = np.where(counts, counts, np.nan)
     return Reliability(
         edges,
         counts,
-        np.bincount(bin_of, weights=uncertainty, minlength=num_bins) / divisor,
-        np.bincount(bin_of, weights=erred, minlength=num_bins) / divisor,
+        np.bincount(bin_of, weights=values, minlength=num_bins) / divisor,
+        np.bincount(bin_of, weights=so, minlength=num_bins) / divisor,
+    )
+
+
+def of_scores(labels: Sequence[RankedLabel]) -> Reliability:
+    """How often the boxes of like scores are right, of all labels together."""
+    rankings = [label.coco[0] for label in labels]
+    counted = [ranked.verdict != DROPPED for ranked in rankings]
+    pairs = list(zip(rankings, counted, strict=True))
+    return reliability(
+        np.concatenate([ranked.score[kept] for ranked, kept in pairs] or [np.empty(0)]),
+        np.concatenate([ranked.verdict[kept] == TRUE for ranked, kept in pairs] or [np.empty(0)]),
     )
 
 

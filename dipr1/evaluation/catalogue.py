@@ -14,6 +14,7 @@ import numpy as np
 
 from dipr1.boxes import in_unit_square
 from dipr1.evaluation.answered import AnsweredImage
+from dipr1.evaluation.calibration import of_scores
 from dipr1.evaluation.evaluated import Images
 from dipr1.evaluation.ranked_labels import ResampledLabel
 from dipr1.evaluation.tallies import (
@@ -173,6 +174,10 @@ _METRICS = (
     Ranking("JI", "JI",
             "CrowdHuman's Jaccard index: matched pairs as a share of all boxes and {many}.",
             RANKED, ResampledLabel.jaccard_index),
+    Whole("score_ece", "Calibration error of the scores",
+          "Mean distance between a box's score and how often boxes of such scores are right"
+          " (overlap 0.50).",
+          RANKED, lambda images: of_scores(images.labels).expected_error, "lower"),
     Ratio("precision50", "Precision",
           "Share of the answered boxes that are right (overlap at least 0.50).",
           AS_IT_IS, precision_sums(at_50)),

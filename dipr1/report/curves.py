@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from markupsafe import Markup, escape
 
-from dipr1.evaluation.calibration import Reliability, reliability
+from dipr1.evaluation.calibration import Reliability, of_scores, reliability
 from dipr1.evaluation.catalogue import METRICS
 from dipr1.report.colours import colour_of
 from dipr1.report.results import Results, logged_as
@@ -206,44 +206,78 @@ class _Frame:
         return "".join(parts)
 
 
-def reliability_diagram(results: Results, dataset: str) -> Markup:
-    """How often each arm errs in regions of similar uncertainty; "" where that is not known.
+def warning_diagram(results: Results, dataset: str) -> Markup:
+    """How often each arm errs in regions of like uncertainty; "" where that is not known."""
+    return _reliability_diagram(
+        results,
+        {arm: _regions_of(results, arm, dataset) for arm in results.arms},
+        "Share of regions with an error by uncertainty",
+        "uncertainty u of the region",
+    )
 
-    Regions of all seeds of an arm together, in ten bins of u; a dot's area is its share of them.
+
+def score_diagram(results: Results, dataset: str) -> Markup:
+    """How often each arm's boxes of like scores are right; "" where that is not known."""
+    return _reliability_diagram(
+        results,
+        {arm: _boxes_of(results, arm, dataset) for arm in results.arms},
+        "Share of right boxes by score",
+        "score of the box",
+        diagonal=True,
+    )
+
+
+def _reliability_diagram(
+    results: Results,
+    every: dict[str, Reliability],
+    words: str,
+    x_title: str,
+    *,
+    diagonal: bool = False,
+) -> Markup:
+    """All seeds of an arm together, in ten bins; a dot's area is its share of them.
+
+    Values that are shares themselves lie on the diagonal where they are right.
     """
-    every = {arm: _binned(results, arm, dataset) for arm in results.arms}
-    binned = {arm: bins for arm, bins in every.items() if bins is not None}
+    binned = {arm: bins for arm, bins in every.items() if bins.counts.sum()}
     if not binned:
         return Markup("")
     unit = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
     frame = _Frame(unit, unit, 1.0)
-    words = f"Share of regions with an error by uncertainty, of {', '.join(binned)}"
-    parts = [frame.start(words, "uncertainty u of the region")]
+    parts = [frame.start(f"{words}, of {', '.join(binned)}", x_title)]
+    if diagonal:
+        ends = np.array([0.0, 1.0])
+        parts.append(f'<path class="grid" fill="none" d="{frame.line(ends, ends)}"/>')
     for arm, bins in binned.items():
         place = results.arms.index(arm)
         style = f'class="arm{colour_of(place)}" fill="none"'
         filled = bins.counts > 0
-        us, rates = bins.mean_uncertainty[filled], bins.error_rate[filled]
+        means, rates = bins.mean[filled], bins.rate[filled]
         parts.append(
             f'<path {style} stroke-width="2" stroke-dasharray="{DASHES[place % len(DASHES)]}"'
-            f' d="{frame.line(us, rates)}"><title>{escape(arm)}</title></path>'
+            f' d="{frame.line(means, rates)}"><title>{escape(arm)}</title></path>'
         )
         radii = 2 + 8 * np.sqrt(bins.counts[filled] / bins.counts.sum())
         parts += [
             f'<circle {style} cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}" stroke-width="1.5"/>'
-            for x, y, radius in zip(frame.x(us), frame.y(rates), radii, strict=True)
+            for x, y, radius in zip(frame.x(means), frame.y(rates), radii, strict=True)
         ]
     return Markup("".join([*parts, "</svg>"]))
 
 
-def _binned(results: Results, arm: str, dataset: str) -> Reliability | None:
-    """The regions of all seeds of an arm, binned by u; None where there are none."""
+def _regions_of(results: Results, arm: str, dataset: str) -> Reliability:
+    """The regions of all seeds of an arm, binned by u."""
     regions = [images.regions for images in results.images_of(arm, dataset)]
-    if not sum(len(of_seed.uncertainty) for of_seed in regions):
-        return None
     return reliability(
-        np.concatenate([of_seed.uncertainty for of_seed in regions]),
-        np.concatenate([of_seed.erred for of_seed in regions]),
+        np.concatenate([of_seed.uncertainty for of_seed in regions] or [np.empty(0)]),
+        np.concatenate([of_seed.erred for of_seed in regions] or [np.empty(0)]),
+    )
+
+
+def _boxes_of(results: Results, arm: str, dataset: str) -> Reliability:
+    """The boxes of all seeds of an arm, binned by their scores."""
+    return of_scores(
+        [label for images in results.images_of(arm, dataset) for label in images.labels]
     )
 
 

@@ -17,7 +17,7 @@ from dipr1.evaluation.catalogue import LOOKING, METRICS, REWARD, Metric, by_grou
 from dipr1.report.colours import DARK, LIGHT
 from dipr1.report.completions import Completion, symptoms
 from dipr1.report.crops import KINDS, Suspects
-from dipr1.report.curves import DASHES, MAIN, MORE, panels, reliability_diagram
+from dipr1.report.curves import DASHES, MAIN, MORE, panels, score_diagram, warning_diagram
 from dipr1.report.describing import Description
 from dipr1.report.notation import interval, number, plural, short, show
 from dipr1.report.results import Results, one_view
@@ -84,7 +84,8 @@ def render(
         metrics=METRICS,
         looking=_looking(results, head.dataset),
         looked_again=_looked_again(results, head.dataset),
-        reliability=reliability_diagram(results, head.dataset),
+        warning=warning_diagram(results, head.dataset),
+        reliability=score_diagram(results, head.dataset),
         num_seeds=max(len(results.seeds(arm)) for arm in results.arms),
         arms=[
             {

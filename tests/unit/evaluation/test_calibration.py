@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dipr1.evaluation.answers import judge
-from dipr1.evaluation.calibration import auc, regions_erred, reliability
+from dipr1.evaluation.calibration import auc, of_scores, regions_erred, reliability
+from dipr1.evaluation.ranked import rank
+from dipr1.evaluation.ranked_labels import RankedLabel
 
 NONE = np.empty((0, 4))
 SIZE = (10, 10)
@@ -64,17 +66,30 @@ def test_reliability_by_hand():
     erred = np.array([False, True, False, True, True])
     bins = reliability(u, erred, num_bins=4)
     assert bins.counts.tolist() == [2, 1, 1, 1]  # 0.25 and 0.5 open their bins, 1 closes its own
-    assert bins.error_rate.tolist() == [0.5, 0.0, 1.0, 1.0]
-    assert bins.mean_uncertainty.tolist() == [0.05, 0.25, 0.5, 1.0]
+    assert bins.rate.tolist() == [0.5, 0.0, 1.0, 1.0]
+    assert bins.mean.tolist() == [0.05, 0.25, 0.5, 1.0]
     assert bins.expected_error == pytest.approx((2 * 0.45 + 0.25 + 0.5 + 0.0) / 5)
 
 
 def test_an_empty_bin_is_undefined_and_weighs_nothing():
     bins = reliability(np.array([0.9]), np.array([True]), num_bins=2)
-    assert math.isnan(bins.error_rate[0])
-    assert math.isnan(bins.mean_uncertainty[0])
+    assert math.isnan(bins.rate[0])
+    assert math.isnan(bins.mean[0])
     assert bins.expected_error == pytest.approx(0.1)
 
 
 def test_reliability_of_nothing_is_undefined():
     assert math.isnan(reliability(np.zeros(0), np.zeros(0, bool)).expected_error)
+
+
+def test_scores_are_held_against_how_often_boxes_are_right():
+    image, objects = np.zeros(5, int), np.array([3])
+    score = np.array([0.95, 0.95, 0.95, 0.35, 0.35])
+    ranked = rank(image, score, np.array([1, 1, 0, 0, -1]), objects)
+    other = rank(image[:1], np.array([0.35]), np.array([1]), objects)
+    labels = [RankedLabel(one, [one], np.empty((1, 0))) for one in (ranked, other)]
+    bins = of_scores(labels)
+    assert bins.counts[[3, 9]].tolist() == [2, 3]  # the dropped one is in none
+    assert bins.rate[[3, 9]] == pytest.approx([1 / 2, 2 / 3])
+    assert bins.expected_error == pytest.approx((2 * 0.15 + 3 * (0.95 - 2 / 3)) / 5)
+    assert math.isnan(of_scores([]).expected_error)
