@@ -31,7 +31,7 @@ demo: setup  ## run config.yaml: a policy trained three ways, and the page that 
 	@echo "The report: $(CURDIR)/results/demo/report/index.html"
 
 test: setup  ## unit tests, the workflow, real data
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 test-conda: setup  ## the workflow in environments of conda, or of a stand-in where there is none; 5 GB for a while
 	$(BIN)/python -m pytest tests/conda

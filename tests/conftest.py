@@ -9,6 +9,18 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep together what shares costly fixtures, where tests run in several processes.
+
+    These are the tests of a file, and all of the workflow's.
+    """
+    if config.pluginmanager.hasplugin("xdist"):
+        for item in items:
+            in_workflow = (ROOT / "tests" / "workflow") in item.path.parents
+            group = "workflow" if in_workflow else item.path.relative_to(ROOT).as_posix()
+            item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The repository's root."""
