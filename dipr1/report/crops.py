@@ -18,6 +18,7 @@ CONTEXT = 0.75  # of the suspect's size, added on each side
 LEAST_CONTEXT = 0.05  # of the image's size
 ASPECT = 1.2
 FIRST = 20  # suspects of which it is said how many are errors, where that is known
+MORE = 50  # of which it is said how many are to be expected
 
 KINDS = {
     "missing_label": (
@@ -76,7 +77,9 @@ class Suspects:
         judged: how many of the first `FIRST` can be held against corrected labels.
         confirmed: how many of these are errors.
         expected: how many errors there are among these at least, if as many labels are wrong as
-            were planted; None where none were. `worth` is the same of the crops.
+            were planted; None where none were. `worth` is the same of the crops, `worth_of_more`
+            of the first `num_more`.
+        num_more: `MORE`, or as many as there are.
         planted: the share of the labels that was planted.
     """
 
@@ -85,6 +88,8 @@ class Suspects:
     confirmed: int
     expected: float | None
     worth: float | None
+    worth_of_more: float | None
+    num_more: int
     planted: float
 
 
@@ -117,8 +122,8 @@ def suspects(
 
 
 def _of_set(dataset: str, table: pa.Table, count: int, planted: float) -> Suspects:
-    first = table.slice(0, FIRST).to_pylist()
-    judged = [row for row in first if row.get("confirmed") is not None]
+    more = table.slice(0, MORE).to_pylist()
+    judged = [row for row in more[:FIRST] if row.get("confirmed") is not None]
     crops = list(_crops(dataset, table.slice(0, count)))
     return Suspects(
         crops=crops,
@@ -126,6 +131,8 @@ def _of_set(dataset: str, table: pa.Table, count: int, planted: float) -> Suspec
         confirmed=sum(row["confirmed"] for row in judged),
         expected=_sum(row.get("error_share") for row in judged),
         worth=_sum(one.error_share for one in crops),
+        worth_of_more=_sum(row.get("error_share") for row in more),
+        num_more=len(more),
         planted=planted,
     )
 

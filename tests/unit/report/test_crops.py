@@ -44,4 +44,5 @@ def test_suspects_are_counted_where_the_right_labels_are_known(blank):
     of_set = suspects({"a.s": table}, 2, {"a.s": 0.1})["a.s"]
     assert (of_set.judged, of_set.confirmed, of_set.planted) == (19, 3, 0.1)
     assert (of_set.expected, of_set.worth) == (19 * 0.25, 0.5)
+    assert (of_set.worth_of_more, of_set.num_more) == (25 * 0.25, 25)
     assert [crop.confirmed for crop in of_set.crops] == [True, True]
