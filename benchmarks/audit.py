@@ -10,6 +10,10 @@ ranked first, k the number planted, how many are planted errors? A `missing_labe
 box overlaps a removed label by an IoU of at least 0.5, an `unsupported_label` where its label is an
 added one; where fewer than k of a kind are listed, the rest count as wrong. By chance it is the
 share of planted ones among all regions.
+
+And how far can `error_share` be trusted? It comes from errors of another kind, which `dipr1 audit`
+plants in copies of these labels, as many: what it lets expect among the first suspects stands
+beside how many are errors by the original labels.
 """
 
 from __future__ import annotations
@@ -66,8 +70,16 @@ def main() -> None:
         f"{any_error:.0%}."
     )
 
+    print()
+    print("| of the first | errors | expected |")
+    print("|---|---|---|")
+    for k in FIRSTS:
+        of_first = table.select(polars.col(f"confirmed {k}", f"expected {k}").mean()).row(0)
+        print("| {} | {:.1f} | {:.1f} |".format(k, *of_first))
+
 
 COLUMNS = ("planted", "precision", "top", "chance")
+FIRSTS = (20, 50, 100, 200)
 
 
 def _figures(args: argparse.Namespace, seed: int, folder: Path) -> dict[str, float]:
@@ -80,7 +92,8 @@ def _figures(args: argparse.Namespace, seed: int, folder: Path) -> dict[str, flo
     outputs = ["--output", paths["audit"], "--images-output", paths["i"], "--rows", "1000000"]
     with contextlib.redirect_stderr(io.StringIO()):
         assert dipr1(["variance", *words, "--output", paths["regions"]]) == 0
-        assert dipr1(["audit", *words, *outputs]) == 0
+        trust = ["--corrected", args.annotations, "--planted", str(2 * args.share)]
+        assert dipr1(["audit", *words, *outputs, *trust]) == 0
     suspects = polars.read_parquet(paths["audit"])
     rows = zip(
         *(suspects[name].to_list() for name in ("image_id", "kind", "region", "box")), strict=True
@@ -104,6 +117,11 @@ def _figures(args: argparse.Namespace, seed: int, folder: Path) -> dict[str, flo
         }
     images = polars.read_parquet(paths["i"])["image_id"].to_list()
     faulty = [bool(len(removed[name]) or added[name]) for name in images]
+    against = suspects.filter(polars.col("kind") != "uncertain")
+    for k in FIRSTS:
+        first = against.head(k)
+        figures |= {f"expected {k}": first["error_share"].sum()}
+        figures |= {f"confirmed {k}": first["confirmed"].sum()}
     figures["worst images"] = np.mean(faulty[: len(faulty) // 10])
     figures["any image"] = np.mean(faulty)
     return figures

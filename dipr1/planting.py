@@ -4,8 +4,8 @@ A share of a set's labels is changed: a third each are *removed*, *moved* (by 0.
 sides, along both) and *added* (of the size of another label, anywhere in its image). The copy is
 then searched as the labels themselves are. What its suspects of a kind and a score are worth is
 known: the share of them that was planted, made to rise with the score (isotonic regression). So
-much is each suspect of the labels worth at least, *if as large a share of them is wrong*: real
-errors in the copy count as none, so it is rather more. People whom the model never finds are
+much is each suspect of the labels worth about, *if as large a share of them is wrong*; real errors
+in the copy count as none, so it is rather more. People whom the model never finds are
 suspects that were not planted, and lower it. Labels of another class are not planted: the search
 does not see classes.
 

@@ -76,7 +76,7 @@ class Suspects:
         crops: of the first ones.
         judged: how many of the first `FIRST` can be held against corrected labels.
         confirmed: how many of these are errors.
-        expected: how many errors there are among these at least, if as many labels are wrong as
+        expected: how many errors there are about among these, if as many labels are wrong as
             were planted; None where none were. `worth` is the same of the crops, `worth_of_more`
             of the first `num_more`.
         num_more: `MORE`, or as many as there are.
