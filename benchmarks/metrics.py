@@ -1,6 +1,6 @@
 """How long the detection metrics take beside the official programs' way, and how that grows.
 
-    python benchmarks/metrics.py [--num-images 4370]
+    python benchmarks/metrics.py [--num-images 4370] [--hotcoco-python PYTHON]
 
 Synthetic crowds of CrowdHuman's validation size: on each image about 23 people in clusters, two
 areas to ignore, and 60 detections, two near most people and the rest elsewhere, some scores equal.
@@ -26,6 +26,8 @@ import json
 import os
 import platform
 import resource
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -45,6 +47,7 @@ from dipr1.metrics import coco_metrics, official_figures
 WIDTH, HEIGHT = 1920, 1080
 PEOPLE, AREAS, DETECTIONS = 23, 2, 60
 ROUNDS = 3
+COMMAND_ROUNDS = 7
 
 Boxes = tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray], np.ndarray]
 
@@ -54,6 +57,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--num-images", type=int, default=4370)
     parser.add_argument("--num-compared", type=int, default=200)
+    parser.add_argument("--hotcoco-python", help="a Python that has hotcoco")
     args = parser.parse_args()
     warm_up(crowds(20))
     boxes = crowds(args.num_images)
@@ -62,6 +66,7 @@ def main() -> None:
     print(growth(args.num_images))
     print(resamples(boxes))
     print(files(boxes))
+    print(coco_files(boxes, args.hotcoco_python))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(f"\nPeak memory of all this, inputs and baselines included: {peak:.2f} GiB.")
 
@@ -143,10 +148,8 @@ def as_lists(boxes: Boxes) -> list[list]:
     return [[rows.tolist() for rows in part] for part in boxes]
 
 
-def pycocotools_coco(boxes: Boxes) -> list[float]:
-    from pycocotools.coco import COCO
-    from pycocotools.cocoeval import COCOeval
-
+def coco_documents(boxes: Boxes) -> tuple[dict, list[dict]]:
+    """Ground truth and results as COCO's files have them."""
     annotations, results = [], []
     for image_id, (found, people, areas) in enumerate(zip(*boxes[:3], strict=True), start=1):
         for is_crowd, rows in enumerate((people, areas)):
@@ -159,10 +162,18 @@ def pycocotools_coco(boxes: Boxes) -> list[float]:
             row = {"image_id": image_id, "category_id": 1, "bbox": [x1, y1, x2 - x1, y2 - y1]}
             results.append(row | {"score": score})
     images = [{"id": number + 1} for number in range(len(boxes[0]))]
+    document = {"info": {}, "images": images, "categories": [{"id": 1, "name": "person"}]}
+    return document | {"annotations": annotations}, results
+
+
+def pycocotools_coco(boxes: Boxes) -> list[float]:
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    truth_document, results = coco_documents(boxes)
     with contextlib.redirect_stdout(io.StringIO()):
         truth = COCO()
-        truth.dataset = {"info": {}, "images": images, "categories": [{"id": 1}]}
-        truth.dataset["annotations"] = annotations
+        truth.dataset = truth_document
         truth.createIndex()
         evaluator = COCOeval(truth, truth.loadRes(results), "bbox")
         # one range of areas, and no limit that 60 detections could reach: what ours computes
@@ -265,6 +276,51 @@ def files(boxes: Boxes) -> str:
         f"\n`dipr1 official crowdhuman` without its start: {seconds:.2f} s from files of"
         f" {megabytes:.0f} MB (AP, MR, JI)."
     )
+
+
+HOTCOCO = """
+import sys
+from hotcoco import COCO, COCOeval
+truth = COCO(sys.argv[1])
+evaluator = COCOeval(truth, truth.load_res(sys.argv[2]), "bbox")
+evaluator.evaluate(), evaluator.accumulate(), evaluator.summarize()
+print([float(value) for value in evaluator.stats])
+"""
+
+
+def coco_files(boxes: Boxes, hotcoco_python: str | None) -> str:
+    """Seconds of the whole command from COCO's files, beside hotcoco's where it is there."""
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [str(Path(folder) / name) for name in ("gt.json", "dt.json")]
+        for path, document in zip(paths, coco_documents(boxes), strict=True):
+            Path(path).write_text(json.dumps(document))
+        command = "import sys; from dipr1.cli import main; sys.exit(main())"
+        ours = [sys.executable, "-c", command, "official", "coco", "--json"]
+        ours += ["--ground-truth", paths[0], "--detections", paths[1]]
+        commands = {"`dipr1 official coco`": ours}
+        if hotcoco_python:
+            commands["hotcoco"] = [hotcoco_python, "-c", HOTCOCO, *paths]
+        runs = [{name: run(each) for name, each in commands.items()} for _ in range(COMMAND_ROUNDS)]
+        megabytes = sum(Path(path).stat().st_size for path in paths) / 1e6
+    if hotcoco_python:
+        last = runs[-1]
+        expected = json.loads(last["hotcoco"][2].splitlines()[-1])
+        figures = list(json.loads(last["`dipr1 official coco`"][2]).values())
+        np.testing.assert_allclose(figures, expected, atol=1e-9)
+    rows = [f"\nCOCO's twelve figures from JSON, {megabytes:.0f} MB, start included:\n"]
+    rows += ["| command | elapsed, s | CPU, s |", "|---|---|---|"]
+    for name in commands:
+        best = [min(one[name][part] for one in runs) for part in (0, 1)]
+        rows.append(f"| {name} | {best[0]:.2f} | {best[1]:.2f} |")
+    return "\n".join(rows)
+
+
+def run(command: list[str]) -> tuple[float, float, str]:
+    """Elapsed and CPU seconds of a command, and what it printed."""
+    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    elapsed, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return elapsed, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, text
 
 
 def xywh(boxes: np.ndarray) -> list[list[float]]:

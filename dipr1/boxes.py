@@ -17,6 +17,10 @@ from numpy.typing import ArrayLike
 
 from dipr1.matching import Stack, match_pairs, overlapping_pairs
 
+ANY_LABEL = ""
+"""The label of a region that is to be ignored whatever is asked for (KITTI's `DontCare`). Empty,
+because no format has an empty label."""
+
 IGNORE_IOA = 0.5
 """A box lies in an ignore region if at least this share of its own area does (docs: the method)."""
 

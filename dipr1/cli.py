@@ -55,7 +55,7 @@ WITHOUT_RULE = ("answer", "check", "official", "plan", "provenance", "push")
 
 
 def parser_for(verb: str | None) -> argparse.ArgumentParser:
-    """The command line; only the module of `verb` is imported."""
+    """The command line; only the module of `verb` is imported, and no other verb described."""
     parser = argparse.ArgumentParser(
         prog="dipr1",
         description="Teach a multimodal LLM to think, look and answer, and measure what it gains.",
@@ -64,6 +64,9 @@ def parser_for(verb: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"dipr1 {__version__}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     for name in VERBS:
+        if verb not in (None, name):
+            verbs.add_parser(name)
+            continue
         text = docstring_of(name)
         summary = text.splitlines()[0].removesuffix(".")
         command = verbs.add_parser(
@@ -107,7 +110,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one verb; returns the exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
     arguments = renamed(arguments)
-    verb = next((word for word in arguments if word in VERBS), None)
+    verb = next((word for word in arguments[:1] if word in VERBS), None)
     with _patient_streams():
         try:
             args = parser_for(verb).parse_args(arguments)

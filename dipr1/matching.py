@@ -280,15 +280,18 @@ def greedy(
     earliest = np.empty(num_columns, dtype=np.intp)
     while len(rows):
         # A row that is the first to ask for its favourite column has no rival left. Of several
-        # rows written to one place the last one stays, so they are written in reverse.
+        # rows written to one place the last one stays, so they are written in reverse. `take` by
+        # position is twice as fast as brackets or a mask.
         earliest[columns[::-1]] = rows[::-1]
-        favourite = np.ones(len(rows), dtype=bool)
-        favourite[1:] = rows[1:] != rows[:-1]
-        settled = favourite & ((earliest[columns] == rows) | shared[columns])
-        taken[rows[settled]] = columns[settled]
-        gone[columns[settled]] = True
-        left = (taken[rows] < 0) & (shared[columns] | ~gone[columns])
-        rows, columns = rows[left], columns[left]
+        settled = earliest.take(columns) == rows
+        settled |= shared.take(columns)
+        settled[1:] &= rows[1:] != rows[:-1]
+        settled = np.flatnonzero(settled)
+        chosen = columns.take(settled)
+        taken[rows.take(settled)] = chosen
+        gone[chosen] = True
+        left = np.flatnonzero((taken.take(rows) < 0) & (shared.take(columns) | ~gone.take(columns)))
+        rows, columns = rows.take(left), columns.take(left)
     return taken
 
 

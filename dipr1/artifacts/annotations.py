@@ -10,10 +10,7 @@ import pyarrow.compute as pc
 
 from dipr1.artifacts import Artifact
 from dipr1.artifacts.columns import BOXES, EXIF, STRINGS, ragged
-
-ANY_LABEL = ""
-"""The label of a region that is to be ignored whatever is asked for (KITTI's `DontCare`). Empty,
-because no format has an empty label."""
+from dipr1.boxes import ANY_LABEL
 
 ANNOTATIONS = Artifact(
     "annotations",

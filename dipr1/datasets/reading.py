@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dipr1.artifacts.annotations import ANY_LABEL
+from dipr1.boxes import ANY_LABEL
 from dipr1.errors import UserError
 
 _NUMBERS = {int, float}

@@ -18,7 +18,7 @@ import numpy as np
 
 from dipr1.evaluation.ranked import DROPPED, FALSE, TRUE, Ranked, coco_ap, recall_of
 from dipr1.evaluation.stacks import by_score, rank_in_image, stack
-from dipr1.matching import Stack, greedy, inside_pairs, overlapping_pairs
+from dipr1.matching import Stack, by_preference, greedy, inside_pairs, overlapping_pairs
 
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 AREA_RANGES = {
@@ -99,8 +99,7 @@ def coco_ranked(
     boxes = stack(both)
     crowd = rank_in_image(boxes) >= np.array([len(rows) for rows in ground_truth], int)[boxes.image]
     objects = Objects(boxes, crowd, boxes.area, len(both))
-    scored = by_score(stack(detections))
-    return _rankings(scored, objects, _pairs(scored, objects), AREA_RANGES["all"])
+    return _rankings(_candidates(by_score(stack(detections)), objects), AREA_RANGES["all"])
 
 
 def coco_summary(categories: Sequence[tuple[Stack, Objects]]) -> dict[str, float]:
@@ -118,17 +117,19 @@ def coco_summary(categories: Sequence[tuple[Stack, Objects]]) -> dict[str, float
     for detections, objects in categories:
         scored = by_score(detections)
         scored = scored.take(rank_in_image(scored) < MAX_DETECTIONS)
-        pairs = _pairs(scored, objects)
+        candidates = _candidates(scored, objects)
         for name, letter in zip(AREA_RANGES, ("", "s", "m", "l"), strict=True):
-            rankings = _rankings(scored, objects, pairs, AREA_RANGES[name])
+            rankings = _rankings(candidates, AREA_RANGES[name])
             precision = np.array([coco_ap(ranking) for ranking in rankings])
             values[f"AP{letter}"].append(precision)
             values[f"AR{letter or MAX_DETECTIONS}"].append(_recalls(rankings))
             if name == "all":
                 values["AP50"].append(precision[:1])
                 values["AP75"].append(precision[5:6])
+                place_in_image = rank_in_image(scored)[candidates.order]
                 for most in (1, 10):
-                    values[f"AR{most}"].append(_recalls(_best(most, rankings)))
+                    best = np.flatnonzero(place_in_image < most)
+                    values[f"AR{most}"].append(_recalls(_take(rankings, best)))
     return {name: _mean_of_defined(rows) for name, rows in values.items()}
 
 
@@ -136,15 +137,10 @@ def _recalls(rankings: Sequence[Ranked]) -> np.ndarray:
     return np.array([recall_of(ranking) for ranking in rankings])
 
 
-def _best(most: int, rankings: Sequence[Ranked]) -> list[Ranked]:
-    """The `most` best detections of each image, in rankings of the same detections."""
-    by_image = np.argsort(rankings[0].image, kind="stable")
-    image = rankings[0].image[by_image]
-    rows = np.sort(by_image[np.arange(len(image)) - np.searchsorted(image, image) < most])
-    return [
-        Ranked(each.image[rows], each.score[rows], each.verdict[rows], each.objects)
-        for each in rankings
-    ]
+def _take(rankings: Sequence[Ranked], rows: np.ndarray) -> list[Ranked]:
+    """The same rows of rankings of the same detections."""
+    image, score = rankings[0].image[rows], rankings[0].score[rows]
+    return [Ranked(image, score, each.verdict[rows], each.objects) for each in rankings]
 
 
 def _mean_of_defined(rows: list[np.ndarray]) -> float:
@@ -153,8 +149,25 @@ def _mean_of_defined(rows: list[np.ndarray]) -> float:
     return float(row.mean()) if len(row) else math.nan
 
 
-def _pairs(scored: Stack, objects: Objects) -> Pairs:
-    """Pairs that may match at any threshold: rows, columns and overlaps."""
+@dataclass(frozen=True)
+class _Candidates:
+    """Detections, objects, and what may be matched.
+
+    Attributes:
+        scored: N detections, within each image the highest score first.
+        objects: the ground truth.
+        pairs: rows, columns and overlaps of the pairs that may match at any threshold, for each
+            detection the largest overlap first.
+        order: (N,) the detections of all images, the highest score first.
+    """
+
+    scored: Stack
+    objects: Objects
+    pairs: Pairs
+    order: np.ndarray
+
+
+def _candidates(scored: Stack, objects: Objects) -> _Candidates:
     parts = []
     for chosen, overlaps_of in (
         (np.flatnonzero(~objects.crowd), overlapping_pairs),
@@ -162,30 +175,30 @@ def _pairs(scored: Stack, objects: Objects) -> Pairs:
     ):
         rows, columns, overlaps = overlaps_of(scored, objects.boxes.take(chosen), IOU_THRESHOLDS[0])
         parts.append((rows, chosen[columns], overlaps))
-    rows, columns, overlaps = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return rows, columns, overlaps
-
-
-def _rankings(
-    scored: Stack, objects: Objects, pairs: Pairs, area_range: tuple[float, float]
-) -> list[Ranked]:
-    """One ranking per IoU threshold; objects and unmatched boxes out of range do not count."""
-    boxes, crowd = objects.boxes, objects.crowd
-    ignored = crowd | (objects.size < area_range[0]) | (objects.size > area_range[1])
-    out_of_range = (scored.area < area_range[0]) | (scored.area > area_range[1])
-    num_objects = boxes.take(~ignored).count(objects.num_images)
-    rows, columns, overlaps = pairs
-    # each detection's best first, but all that count before all that do not
-    preferred = np.lexsort((-columns, -overlaps, ignored[columns], rows))
-    rows, columns, overlaps = rows[preferred], columns[preferred], overlaps[preferred]
+    pairs = (np.concatenate(part) for part in zip(*parts, strict=True))
     order = np.argsort(-scored.score, kind="stable")
+    return _Candidates(scored, objects, by_preference(*pairs, last_wins=True), order)
+
+
+def _rankings(candidates: _Candidates, area_range: tuple[float, float]) -> list[Ranked]:
+    """One ranking per IoU threshold; objects and unmatched boxes out of range do not count."""
+    scored, objects, order = candidates.scored, candidates.objects, candidates.order
+    ignored = objects.crowd | (objects.size < area_range[0]) | (objects.size > area_range[1])
+    out_of_range = (scored.area < area_range[0]) | (scored.area > area_range[1])
+    num_objects = np.bincount(objects.boxes.image[~ignored], minlength=objects.num_images)
+    rows, columns, _ = candidates.pairs
+    # each detection's best first, but all that count before all that do not
+    preferred = np.argsort(2 * rows + ignored.take(columns), kind="stable")
+    rows, columns, overlaps = (each.take(preferred) for each in candidates.pairs)
     image, score = scored.image[order], scored.score[order]
+    unmatched = np.where(out_of_range, DROPPED, FALSE).astype(np.int8)
     rankings = []
     for threshold in IOU_THRESHOLDS:
-        allowed = overlaps >= threshold
-        rows, columns, overlaps = rows[allowed], columns[allowed], overlaps[allowed]
-        taken = greedy(rows, columns, len(scored), len(boxes), reusable=crowd)
-        dropped = np.where(taken >= 0, np.append(ignored, False)[taken], out_of_range)
-        verdict = np.where(dropped, DROPPED, np.where(taken >= 0, TRUE, FALSE))
-        rankings.append(Ranked(image, score, verdict[order].astype(np.int8), num_objects))
+        allowed = np.flatnonzero(overlaps >= threshold)
+        rows, columns, overlaps = (each.take(allowed) for each in (rows, columns, overlaps))
+        taken = greedy(rows, columns, len(scored), len(ignored), reusable=objects.crowd)
+        matched = np.flatnonzero(taken >= 0)
+        verdict = unmatched.copy()
+        verdict[matched] = np.where(ignored[taken[matched]], DROPPED, TRUE)
+        rankings.append(Ranked(image, score, verdict.take(order), num_objects))
     return rankings

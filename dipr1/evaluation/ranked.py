@@ -34,19 +34,25 @@ class Ranked:
     objects: np.ndarray
 
     @cached_property
-    def _counted(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Of the counted detections: image and truth; and which of them are mixed, in what block.
+    def _kept(self) -> tuple[np.ndarray, np.ndarray]:
+        """The counted detections, and which of them are true."""
+        kept = np.flatnonzero(self.verdict != DROPPED)
+        return kept, self.verdict[kept] == TRUE
+
+    @cached_property
+    def _mixed(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Of the counted detections: image; and which of them are mixed, in what block.
 
         Mixed are true and false ones of one image with one score: where such a block repeats, its
         order matters.
         """
-        kept = self.verdict != DROPPED
-        image, score, hit = self.image[kept], self.score[kept], self.verdict[kept] == TRUE
+        kept, hit = self._kept
+        image, score = self.image[kept], self.score[kept]
         block = np.zeros(len(image), np.int64)
         block[1:] = np.cumsum((image[1:] != image[:-1]) | (score[1:] != score[:-1]))
         true = np.bincount(block, weights=hit)[block]
         mixed = np.flatnonzero((true > 0) & (true < np.bincount(block)[block]))
-        return image, hit, mixed, block[mixed]
+        return image, mixed, block[mixed]
 
     def hits(self, weights: np.ndarray | None = None) -> np.ndarray:
         """One bool per counted detection, in order: it is true.
@@ -58,9 +64,10 @@ class Ranked:
         >>> two.hits(np.array([1, 2]))
         array([ True, False, False])
         """
-        image, hit, mixed, block = self._counted
+        hit = self._kept[1]
         if weights is None:
             return hit
+        image, mixed, block = self._mixed
         copies = np.asarray(weights)[image]
         hits = np.repeat(hit, copies)
         if len(mixed):

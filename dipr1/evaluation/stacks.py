@@ -55,10 +55,13 @@ def by_score(detections: Stack) -> Stack:
 
 def order_by_score(detections: Stack) -> np.ndarray:
     """(N,) the rows in the order of :func:`by_score`."""
-    return np.lexsort((-detections.score, detections.image))
+    # of numbers that fit in 16 bits numpy makes no comparisons, which halves the time
+    image = detections.image.astype(np.min_scalar_type(detections.image.max(initial=0)))
+    order = np.argsort(-detections.score, kind="stable")
+    return order[np.argsort(image[order], kind="stable")]
 
 
 def rank_in_image(detections: Stack) -> np.ndarray:
     """(N,) int, the position of each detection in its image, 0 first."""
-    first = np.searchsorted(detections.image, detections.image, side="left")
-    return np.arange(len(detections)) - first
+    counts = detections.count(0)
+    return np.arange(len(detections)) - np.repeat(np.cumsum(counts) - counts, counts)

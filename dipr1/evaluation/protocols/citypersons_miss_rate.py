@@ -88,7 +88,7 @@ def citypersons(ground_truth: str, detections: str, wrap_fault: bool = False) ->
         stacked(numbers["bbox"][rows], truth.image[rows]),
         numbers["height"][rows, 0],
         numbers["vis_ratio"][rows, 0],
-        np.array([bool(truth.annotations[row].get("ignore", 0)) for row in rows], bool),
+        truth.flags("ignore")[rows],
         truth.num_images,
     )
     return citypersons_miss_rates(scored, heights, people, wrap_fault)

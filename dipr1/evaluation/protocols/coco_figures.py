@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
+from dipr1.datasets.reading import collector_off
 from dipr1.evaluation.coco_ap import Objects, coco_summary
 from dipr1.evaluation.protocols.coco_files import CocoResults, CocoTruth
 from dipr1.evaluation.protocols.records import stacked
@@ -13,12 +12,13 @@ from dipr1.evaluation.protocols.records import stacked
 
 def coco(ground_truth: str, detections: str) -> dict[str, float]:
     """The twelve figures of COCO's summary; -1 where nothing of that size is to be found."""
-    truth = CocoTruth(ground_truth)
-    results = CocoResults(detections, truth, truth.categories)
+    with collector_off():
+        truth = CocoTruth(ground_truth)
+        results = CocoResults(detections, truth, truth.categories)
     numbers = truth.columns({"bbox": 4})
     own_area = numbers["bbox"][:, 2] * numbers["bbox"][:, 3]
     size = truth.columns({"area": 1}, own_area)["area"][:, 0]
-    crowd = np.array([bool(row.get("iscrowd", 0)) for row in truth.annotations], bool)
+    crowd = truth.flags("iscrowd")
     categories = []
     for name in truth.categories:
         rows = truth.rows_of(name)

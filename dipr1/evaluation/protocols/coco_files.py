@@ -3,15 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from typing import Any
 
+import msgspec
 import numpy as np
 
-from dipr1.datasets.reading import read_json
 from dipr1.errors import UserError
-from dipr1.evaluation.protocols.files import excerpt, read_json_list
-from dipr1.evaluation.protocols.records import columns, ids, images_of, index_of, numbered, stacked
+from dipr1.evaluation.protocols.files import Record, excerpt, read_json_list, read_records
+from dipr1.evaluation.protocols.records import (
+    columns,
+    ids,
+    images_of,
+    index_of,
+    numbered,
+    rows_of,
+    stacked,
+    values_of,
+)
 from dipr1.matching import Stack
 from dipr1.progress import say
+
+
+class _Document(msgspec.Struct):
+    images: list[Record]
+    annotations: list[Record]
+    categories: Any = None
+
+
+def _document(path: str) -> _Document:
+    document = read_records(path, "ground truth", _Document)
+    if isinstance(document, _Document):
+        return document
+    for name in ("images", "annotations"):
+        if not isinstance(document, dict) or not isinstance(document.get(name), list):
+            raise UserError(f"{path}: expected an object with a list `{name}`, COCO's form")
+    return _Document(document["images"], document["annotations"], document.get("categories"))
 
 
 class CocoTruth:
@@ -21,20 +47,17 @@ class CocoTruth:
     """
 
     def __init__(self, path: str) -> None:
-        document = read_json(path, "ground truth")
-        for name in ("images", "annotations"):
-            if not isinstance(document, dict) or not isinstance(document.get(name), list):
-                raise UserError(f"{path}: expected an object with a list `{name}`, COCO's form")
+        document = _document(path)
         self.path = path
-        annotations: list[dict] = document["annotations"]
+        annotations = document.annotations
         image, annotation = numbered(path, "image"), numbered(path, "annotation")
-        names = list(index_of(ids(document["images"], "id", image), image))
+        names = list(index_of(ids(document.images, "id", image), image))
         # the official programs go through images by id
         names.sort(key=lambda name: (isinstance(name, str), name))
         self.index = {name: number for number, name in enumerate(names)}
         self.num_images = len(names)
         image_ids = ids(annotations, "image_id", annotation)
-        image_of = np.array([self.index.get(name, -1) for name in image_ids], np.int64)
+        image_of = rows_of(image_ids, self.index)
         listed_ones = np.flatnonzero(image_of >= 0).tolist()
         if num_others := len(annotations) - len(listed_ones):
             say(f"{path}: {num_others} annotations are of images that it does not list: left out")
@@ -42,7 +65,7 @@ class CocoTruth:
         self.image = image_of[listed_ones]
         self._where = lambda row: annotation(listed_ones[row])
         self._category = _Categories(ids(self.annotations, "category_id", self._where))
-        listed = document.get("categories")
+        listed = document.categories
         self.categories = (
             ids(listed, "id", numbered(path, "category"))
             if isinstance(listed, list)
@@ -53,13 +76,11 @@ class CocoTruth:
         self, sizes: dict[str, int], default: np.ndarray | None = None
     ) -> dict[str, np.ndarray]:
         """Numeric fields of the annotations; where one is left out, `default` (one for each)."""
-        rows: Sequence[dict] = self.annotations
-        if default is not None:
-            rows = [
-                {name: row.get(name, value) for name in sizes}
-                for row, value in zip(rows, default.tolist(), strict=True)
-            ]
-        return columns(rows, sizes, self._where)
+        return columns(self.annotations, sizes, self._where, default)
+
+    def flags(self, name: str) -> np.ndarray:
+        """(N,) bool: a field of each annotation; false where it is left out."""
+        return np.array(list(map(bool, values_of(self.annotations, name))), bool)
 
     def rows_of(self, category: Hashable) -> np.ndarray:
         """The annotations of a category, image after image."""
@@ -100,7 +121,7 @@ class _Categories:
     def __init__(self, categories: Sequence[Hashable]) -> None:
         self.names = list(dict.fromkeys(categories))
         self._codes = {name: code for code, name in enumerate(self.names)}
-        self._code = np.array([self._codes[name] for name in categories], np.int64)
+        self._code = rows_of(categories, self._codes)
 
     def rows_of(self, category: Hashable) -> np.ndarray:
         return np.flatnonzero(self._code == self._codes.get(category, -1))

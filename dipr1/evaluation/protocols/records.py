@@ -6,12 +6,17 @@ the one at fault, which a `UserError` names.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Hashable, Mapping, Sequence
+from operator import attrgetter
+from typing import Any
 
+import msgspec
 import numpy as np
+from msgspec import UNSET
 
 from dipr1.errors import UserError
-from dipr1.evaluation.protocols.files import Where, excerpt
+from dipr1.evaluation.protocols.files import Record, Where, excerpt
 from dipr1.matching import Stack
 
 # Larger numbers are taken as not finite, so that no product of two sides can overflow.
@@ -38,8 +43,27 @@ def boxes_of(where: Where, record: np.ndarray) -> Where:
     return box
 
 
+def values_of(records: Sequence, name: str) -> list[Any]:
+    """A field of each record; `UNSET`, which is false, where it is left out.
+
+    Args:
+        records: each a `Record`, or each anything else.
+        name: the field.
+
+    >>> values_of([Record(id=1), Record()], "id"), values_of([{"id": 1}, "a"], "id")
+    ([1, UNSET], [1, UNSET])
+    """
+    if _plain(records):
+        return list(map(attrgetter(name), records))
+    return [record.get(name, UNSET) if isinstance(record, dict) else UNSET for record in records]
+
+
+def _plain(records: Sequence) -> bool:
+    return bool(records) and isinstance(records[0], Record)
+
+
 def columns(
-    records: Sequence[dict], sizes: Mapping[str, int], where: Where
+    records: Sequence, sizes: Mapping[str, int], where: Where, default: np.ndarray | None = None
 ) -> dict[str, np.ndarray]:
     """Numeric fields of N records.
 
@@ -47,6 +71,7 @@ def columns(
         records: what should be objects.
         sizes: how many numbers each field has.
         where: each record stands.
+        default: (N,), what counts where a record lacks a field.
 
     Returns:
         (N, size) float64 by field.
@@ -59,13 +84,21 @@ def columns(
     """
     values = {}
     for name, size in sizes.items():
+        fields = values_of(records, name)
+        if default is not None:
+            fields = [d if f is UNSET else f for f, d in zip(fields, default, strict=True)]
         try:
-            column = np.array([record[name] for record in records], np.float64)
+            if _plain(records):
+                # not `np.array`, which looks at each box by itself
+                flat = itertools.chain.from_iterable(fields) if size > 1 else fields
+                column = np.fromiter(flat, np.float64, size * len(fields))
+            else:
+                column = np.array(fields, np.float64)
             column = column.reshape(len(records), size)
         except _FAULTS:
             column = np.full((1, 1), np.nan)
         if not (np.abs(column) <= _LARGEST).all():
-            raise _fault(records, name, size, where)
+            raise _fault(msgspec.to_builtins(records), name, size, where)
         values[name] = column
     return values
 
@@ -92,21 +125,21 @@ def _got(record: object, name: str) -> str:
     return f"but got {excerpt(record[name])}" if name in record else "but there is none"
 
 
-def ids(records: Sequence[dict], name: str, where: Where) -> list[Hashable]:
+def ids(records: Sequence, name: str, where: Where) -> list[Hashable]:
     """The field `name` of each record: whole numbers, however they are written, or texts.
 
     Raises:
         UserError: a record lacks it, or it is neither.
     """
-    values = [record.get(name) if isinstance(record, dict) else None for record in records]
+    values = values_of(records, name)
+    if set(map(type, values)) <= {int, str}:
+        return values
     for row, value in enumerate(values):
         if type(value) is float and value.is_integer():
             values[row] = int(value)
         elif type(value) not in (int, str):
-            raise UserError(
-                f"{where(row)}: `{name}`: expected a whole number or a text,"
-                f" {_got(records[row], name)}"
-            )
+            got = _got(msgspec.to_builtins(records[row]), name)
+            raise UserError(f"{where(row)}: `{name}`: expected a whole number or a text, {got}")
     return values
 
 
@@ -128,6 +161,12 @@ def index_of(values: Sequence[Hashable], where: Where) -> dict[Hashable, int]:
     return index
 
 
+def rows_of(values: Sequence[Hashable], index: Mapping[Hashable, int]) -> np.ndarray:
+    """(N,) the row of each value, -1 for those that are not in the index."""
+    rows = map(index.get, values, itertools.repeat(-1))
+    return np.fromiter(rows, np.int64, len(values))
+
+
 def images_of(
     values: Sequence[Hashable], index: Mapping[Hashable, int], where: Where, truth: str
 ) -> np.ndarray:
@@ -136,7 +175,7 @@ def images_of(
     Raises:
         UserError: an image is not in the index, which is that of `truth`.
     """
-    rows = np.array([index.get(value, -1) for value in values], np.int64)
+    rows = rows_of(values, index)
     if len(rows) and rows.min() < 0:
         row = int(np.argmin(rows))
         raise UserError(

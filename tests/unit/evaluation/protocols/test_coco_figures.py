@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
+import math
 
 import numpy as np
 import pytest
@@ -164,6 +166,25 @@ def test_coco_names_a_bad_area(tmp_path, area):
     truth["annotations"][2]["area"] = area
     paths = write(tmp_path / "gt.json", truth), write(tmp_path / "dt.json", results)
     with pytest.raises(UserError, match="gt.json: annotation 3: `area`: expected a finite number"):
+        official_figures("coco", *paths)
+
+
+def test_coco_reads_what_is_not_plain_json_alike(tmp_path):
+    """A mark of the byte order, a whole number of 31 digits, a NaN that nobody reads."""
+    truth, results = coco_documents(3)
+    paths = write(tmp_path / "gt.json", truth), write(tmp_path / "dt.json", results)
+    plain = official_figures("coco", *paths)
+    (tmp_path / "gt.json").write_text("\ufeff" + json.dumps(truth), encoding="utf-8")
+    write(tmp_path / "dt.json", [row | {"id": 10**30, "extra": math.nan} for row in results])
+    assert official_figures("coco", *paths) == plain
+
+
+@pytest.mark.parametrize("bbox", [[1, 2, 3, 1e200], [1, 2, 3], [1, 2, 3, "wide"]])
+def test_coco_names_a_bad_box_of_the_ground_truth(tmp_path, bbox):
+    truth, results = coco_documents(6)
+    truth["annotations"][2]["bbox"] = bbox
+    paths = write(tmp_path / "gt.json", truth), write(tmp_path / "dt.json", results)
+    with pytest.raises(UserError, match="gt.json: annotation 3: `bbox`: expected 4 finite numbers"):
         official_figures("coco", *paths)
 
 
