@@ -94,7 +94,7 @@ class Split(Files, Draw):
     corrections: str | None = Field(
         None,
         description="What somebody has corrected in its labels: the JSON of Label Studio, or the"
-        " XML of CVAT.",
+        " XML of CVAT or `samples.json` of FiftyOne.",
     )
 
 
