@@ -4,10 +4,9 @@ A share of a set's labels is changed: a third each are *removed*, *moved* (by 0.
 sides, along both) and *added* (of the size of another label, anywhere in its image). The copy is
 then searched as the labels themselves are. What its suspects of a kind and a score are worth is
 known: the share of them that was planted, made to rise with the score (isotonic regression). So
-much is each suspect of the labels worth about, *if as large a share of them is wrong*; real errors
-in the copy count as none, so it is rather more. People whom the model never finds are
-suspects that were not planted, and lower it. Labels of another class are not planted: the search
-does not see classes.
+much is each suspect of the labels worth, *if as large a share of them is wrong*; real errors in the
+copy count as none, so it is rather more. People whom the model never finds are suspects that were
+not planted, and lower it. Labels of another class are not planted: the search does not see classes.
 
 Where somebody has corrected the labels, their errors are known too: :func:`differences`.
 """
@@ -207,17 +206,21 @@ class Known:
 def error_shares(known: Known, kind: np.ndarray, score: np.ndarray) -> np.ndarray:
     """(S,) what suspects are worth, by those of which it is known whether they were planted.
 
+    Planted errors change the scores of all suspects, so these are not compared as they are: the
+    likeliest tenth of the suspects, say, are those that are the likeliest tenth of what was not
+    planted in the copies.
+
     Args:
         known: suspects in changed labels.
-        kind, score: (S,) of the suspects that are judged.
+        kind, score: (S,) of all suspects of the labels themselves.
 
     Returns:
         In [0, 1]; NaN for a kind of which there is none among the known.
 
-    >>> kinds, scores = np.zeros(4, int), np.array([0.2, 0.4, 0.6, 0.8])
-    >>> known = Known(kinds, scores, np.array([False, True, False, True]), 2)
-    >>> error_shares(known, np.array([0, 0, 0, 1]), np.array([0.1, 0.5, 0.9, 0.5]))
-    array([0. , 0.5, 1. , nan])
+    >>> kinds, scores = np.zeros(4, int), np.array([0.8, 0.6, 0.4, 0.2])
+    >>> known = Known(kinds, scores, np.array([True, False, True, False]), 2)
+    >>> error_shares(known, np.array([0, 0, 1]), np.array([0.9, 0.3, 0.5]))
+    array([0.5, 0. , nan])
     """
     shares = np.full(len(kind), np.nan)
     for one in np.unique(known.kind):
@@ -227,5 +230,15 @@ def error_shares(known: Known, kind: np.ndarray, score: np.ndarray) -> np.ndarra
         )
         share = np.bincount(place, weights=known.planted[of_kind]) / count
         rising = isotonic_regression(share, weights=count).x
-        shares[asked] = np.interp(score[asked], scores, rising)
+        there = _in_the_copies(score[asked], known.score[of_kind & ~known.planted])
+        shares[asked] = np.interp(there, scores, rising)
     return shares
+
+
+def _in_the_copies(score: np.ndarray, unchanged: np.ndarray) -> np.ndarray:
+    """(S,) the scores that suspects have among those of the copies that were not planted."""
+    if not len(score) or not len(unchanged):
+        return score
+    ordered = np.sort(score)
+    below, up_to = (np.searchsorted(ordered, score, side) for side in ("left", "right"))
+    return np.quantile(unchanged, (below + up_to) / (2 * len(score)), method="hazen")

@@ -90,7 +90,8 @@ def run(args: argparse.Namespace) -> None:
     suspects = _suspects(regions, doubts, rows, split)
     if audit.planted:
         known = _with_errors(split, audit.planted, search)
-        shares = error_shares(known, doubts.kind[rows], doubts.score[rows])
+        every = likely_faults(doubts, len(doubts.score))  # `rows` are the first of them
+        shares = error_shares(known, doubts.kind[every], doubts.score[every])[: len(rows)]
         suspects = suspects.append_column("error_share", pa.array(shares, mask=np.isnan(shares)))
         say(f"planted errors: {known.counted()}")
     if args.corrected:

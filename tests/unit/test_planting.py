@@ -95,9 +95,20 @@ def test_the_errors_of_corrected_labels_are_those_that_were_planted(labels):
 def test_shares_rise_with_the_score_and_are_of_the_kind():
     kind, score = np.array([0, 0, 0, 0, 1]), np.array([0.9, 0.8, 0.7, 0.6, 0.5])
     known = Known(kind, score, np.array([True, False, True, False, True]), 3)
-    asked = np.array([0, 0, 0, 0, 1, 2])
-    shares = error_shares(known, asked, np.array([1.0, 0.75, 0.65, 0.1, 0.3, 0.9]))
-    np.testing.assert_allclose(shares, [1.0, 0.5, 0.25, 0.0, 1.0, np.nan])
+    # the two of kind 0 that were not planted are the two of the labels, whose scores are higher
+    shares = error_shares(known, np.array([0, 1, 0, 2]), np.array([0.99, 0.3, 0.95, 0.9]))
+    np.testing.assert_allclose(shares, [0.5, 1.0, 0.0, np.nan])
+
+
+def test_shares_do_not_depend_on_how_planting_moves_the_scores():
+    rng = np.random.default_rng(0)
+    kind, score = np.zeros(400, int), rng.uniform(0.3, 1.0, 400)
+    known = Known(kind, score * 0.9, rng.uniform(size=400) < score**2, 100)
+    asked = score[~known.planted]
+    shares = error_shares(known, kind[: len(asked)], asked)
+    unmoved = error_shares(Known(kind, score, known.planted, 100), kind[: len(asked)], asked)
+    np.testing.assert_allclose(shares, unmoved)
+    assert (np.diff(shares[np.argsort(asked)]) >= 0).all() and np.ptp(shares) > 0.5
 
 
 def test_of_equal_scores_the_order_does_not_matter():
