@@ -278,7 +278,7 @@ _METRICS = (
           "Among places where nothing is annotated: is there a false box where u is high?",
           LOOKING, lambda images: images.regions.auc(~images.regions.is_object),
           needs_variance=True),
-    Whole("u_ece", "Calibration error",
+    Whole("u_ece", "Calibration error of the uncertainty",
           "Mean distance between a region's uncertainty and how often the answer errs there.",
           LOOKING, lambda images: images.regions.calibration_error(), "lower",
           needs_variance=True),
