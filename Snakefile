@@ -34,7 +34,7 @@ wildcard_constraints:
     arm="|".join(experiment.arms),
     look="[A-Za-z0-9_]+",
     seed=r"\d+",
-    shard=r"\d+",
+    shard=r"(\.\d+of\d+)?",
     digest=places.digests,
 
 

@@ -1,5 +1,6 @@
 """What the rules ask of the experiment: which files there are and which flags each verb gets."""
 
+import glob
 import os
 import re
 import shlex
@@ -83,47 +84,44 @@ def crops_of_split(kind):
     return lambda wildcards: places.path(kind, wildcards.dataset, wildcards.split + CROPS)
 
 
-def shard_of(pattern, num_shards):
-    """Where one of several shards goes; `pattern` itself where there is but one.
-
-    The shards are joined into what `pattern` names, which is the same for any number of them.
-    """
-    if num_shards == 1:
-        return pattern
-    return re.sub(r"(\.parquet|\.log|\.jsonl)?$", r".{shard}\1", pattern, count=1)
+def in_shards(pattern):
+    """Where a shard lies of what `pattern` names in whole; `{shard}` is empty for all in one."""
+    return pattern.replace(".parquet", "{shard}.parquet")
 
 
-def made_in(pattern, num_shards):
-    """As :func:`shard_of`, as an output: shards are deleted once they are joined."""
-    return pattern if num_shards == 1 else temp(shard_of(pattern, num_shards))
-
-
-def shard_flag(num_shards):
+def shard_flag(wildcards):
     """The flag that says which shard a job makes."""
-    return "" if num_shards == 1 else f"--shard {{shard}}/{num_shards}"
-
-
-def num_shards_of(answers):
-    """In how many shards samples, or answers, are made."""
-    in_sampling = answers.startswith(f"{places.shared}/samples/")
-    return experiment.num_shards if in_sampling else experiment.evaluation.num_shards
+    place, _, number = wildcards.shard.removeprefix(".").partition("of")
+    return f"--shard {place}/{number}" if number else ""
 
 
 def shards_of(wildcards):
-    """The shards of some samples, or answers."""
-    path = f"{wildcards.answers}.parquet"
-    number = num_shards_of(path)
-    return expand(shard_of(path, number), shard=range(number))
+    """What is joined into some samples, or answers: their shards.
+
+    They themselves where they are made in one: Snakemake takes no rule that asks for what it makes.
+    """
+    whole = f"{wildcards.answers}.parquet"
+    number = num_shards_of(whole)
+    shards = [""] if number == 1 else [f".{place}of{number}" for place in range(number)]
+    return expand(in_shards(whole), shard=shards)
 
 
-def joined():
-    """A regular expression of what is made in several shards, without its suffix."""
-    every = {
-        rf"{places.shared}/samples/\w+/\w+(\.crops)?-\w+": experiment.num_shards,
-        rf"{places.own}/predictions/[^/]+/seed\d+/\w+\.\w+": experiment.evaluation.num_shards,
-    }
-    several = [pattern for pattern, number in every.items() if number > 1]
-    return "|".join(several) or "(?!)"  # which nothing is
+def num_shards_of(whole):
+    """In how many shards some samples, or answers, are made.
+
+    No answer depends on it, so shards that are there are completed, and what was made is not made
+    in another number; the configuration says it for all else.
+    """
+    made_of = glob.glob(in_shards(whole).format(shard=".*of*"))
+    if not made_of and os.path.exists(whole):
+        made_of = workflow.persistence.input(IOFile(whole, None)) or []
+    numbers = [int(name[1]) if (name := NAME_OF_SHARD.search(path)) else 1 for path in made_of]
+    of_samples = whole.startswith(f"{places.shared}/samples/")
+    asked = experiment.num_shards if of_samples else experiment.evaluation.num_shards
+    return max(numbers, default=asked)
+
+
+NAME_OF_SHARD = re.compile(r"\.\d+of(\d+)\.parquet$")
 
 
 def checkpoints(pattern):

@@ -5,20 +5,11 @@ rule inspect:
         predictions="<results>/predictions/{arm}/seed{seed}/{dataset}.{split}.parquet",
         policy=policy_of,
     output:
-        predictions=made_in(
-            "<results>/predictions/{arm}+{look}/seed{seed}/{dataset}.{split}.parquet",
-            experiment.evaluation.num_shards,
-        ),
+        predictions="<results>/predictions/{arm}+{look}/seed{seed}/{dataset}.{split}{shard}.parquet",
     log:
-        shard_of(
-            "<logs>/inspect/{arm}+{look}.seed{seed}.{dataset}.{split}.log",
-            experiment.evaluation.num_shards,
-        ),
+        "<logs>/inspect/{arm}+{look}.seed{seed}.{dataset}.{split}{shard}.log",
     benchmark:
-        shard_of(
-            "<benchmarks>/inspect/{arm}+{look}.seed{seed}.{dataset}.{split}.jsonl",
-            experiment.evaluation.num_shards,
-        )
+        "<benchmarks>/inspect/{arm}+{look}.seed{seed}.{dataset}.{split}{shard}.jsonl"
     conda:
         answering_environment()
     threads: 1
@@ -27,7 +18,7 @@ rule inspect:
         runtime=240,
         gpu=experiment.policy.gpus,
     params:
-        shard=shard_flag(experiment.evaluation.num_shards),
+        shard=shard_flag,
         where=answering_where,
         policy=policy_flags(answering()),
         options=flags(experiment.sample, Generation),
@@ -35,10 +26,7 @@ rule inspect:
             looks_again()[f"{wildcards.arm}+{wildcards.look}"], LookAgain
         ),
         # finished parts of an interrupted job, outside the outputs that Snakemake deletes
-        parts=shard_of(
-            checkpoints("predictions/{arm}+{look}/seed{seed}/{dataset}.{split}"),
-            experiment.evaluation.num_shards,
-        ),
+        parts=checkpoints("predictions/{arm}+{look}/seed{seed}/{dataset}.{split}{shard}"),
         weights=policy_digest(experiment.policy.model),
         code=code_digest("inspect", **code_of_engine(experiment.policy.engine)),
     message:

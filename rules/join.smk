@@ -7,18 +7,23 @@ rule join:
         "logs/join/{answers}.log",
     benchmark:
         "benchmarks/join/{answers}.jsonl"
-    # what is made in several shards
     wildcard_constraints:
-        answers=joined(),
+        answers=rf"{places.shared}/samples/[^.]+(\.crops)?-\w+|{places.own}/predictions/[^.]+\.\w+",
     conda:
         "../envs/data.yaml"
     threads: 1
     resources:
         mem_mb=4000,
         runtime=60,
-    params:
-        code=code_digest("join"),
     message:
         "Joining the shards of {wildcards.answers}"
     shell:
-        "dipr1 join {input.shards}" " --output {output.answers}" " > {log} 2>&1"
+        "dipr1 join {input.shards}"
+        " --output {output.answers}"
+        " > {log} 2>&1"
+        " && rm {input.shards}"
+
+
+ruleorder: join > sample
+ruleorder: join > predict
+ruleorder: join > inspect

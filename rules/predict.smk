@@ -4,20 +4,11 @@ rule predict:
         images=of_split("download"),
         policy=policy_of,
     output:
-        predictions=made_in(
-            "<results>/predictions/{arm}/seed{seed}/{dataset}.{split}.parquet",
-            experiment.evaluation.num_shards,
-        ),
+        predictions="<results>/predictions/{arm}/seed{seed}/{dataset}.{split}{shard}.parquet",
     log:
-        shard_of(
-            "<logs>/predict/{arm}.seed{seed}.{dataset}.{split}.log",
-            experiment.evaluation.num_shards,
-        ),
+        "<logs>/predict/{arm}.seed{seed}.{dataset}.{split}{shard}.log",
     benchmark:
-        shard_of(
-            "<benchmarks>/predict/{arm}.seed{seed}.{dataset}.{split}.jsonl",
-            experiment.evaluation.num_shards,
-        )
+        "<benchmarks>/predict/{arm}.seed{seed}.{dataset}.{split}{shard}.jsonl"
     conda:
         answering_environment()
     threads: 1
@@ -26,16 +17,13 @@ rule predict:
         runtime=240,
         gpu=experiment.policy.gpus,
     params:
-        shard=shard_flag(experiment.evaluation.num_shards),
+        shard=shard_flag,
         where=answering_where,
         policy=policy_flags(answering()),
         form=lambda wildcards: flags(experiment.arms[wildcards.arm], Asked),
         options=flags(experiment.sample, Generation),
         # finished parts of an interrupted job, outside the outputs that Snakemake deletes
-        parts=shard_of(
-            checkpoints("predictions/{arm}/seed{seed}/{dataset}.{split}"),
-            experiment.evaluation.num_shards,
-        ),
+        parts=checkpoints("predictions/{arm}/seed{seed}/{dataset}.{split}{shard}"),
         weights=policy_digest(experiment.policy.model),
         code=code_digest("predict", **code_of_engine(experiment.policy.engine)),
     message:

@@ -4,11 +4,11 @@ rule sample:
         images=images_of,
         policy=base_policy(),
     output:
-        samples=made_in(places.pattern("samples"), experiment.num_shards),
+        samples=in_shards(places.pattern("samples")),
     log:
-        shard_of("logs/shared/sample/{dataset}.{split}-{digest}.log", experiment.num_shards),
+        "logs/shared/sample/{dataset}.{split}-{digest}{shard}.log",
     benchmark:
-        shard_of("benchmarks/shared/sample/{dataset}.{split}-{digest}.jsonl", experiment.num_shards)
+        "benchmarks/shared/sample/{dataset}.{split}-{digest}{shard}.jsonl"
     wildcard_constraints:
         split=SPLIT_OR_CROPS,
     conda:
@@ -19,16 +19,13 @@ rule sample:
         runtime=240,
         gpu=experiment.policy.gpus,
     params:
-        shard=shard_flag(experiment.num_shards),
+        shard=shard_flag,
         seed=experiment.seeds[0],
         where=unfollowed(lambda wildcards: where_flags(experiment.policy.model, answering())),
         policy=policy_flags(answering()),
         options=flags(experiment.sample),
         # finished parts of an interrupted job, outside the outputs that Snakemake deletes
-        parts=shard_of(
-            f"{places.shared}/checkpoints/samples/{{dataset}}/{{split}}-{{digest}}",
-            experiment.num_shards,
-        ),
+        parts=f"{places.shared}/checkpoints/samples/{{dataset}}/{{split}}-{{digest}}{{shard}}",
         weights=policy_digest(experiment.policy.model),
         code=code_digest("sample", **code_of_engine(experiment.policy.engine)),
     message:

@@ -16,7 +16,7 @@ import pytest
 from tests.workflow.conftest import PLACES, Workflow
 
 SAMPLES = PLACES.path("samples", "crowdscenes", "train")
-PARTS = SAMPLES.replace("/samples/", "/checkpoints/samples/").removesuffix(".parquet") + ".0"
+PARTS = SAMPLES.replace("/samples/", "/checkpoints/samples/").removesuffix(".parquet") + ".0of2"
 POLICY = f"{PLACES.own}/policies/{{}}/seed0"
 WORK = f"{PLACES.own}/checkpoints/train/{{}}/seed0"
 

@@ -36,6 +36,18 @@ def test_a_plain_run_makes_it_again_and_nothing_after_it(
     assert "Nothing to be done" in workflow.run(finished)
 
 
+def test_what_was_begun_in_shards_is_completed_and_the_same(workflow, undisturbed, finished):
+    path = f"{PLACES.own}/predictions/base/seed0/crowdscenes.validation.parquet"
+    (finished / path).unlink()
+    shard = path.replace(".parquet", ".0of2.parquet")
+    workflow.run(finished, shard, "--config", "evaluation={num_shards: 2}")
+    output = workflow.run(finished, "--config", "evaluation={num_shards: 3}")
+    assert jobs(output) == {"predict": 1, "join": 1, "all": 1, "total": 3}
+    same_bytes(undisturbed, finished, [path])
+    assert not (finished / shard).exists()
+    assert "Nothing to be done" in workflow.run(finished)
+
+
 def test_the_earliest_of_what_was_deleted_comes_first(workflow, finished):
     for path in (METRICS, PLACES.path("variance", *SET)):
         (finished / path).unlink()

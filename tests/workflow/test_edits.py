@@ -96,6 +96,7 @@ EDITS = {
         ),
         EVALUATE,
     ),
+    "how shards are joined": (added("dipr1/verbs/join.py"), set()),
     "a protocol": (added("dipr1/evaluation/protocols/uavdt_ap.py"), set()),
     "a column of the report": (
         changed("dipr1/artifacts/comparison.py", r'"p": pa', '"new": pa.string(), "p": pa'),
@@ -140,6 +141,9 @@ OF_MACHINE = [
     "training={keep_checkpoints: true}",
     "training={report_to: []}",
     "policy={engine_memory: 0.5}",
+    "num_shards=3",
+    "num_shards=1",
+    "evaluation={num_shards: 3}",
 ]
 COMMANDS = {
     "conda": ["--use-conda"],
