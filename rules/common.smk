@@ -198,16 +198,6 @@ def per_trained_run(pattern):
     return [pattern.format(arm=arm, seed=seed) for arm, seed in trained_runs()]
 
 
-def kept_completions():
-    """The flag that names the responses which trainings keep, if some do."""
-    kept = [
-        f"{places.own}/policies/{arm}/seed{seed}/completions.parquet"
-        for arm, seed in trained_runs()
-        if getattr(experiment.arms[arm], "show_every", 0)
-    ]
-    return f"--completions {' '.join(kept)}" if kept else ""
-
-
 def stages():
     """All that a user keeps of an experiment, in the order in which it is made."""
     sets, trained, own = (

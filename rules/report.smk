@@ -49,7 +49,6 @@ rule report:
         training_logs=lambda wildcards, input: [
             f"{policy}/training_log.parquet" for policy in input.policies
         ],
-        completions=kept_completions(),
         # in this order, which is not in the record of the inputs
         order=[*experiment.arms, *experiment.evaluation.sets],
         trained_on=".".join(training_set()),
@@ -67,7 +66,6 @@ rule report:
         " --variance {input.variance}"
         " --audit {input.audit}"
         " --training-logs {params.training_logs}"
-        " {params.completions}"
         " --trained-on {params.trained_on}"
         " {params.options}"
         " --output {output.page}"

@@ -26,6 +26,7 @@ KEY = b"dipr1"
 FILE = "dipr1.json"
 SHIPPED = "tiny"  # the policy that comes with dipr1, wherever that is installed
 CARD = "README.md"
+FOR_READERS = {CARD, "completions.parquet"}  # of a policy's files, those of which no answer depends
 POLICY_FILES = ("config.json", "adapter_config.json")  # one of them is in a policy's folder
 LARGE = 64 << 20  # bytes: a policy's larger files count by their size alone
 
@@ -187,7 +188,7 @@ def content_digest(path: str | os.PathLike) -> str:
     """SHA-256 in hexadecimal of a file or a folder, cheap where the folder is a download or policy.
 
     A download counts by its ``source.json``, which holds the digest of the annotations; a policy by
-    the files at its top, of which the large ones count by name and size, and not by its card.
+    the files at its top, of which the large ones count by name and size, but not what people read.
     """
     path = Path(path)
     if (path / "source.json").is_file():
@@ -204,7 +205,7 @@ def content_digest(path: str | os.PathLike) -> str:
 
 
 def _counts(name: str) -> bool:
-    return name[0] != "." and name != CARD
+    return name[0] != "." and name not in FOR_READERS
 
 
 def _agreed(name: str, known: Mapping[str, Made]) -> str | None:

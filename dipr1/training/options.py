@@ -236,7 +236,8 @@ class GrpoOptions(TrainedOptions):
         0,
         ge=0,
         description="GRPO: updates between those whose responses are kept, in `completions.parquet`"
-        " beside the training log, and shown by the report. 0: none.",
+        " beside the training log, and shown by the report. 0: none. What is trained already is not"
+        " trained again for it.",
     )
     rollout_engine: Literal["transformers", "vllm", "vllm_server"] = Field(
         "transformers",
@@ -469,8 +470,8 @@ def without_meaning(arm: Any) -> set[str]:
     return names | {key for key, name in REWARD_OF.items() if not arm.rewards.get(name)}
 
 
-ON_THE_WAY = {"keep_checkpoints", "save_every"}
-"""Options that say what is kept of a training until it ends."""
+ON_THE_WAY = {"keep_checkpoints", "save_every", "show_every"}
+"""Options that say what is kept of a training beside what is learned."""
 
 
 def of_machine(arm: Any) -> set[str]:
@@ -489,7 +490,7 @@ def of_machine(arm: Any) -> set[str]:
 
 def without_effect(arm: Any) -> set[str]:
     """Options that change nothing that is learned, and `updates`: a longer run goes on."""
-    names = of_machine(arm) | ({"show_every"} if arm.method == "grpo" else set())
+    names = of_machine(arm)
     # the learning rate may fall towards the last update, or thresholds rise
     goes_on = arm.schedule == "constant" and not getattr(arm, "match_ious", None)
     return names | {"updates"} if goes_on else names

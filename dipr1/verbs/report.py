@@ -47,8 +47,11 @@ FILES = {
     "rejects": (False, "rejects artifacts: why records were rejected"),
     "variance": (False, "variance artifacts of the evaluation sets"),
     "audit": (False, "audit artifacts: likely label errors, of any split"),
-    "training-logs": (False, "training_log.parquet of the trained policies"),
-    "completions": (False, "completions.parquet of those that have one (show_every)"),
+    "training-logs": (
+        False,
+        "training_log.parquet of the trained policies; completions.parquet (show_every) is read"
+        " where it lies beside one",
+    ),
 }
 
 
@@ -102,7 +105,7 @@ def run(args: argparse.Namespace) -> None:
         described,
         title=args.title,
         trained_on=args.trained_on,
-        completions=shown_completions(_completions(args.completions, results)),
+        completions=shown_completions(_completions(args.training_logs, results)),
     )
     output = Path(args.output)
     with whole(output) as part:
@@ -125,9 +128,10 @@ def _planted_in(audit: str) -> float:
     return (read_made(audit).options or {}).get("planted", 0.0)
 
 
-def _completions(paths: list[str], results: Results) -> dict[str, pa.Table]:
+def _completions(training_logs: list[str], results: Results) -> dict[str, pa.Table]:
     """The responses of the first seed of each arm that has some."""
-    of_runs = {arm_of(path): path for path in paths}
+    beside = (Path(log).with_name("completions.parquet") for log in training_logs)
+    of_runs = {arm_of(path): path for path in beside if path.is_file()}
     first = [(arm, results.seeds(arm)[0]) for arm in results.arms]
     return {run[0]: COMPLETIONS.read(of_runs[run]) for run in first if run in of_runs}
 

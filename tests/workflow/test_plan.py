@@ -89,16 +89,6 @@ def test_an_arm_may_begin_with_the_policy_of_another(workflow, tmp_path):
     assert "--policy tiny " in plain
 
 
-def test_the_report_is_handed_the_responses_that_trainings_keep(workflow, tmp_path):
-    words = ("--dry-run", "--printshellcmds", "--config")
-    output = workflow.run(tmp_path, *words, "training={show_every: 2}", "seeds=[3,4]")
-    kept = "--completions " + " ".join(
-        f"results/test/policies/dipr1/seed{seed}/completions.parquet" for seed in (3, 4)
-    )
-    assert f" {kept} --trained-on " in output
-    assert "--completions" not in workflow.run(tmp_path, *words, "seeds=[3,4]")
-
-
 def test_several_processes_are_started_by_the_rule(workflow, tmp_path):
     words = ("--dry-run", "--printshellcmds", "results/test/policies/sft/seed0", "--config")
     one = workflow.run(tmp_path, *words, "seeds=[0]")

@@ -8,6 +8,7 @@ import pytest
 
 from dipr1.artifacts.completions import COMPLETIONS
 from dipr1.artifacts.made import Made
+from dipr1.artifacts.training_log import TRAINING_LOG
 from dipr1.report.completions import LONGEST_TEXT, shown_completions, symptoms
 from dipr1.report.results import FIGURES, LOGS, Results
 from tests.unit.report.reporting import FLAGS, report
@@ -107,7 +108,10 @@ def test_the_page_shows_them_escaped(experiment, blank, tmp_path):
     text = row(blank, 3, 0, 0.5, text="<script>alert(1)</script>")
     COMPLETIONS.write(table([text]), file, Made(arm="dipr1", seed=0))
     output = tmp_path / "index.html"
-    assert report(experiment, *FLAGS, "--completions", str(file), "--output", str(output)) == 0
+    log = tmp_path / "training_log.parquet"
+    rewards = [{"step": 1, "name": "reward", "value": 0.5}]
+    TRAINING_LOG.write(pa.Table.from_pylist(rewards), log, Made(arm="dipr1", seed=0))
+    assert report(experiment, *FLAGS, "--training-logs", str(log), "--output", str(output)) == 0
     page = output.read_text(encoding="utf-8")
     assert "What they answered in training" in page
     assert "update 3, best" in page
