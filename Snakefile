@@ -65,9 +65,8 @@ onstart:
 onsuccess:
     if is_plain():
         unfinished().unlink(missing_ok=True)
-    # results that were kept in case Snakemake would not see their jobs end
-    clear(f"{places.own}/checkpoints")
-    clear(f"{places.shared}/checkpoints")
+    for job in workflow.dag.jobs:
+        clear_work_of(job)
 
 
 rule all:

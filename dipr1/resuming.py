@@ -110,14 +110,12 @@ def claim(folder: Path, made_from: Mapping[str, Any], parts: str) -> None:
     mark.write_text(text, encoding="utf-8")
 
 
-def clear(folder: str | os.PathLike) -> None:
-    """Remove the work folders below `folder` in which nothing is but the result that is kept."""
-    for mark in [*Path(folder).rglob(MARK)]:
-        work = mark.parent
-        names = {path.name for path in work.iterdir()} - {MARK}
-        done = names and all(name.startswith(FINISHED) for name in names)
-        if done and not _beside(work, ".lock").exists():
-            shutil.rmtree(work)
+def clear(folder: Path) -> None:
+    """Remove a work folder if nothing is in it but the result that is kept."""
+    names = {path.name for path in folder.iterdir()} - {MARK} if folder.is_dir() else set()
+    done = names and all(name.startswith(FINISHED) for name in names)
+    if done and not _beside(folder, ".lock").exists():
+        shutil.rmtree(folder)
 
 
 def _set_aside(folder: Path, why: str) -> None:

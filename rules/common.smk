@@ -129,6 +129,13 @@ def checkpoints(pattern):
     return f"{places.own}/checkpoints/{pattern}"
 
 
+def clear_work_of(job):
+    """Remove the result of a job that was kept in case Snakemake would not see the job end."""
+    work = job.params.get("parts") or job.params.get("checkpoints")
+    if work and all(map(was_made, job.output)):
+        clear(Path(work))
+
+
 def runs():
     """(arm, seed) of every policy that is compared."""
     return [(name, seed) for name in experiment.arms for seed in experiment.seeds_of(name)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,9 @@ import yaml
 
 from dipr1.artifacts.annotations import ANNOTATIONS
 from dipr1.artifacts.audit import AUDIT
+from dipr1.config import load
+from dipr1.places import Places
+from dipr1.resuming import FINISHED, claim
 from tests.workflow.conftest import PLACES, SHORT, Workflow
 
 
@@ -94,6 +98,34 @@ def test_labels_are_corrected_on_their_way_and_the_wrong_ones_held_against_them(
     suspects = AUDIT.read(tmp_path / target).to_pylist()
     assert {row["confirmed"] for row in suspects if row["image_id"] != "2"} == {False}
     assert any(row["confirmed"] for row in suspects if row["image_id"] == "2")
+
+
+def kept_work(folder: Path, made: str) -> Path:
+    """A result that was kept in its work folder, as by a job whose end Snakemake did not see."""
+    of_whom, kind = made.split("/")[1:3]
+    work = folder / made.replace(f"/{of_whom}/", f"/{of_whom}/checkpoints/").removesuffix(
+        ".parquet"
+    )
+    claim(work, {"kind": kind}, "*.parquet")
+    (work / FINISHED).touch()
+    return work
+
+
+def test_a_run_clears_the_work_of_its_own_jobs_alone(workflow, undisturbed, another, tmp_path):
+    folder = shutil.copytree(undisturbed, tmp_path / "folder")
+    others = Places(load(another(sample={"temperature": 0.5})))
+    answers = "predictions/{}/seed0/crowdscenes.validation.parquet"
+    of_others = [
+        kept_work(folder, others.path("samples", "crowdscenes", "train")),
+        kept_work(folder, f"{others.own}/{answers.format('base')}"),
+        kept_work(folder, f"{PLACES.own}/{answers.format('sft')}"),  # of no job of this run
+    ]
+    own = kept_work(folder, f"{PLACES.own}/{answers.format('base')}")
+    metrics = f"{PLACES.own}/metrics/base/seed0/crowdscenes.validation.parquet"
+    (folder / metrics).unlink()
+    workflow.run(folder, metrics)
+    assert all(map(Path.exists, of_others))
+    assert not own.exists()
 
 
 def test_a_path_of_earlier_versions_is_refused_with_the_one_of_now(workflow, tmp_path):

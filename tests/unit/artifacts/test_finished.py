@@ -75,7 +75,8 @@ def test_the_workflow_clears_what_is_finished_and_free(folder, tmp_path, capsys)
     finish(folder, policy(tmp_path / "policy"), keep=True)
     shutil.copytree(folder, at_work)
     at_work.with_name("at_work.lock").touch()
-    clear(tmp_path)
+    for work in (folder, at_work, half, tmp_path / "none"):
+        clear(work)
     assert not folder.exists()
     assert at_work.exists() and (half / "one.pt").exists()
 
