@@ -103,7 +103,7 @@ def claim(folder: Path, made_from: Mapping[str, Any], parts: str) -> None:
         if mark.read_text(encoding="utf-8") == text:
             return
         if any(folder.glob(parts)):
-            _set_aside(folder, _difference(mark, json.loads(text)))
+            set_aside(folder, _difference(mark, json.loads(text)))
         else:
             shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -118,13 +118,14 @@ def clear(folder: Path) -> None:
         shutil.rmtree(folder)
 
 
-def _set_aside(folder: Path, why: str) -> None:
+def set_aside(folder: Path, why: str) -> Path:
     """Give the folder another name, so that its parts are neither lost nor mixed with others."""
     number = 1
     while (aside := _beside(folder, f".set-aside-{number}")).exists():
         number += 1
     folder.rename(aside)
     say(f"{folder}: what is finished there is of other work ({why}); set aside as {aside}")
+    return aside
 
 
 def _difference(mark: Path, made_from: Mapping[str, Any]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import math
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
@@ -14,7 +15,9 @@ import pyarrow as pa
 from dipr1.artifacts.training_log import TRAINING_LOG
 from dipr1.errors import UserError
 from dipr1.progress import say
+from dipr1.resuming import MARK, set_aside
 from dipr1.training import processes
+from dipr1.training.completions import FOLDER as COMPLETIONS
 from dipr1.training.precision import own_part
 from dipr1.training.timing import seconds_of
 
@@ -134,25 +137,35 @@ def stop_where_not_finite(trainer) -> None:
     trainer.model.register_forward_hook(look_at)
 
 
-def newest_checkpoint(folder: Path, updates: int) -> Path | None:
+def make_way(folder: Path, updates: int, keep_best: bool) -> None:
+    """Set a longer training of the same kind aside; its checkpoints up to `updates` stay.
+
+    With `keep_best` none stays: the weights of what was best until then are gone.
+    """
+    if all(_updates(path) <= updates for path in folder.glob("checkpoint-*")):
+        return
+    aside = set_aside(folder, f"its checkpoints are beyond --updates {updates}")
+    folder.mkdir()
+    shutil.copy(aside / MARK, folder)
+    for path in () if keep_best else [*aside.glob("checkpoint-*")]:
+        if _updates(path) <= updates:
+            path.rename(folder / path.name)
+    for file in aside.glob(f"{COMPLETIONS}/*.parquet"):
+        if int(file.stem) <= updates:
+            (folder / COMPLETIONS).mkdir(exist_ok=True)
+            shutil.copy(file, folder / COMPLETIONS)
+
+
+def newest_checkpoint(folder: Path) -> Path | None:
     """The whole checkpoint with the most updates; None without one.
 
     A trainer writes its state last, so a checkpoint that was cut short lacks it.
-
-    Raises:
-        UserError: it has more than `updates` of them.
     """
     paths = sorted(folder.glob("checkpoint-*"), key=_updates, reverse=True)
     for path in paths:
-        if not is_whole(path):
-            say(f"{path}: its trainer_state.json is missing or damaged; passed over")
-        elif _updates(path) > updates:
-            raise UserError(
-                f"{path}: is beyond --updates {updates}; ask for as many updates at least, or name"
-                " another folder (--checkpoints)"
-            )
-        else:
+        if is_whole(path):
             return path
+        say(f"{path}: its trainer_state.json is missing or damaged; passed over")
     return None
 
 

@@ -57,6 +57,7 @@ from dipr1.training.running import (
     check_enough,
     check_shared,
     log_table,
+    make_way,
     mark_what_all_wrote,
     newest_checkpoint,
     stop_where_not_finite,
@@ -154,7 +155,8 @@ def _train(args: argparse.Namespace, folder: Path, threads: int | None, told: To
     if processes.any_of_all((result := finished(folder, kind)) is not None):
         processes.by_the_first(lambda: give_again(result, args.output))
         return
-    newest = newest_checkpoint(folder, arm.updates)
+    processes.by_the_first(lambda: make_way(folder, arm.updates, arm.keep_best))
+    newest = newest_checkpoint(folder)
     policy = load_policy(
         base.model,
         base_dtype(arm, base.dtype),

@@ -188,6 +188,10 @@ def test_a_longer_run_goes_on_from_kept_checkpoints(prompts, tmp_path, capsys, m
     predicted += ("--max-new-tokens", 4, "--output", tmp_path / "predicted.parquet")
     assert main([str(word) for word in predicted]) == 0
 
+    assert train(prompts, tmp_path / "shorter", *short, "--checkpoints", folder) == 0
+    assert "checkpoint-3 is the last" in capsys.readouterr().err
+    assert weights(tmp_path / "shorter") == weights(tmp_path / "short")
+
 
 @pytest.mark.parametrize("updates", [1, 2])  # the last one is there; one more is to be made
 @pytest.mark.parametrize(
