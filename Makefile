@@ -1,4 +1,4 @@
-# make setup | demo | test | test-conda | test-kills | test-slurm | test-vllm | test-python | docs | notebook | lint | help
+# make setup | demo | test | test-conda | test-frameworks | test-kills | test-slurm | test-vllm | test-python | docs | notebook | lint | help
 
 PYTHON ?= python3
 CORES  ?= all
@@ -11,10 +11,10 @@ VLLM   ?= .venv-vllm
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: setup demo test test-conda test-kills test-slurm test-vllm test-python docs notebook lint help
+.PHONY: setup demo test test-conda test-frameworks test-kills test-slurm test-vllm test-python docs notebook lint help
 
 help:  ## say what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP)  ## install into .venv, at the versions of constraints.txt
 
@@ -35,6 +35,9 @@ test: setup  ## unit tests, the workflow, real data
 
 test-conda: setup  ## the workflow in environments of conda, or of a stand-in where there is none; 5 GB for a while
 	$(BIN)/python -m pytest tests/conda
+
+test-frameworks: setup  ## the loaders of the programs that `dipr1 export` writes for, in .venv-frameworks; 3 GB
+	$(BIN)/python -m pytest tests/frameworks
 
 test-kills: setup  ## trainings and the workflow, killed everywhere and started again
 	$(BIN)/python -m pytest tests/kills

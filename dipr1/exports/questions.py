@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from PIL.PngImagePlugin import PngInfo
 
 from dipr1.artifacts.prompts import PROMPTS
 from dipr1.artifacts.reward_columns import reward_columns
 from dipr1.artifacts.variance import VARIANCE
-from dipr1.artifacts.writing import whole
+from dipr1.artifacts.writing import MADE_BY, whole
 from dipr1.exports.options import Exporting
 from dipr1.policies.load import image_source, load_image
 from dipr1.rewards.scores import GROUND_TRUTH
@@ -80,8 +81,10 @@ def _picture(row: dict[str, Any], number: int, options: Exporting) -> str:
     else:
         path = os.path.join(options.shown, f"{number:07d}.png")
         os.makedirs(options.shown, exist_ok=True)
+        mark = PngInfo()
+        mark.add_text("Software", MADE_BY)
         with whole(Path(path)) as part:
-            load_image(*image_source(row)).save(part, format="PNG")
+            load_image(*image_source(row)).save(part, format="PNG", pnginfo=mark)
     return path if options.images is None else os.path.relpath(path, options.images)
 
 

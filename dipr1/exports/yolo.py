@@ -2,8 +2,9 @@
 
 ``labels/NAME.txt`` has ``class x y width height`` of each box, its centre, as shares of the image,
 cut at its border; ``images.txt`` names the images and ``data.yaml`` the classes. YOLO finds labels
-by the path of the image (``/images/`` becomes ``/labels/``): put the folder's `labels` there, or
-link the images to ``images/`` in it. It knows no ignore regions: boxes that are ignored are left
+by the path of the image (``/images/`` becomes ``/labels/``), so ``images/`` holds links to the
+pictures; with ``--images``, which says where they shall be looked for, it does not, and `labels`
+have to be put beside that folder. YOLO knows no ignore regions: boxes that are ignored are left
 out, and whoever is found there counts as a false box.
 """
 
@@ -36,16 +37,17 @@ def write(source: str, output: Path, options: Exporting) -> str:
     labels = options.labels or known_labels(source)
     if not labels:
         raise UserError("--labels: needed, since the annotations name none")
-    (output / "labels").mkdir(parents=True)
-    count = 0
+    for name in ("images", "labels"):
+        (output / name).mkdir(parents=True)
+    paths, count = [], 0
     for row in rows:
         lines = _lines(row, labels)
         file = output / "labels" / f"{Path(row['image']).stem}.txt"
         if file.exists():
             raise UserError(f"{row['image']}: another image has this name; YOLO cannot tell them")
         file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        paths.append(_path(row["image"], options.images, output))
         count += len(lines)
-    paths = [_path(row["image"], options.images) for row in rows]
     (output / "images.txt").write_text("".join(f"{path}\n" for path in paths), encoding="utf-8")
     names = "".join(f"  {number}: {json.dumps(name)}\n" for number, name in enumerate(labels))
     (output / "data.yaml").write_text(
@@ -54,8 +56,13 @@ def write(source: str, output: Path, options: Exporting) -> str:
     return f"{len(rows)} images, {count} boxes"
 
 
-def _path(image: str, folder: str | None) -> str:
-    return image if folder is None else os.path.relpath(image, folder)
+def _path(image: str, folder: str | None, output: Path) -> str:
+    """How the list names a picture: its link, from the list on, or its place in `folder`."""
+    if folder is not None:
+        return os.path.relpath(image, folder)
+    link = output / "images" / Path(image).name
+    link.symlink_to(os.path.abspath(image))
+    return f"./images/{link.name}"
 
 
 def _lines(row: dict[str, Any], labels: list[str]) -> list[str]:

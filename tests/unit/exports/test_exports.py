@@ -108,6 +108,7 @@ def test_llamafactory_is_taught_what_sft_is(folder):
 def test_pictures_are_written_as_the_policy_sees_them(folder):
     shown = folder / "shown"
     flags = ["--shown", str(shown), "--images", str(folder)]
+    assert exported(folder, "easyr1", *flags)  # and then for another framework, the same pictures
     rows = lines(exported(folder, "swift", *flags))
     assert [row["images"] for row in rows] == [["shown/0000000.png"], ["shown/0000001.png"]]
     for row, prompt in zip(rows, prompts().to_pylist(), strict=True):
@@ -154,7 +155,8 @@ def test_yolo_has_centres_and_shares(tmp_path):
         "1 0.050000 0.200000 0.100000 0.400000",
     ]
     assert (output / "labels" / "8.txt").read_text() == ""
-    assert (output / "images.txt").read_text() == "images/7.jpg\nimages/8.jpg\n"
+    assert (output / "images.txt").read_text() == "./images/7.jpg\n./images/8.jpg\n"
+    assert (output / "images/7.jpg").readlink() == Path("images/7.jpg").absolute()
     assert '  0: "person"\n  1: "rider"\n' in (output / "data.yaml").read_text()
 
 
