@@ -29,7 +29,8 @@ def progress(iterable: Iterable[T], total: int | None = None, desc: str = "") ->
     if sys.stderr.isatty():
         from tqdm import tqdm
 
-        yield from tqdm(iterable, total=total, desc=desc)
+        # what is done in a moment needs no bar
+        yield from tqdm(iterable, total=total, desc=desc, delay=1.0)
         return
     last = time.monotonic()
     for done, item in enumerate(iterable, start=1):
