@@ -25,11 +25,20 @@ NOTES = (
 _LONGEST_BY_TOKEN = 2**14
 
 
+# `json.loads` would make one for each text, which takes as long as the reading of a few boxes.
+_DECODERS = {
+    strict: [json.JSONDecoder(parse_int=kind, strict=strict) for kind in (None, float)]
+    for strict in (True, False)
+}
+
+
 def json_value(text: str, *, strict: bool = True) -> Any:
     """The value of a JSON text, None where it is not JSON; `strict` as in `json.loads`."""
-    for parse_int in (None, float):
+    if text.startswith("\ufeff"):
+        return None
+    for decoder in _DECODERS[strict]:
         try:
-            return json.loads(text, parse_int=parse_int, strict=strict)
+            return decoder.decode(text)
         except (json.JSONDecodeError, RecursionError):
             return None
         except ValueError:

@@ -333,6 +333,36 @@ def overlapping(
     )
 
 
+def overlapping_of_images(
+    a: Stack, b: Stack, threshold: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The pairs that :func:`overlapping` finds in each image, image after image.
+
+    Args:
+        a, b: boxes of the same images, image after image.
+        threshold: as there.
+    """
+    num_images = int(a.image[-1]) + 1 if len(a) else 0
+    if num_images > 1 and threshold >= _LOW_THRESHOLD:
+        rows, columns, ious = overlapping_pairs(a, b, threshold)
+        order = np.argsort(rows * len(b) + columns)
+        return rows[order], columns[order], ious[order]
+    images = np.arange(num_images + 1)
+    begin, start = np.searchsorted(a.image, images), np.searchsorted(b.image, images)
+    blocks = [
+        (rows + begin[k], columns + start[k], ious)
+        for k in range(num_images)
+        for rows, columns, ious in [
+            overlapping(
+                a.boxes[begin[k] : begin[k + 1]], b.boxes[start[k] : start[k + 1]], threshold
+            )
+        ]
+    ]
+    empty = np.zeros(0, np.intp), np.zeros(0, np.intp), np.zeros(0)
+    rows, columns, ious = map(np.concatenate, zip(empty, *blocks, strict=True))
+    return rows, columns, ious
+
+
 def _pairs_of(overlaps: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The pairs of an IoU matrix that reach the threshold and share any area."""
     reached = overlaps >= threshold if threshold > 0.0 else overlaps > 0.0

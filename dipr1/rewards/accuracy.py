@@ -8,16 +8,16 @@ weighted mean pays half for one sure box in any crowd.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import defaultdict
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from dipr1.boxes import as_boxes, in_unit_square, lies_in, overlapping
-from dipr1.matching import match_pairs
+from dipr1.boxes import IGNORE_IOA, in_unit_square, overlapping_of_images, stacked
+from dipr1.matching import Stack, inside_pairs, match_pairs, match_pairs_of_images
 from dipr1.responses import Answer, parse_response
 from dipr1.rewards.completions import f_beta, log_means, rows, uncertainties
 from dipr1.rewards.faults import num_repeated, num_swallowing
@@ -88,36 +88,34 @@ class AccuracyReward:
         ... )
         [0.6666666666666666]
         """
-        log_metric = columns.get("log_metric")
         metrics: dict[str, list[float]] = defaultdict(list)
-        rewards: list[float | None] = []
         match_iou = self._match_iou(columns.get("trainer_state"))
         if self.match_ious:
             metrics["answer/match_iou"].append(match_iou)
-        for text, boxes, *others in rows(
+        given = rows(
             completions,
             columns,
             self.__name__,
             required=self.needs,
             optional=("gt_labels", "ignore_boxes", "ignore_labels", "gt_uncertainty", "labels"),
-        ):
-            answer = parse_response(text).answer
-            if boxes is not None:
-                metrics["answer/unreadable"].append(answer is None)
-            if boxes is None or answer is None:
-                rewards.append(None if boxes is None else 0.0)
+        )
+        rewards: list[float | None] = [None] * len(completions)
+        cases: dict[int, _Case] = {}
+        for place, (text, boxes, *others) in enumerate(given):
+            if boxes is None:
                 continue
-            precision, recall, num_ignored = self._compare(match_iou, answer, boxes, *others)
-            rewards.append(self._combine(precision, recall))
-            if log_metric is not None:
-                metrics["answer/boxes"].append(len(answer.boxes))
-                metrics["answer/duplicates"].append(num_repeated(answer.boxes))
-                metrics["answer/swallowing"].append(num_swallowing(answer.boxes, boxes))
-                metrics["answer/ignored"].append(num_ignored)
-                metrics["answer/unit_square"].append(in_unit_square(answer.boxes))
-                metrics["answer/precision"].append(precision)
-                metrics["answer/recall"].append(recall)
-        log_means(log_metric, metrics)
+            answer = parse_response(text).answer
+            metrics["answer/unreadable"].append(answer is None)
+            rewards[place] = 0.0
+            if answer is not None:
+                cases[place] = _Case(answer, boxes, *others)
+        compared = self._compare(match_iou, list(cases.values()))
+        for place, (precision, recall, _) in zip(cases, compared, strict=True):
+            rewards[place] = self._combine(precision, recall)
+        if columns.get("log_metric") is not None:
+            for case, values in zip(cases.values(), compared, strict=True):
+                _measure(metrics, case, *values)
+        log_means(columns.get("log_metric"), metrics)
         return rewards
 
     def _match_iou(self, trainer_state: Any) -> float:
@@ -135,44 +133,36 @@ class AccuracyReward:
         stage = trainer_state.global_step * len(self.match_ious) // trainer_state.max_steps
         return self.match_ious[min(stage, len(self.match_ious) - 1)]
 
-    def _compare(
-        self,
-        match_iou: float,
-        answer: Answer,
-        gt_boxes: ArrayLike,
-        gt_labels: Sequence[str] | None,
-        ignore_boxes: ArrayLike | None,
-        ignore_labels: Sequence[str] | None,
-        gt_uncertainty: Sequence[float | None] | None,
-        labels: Sequence[str] | None,
-    ) -> tuple[float, float, int]:
+    def _compare(self, match_iou: float, cases: Sequence[_Case]) -> list[tuple[float, float, int]]:
         """Precision, weighted recall, and how many boxes left the count in ignore regions.
 
         Both are 1 where neither the answer nor the ground truth has a box, and 0 where only one of
-        them has.
+        them has. All answers are compared at once: of few boxes it is the calls that cost.
         """
-        gt_boxes = as_boxes(gt_boxes)
-        asked = gt_labels if labels is None else labels
-        predicted, true, quality = match_pairs(
-            *_candidates(match_iou, answer, gt_boxes, gt_labels, asked)
-        )
+        if not cases:
+            return []
+        answered = _stack([case.answer.boxes for case in cases])
+        people = _stack([_boxes(case.gt_boxes) for case in cases])
+        predicted, true, quality = _matched(match_iou, cases, answered, people)
+        num_ignored = _num_ignored(cases, answered, predicted).tolist()
         if self.quality == "hard":
             quality = np.ones(len(predicted))
-        others = np.delete(np.arange(len(answer.boxes)), predicted)
-        num_ignored = 0
-        if ignore_boxes is not None and len(ignore_boxes) and len(others):
-            labels_given = _default_labels(answer.labels, asked or ())
-            named = None if ignore_labels is None else [labels_given[k] for k in others.tolist()]
-            num_ignored = _num_ignored(answer.boxes[others], named, ignore_boxes, ignore_labels)
-        num_predictions = len(answer.boxes) - num_ignored
-        if num_predictions == 0 or len(gt_boxes) == 0:
-            both_empty = float(num_predictions == len(gt_boxes))
-            return both_empty, both_empty, num_ignored
-        weights = 1.0 + self.lam * uncertainties(gt_uncertainty, len(gt_boxes))
+        weights = 1.0 + self.lam * _uncertainty(cases)
         # Sums are rounded once, so that the order of the answer's boxes cannot change the reward.
-        precision = math.fsum(quality.tolist()) / num_predictions
-        gained = math.fsum((weights[true] * quality).tolist())
-        return precision, gained / math.fsum(weights.tolist()), num_ignored
+        pairs = _by_case(answered.image[predicted], len(cases), quality, weights[true] * quality)
+        of_people = _by_case(people.image, len(cases), weights)
+        compared = []
+        for case, (qualities, gained), (weights_of,), ignored in zip(
+            cases, pairs, of_people, num_ignored, strict=True
+        ):
+            num_predictions = len(case.answer.boxes) - ignored
+            if num_predictions == 0 or not weights_of:
+                precision = recall = float(num_predictions == len(weights_of))
+            else:
+                precision = math.fsum(qualities) / num_predictions
+                recall = math.fsum(gained) / math.fsum(weights_of)
+            compared.append((precision, recall, ignored))
+        return compared
 
     def _combine(self, precision: float, recall: float) -> float:
         if self.aggregate == "fbeta":
@@ -189,42 +179,95 @@ def _rising(ious: Sequence[float]) -> tuple[float, ...]:
     return tuple(ious)
 
 
-def _candidates(
-    match_iou: float,
-    answer: Answer,
-    gt_boxes: np.ndarray,
-    gt_labels: Sequence[str] | None,
-    asked: Sequence[str] | None,
-) -> Pairs:
-    """The pairs of a prediction and a ground truth that may be matched."""
-    pairs = overlapping(answer.boxes, gt_boxes, match_iou)
-    if gt_labels is not None:
-        pairs = _of_same_label(pairs, _default_labels(answer.labels, asked), gt_labels)
-    # Copies of a box overlap the same ground truth: where none is shared there are no copies.
-    if len(set(pairs[1].tolist())) < len(pairs[1]) and num_repeated(answer.boxes):
-        pairs = _without_neighbours(pairs, answer.boxes)
-    return pairs
+class _Case(NamedTuple):
+    """An answer, and what it is judged by."""
+
+    answer: Answer
+    gt_boxes: list
+    gt_labels: Sequence[str] | None
+    ignore_boxes: list | None
+    ignore_labels: Sequence[str | None] | None
+    gt_uncertainty: Sequence[float | None] | None
+    labels: Sequence[str] | None
+
+    @property
+    def asked(self) -> Sequence[str]:
+        """The labels that the prompt asks for."""
+        return (self.gt_labels if self.labels is None else self.labels) or ()
 
 
-def _num_ignored(
-    unmatched: np.ndarray,
-    labels: Sequence[str | None] | None,
-    ignore_boxes: ArrayLike,
-    ignore_labels: Sequence[str | None] | None,
-) -> int:
-    """How many unmatched predictions leave the count, since they lie in an ignore region.
+def _boxes(boxes: list) -> np.ndarray:
+    """(N, 4) float64 of boxes of four numbers each; flat, which is read in half the time."""
+    return np.array(_joined(boxes), np.float64).reshape(-1, 4)
+
+
+def _stack(boxes: Sequence[np.ndarray]) -> Stack:
+    """The boxes of all cases."""
+    return stacked(np.concatenate(boxes), np.repeat(np.arange(len(boxes)), list(map(len, boxes))))
+
+
+def _by_case(case: np.ndarray, num_cases: int, *columns: np.ndarray) -> Iterator[tuple[list, ...]]:
+    """The values of each case, whose numbers do not decrease."""
+    bounds = np.searchsorted(case, np.arange(num_cases + 1)).tolist()
+    lists = [column.tolist() for column in columns]
+    return (
+        tuple(values[begin:end] for values in lists) for begin, end in itertools.pairwise(bounds)
+    )
+
+
+def _uncertainty(cases: Sequence[_Case]) -> np.ndarray:
+    """The uncertainty of the people of all cases."""
+    return uncertainties(
+        _joined(case.gt_uncertainty or [None] * len(case.gt_boxes) for case in cases), 0
+    )
+
+
+def _matched(match_iou: float, cases: Sequence[_Case], answered: Stack, people: Stack) -> Pairs:
+    """The pairs of a prediction and a ground truth that are matched, case after case."""
+    pairs = overlapping_of_images(answered, people, match_iou)
+    with_copies = _images_with_copies(pairs, answered.image)
+    pairs = _of_same_label(pairs, [_names_to_compare(case) for case in cases])
+    if with_copies:
+        pairs = _without_neighbours(pairs, answered, with_copies)
+    if len(cases) == 1:
+        return match_pairs(*pairs)
+    chosen = match_pairs_of_images(*pairs, answered.image[pairs[0]])
+    return tuple(values[chosen] for values in pairs)
+
+
+def _num_ignored(cases: Sequence[_Case], answered: Stack, predicted: np.ndarray) -> np.ndarray:
+    """(cases,) how many unmatched predictions leave the count, since they lie in an ignore region.
 
     Without labels every region is for all; with them only one whose label is empty is.
     """
-    if labels is None or ignore_labels is None:
-        return int(lies_in(unmatched, ignore_boxes).sum())
-    regions, given = as_boxes(ignore_boxes), np.array(labels, object)
-    leaves = np.zeros(len(unmatched), bool)
-    for name in set(ignore_labels):
-        those = [k for k, label in enumerate(ignore_labels) if label == name]
-        of_label = given == name if name else np.ones(len(given), bool)
-        leaves[of_label] |= lies_in(unmatched[of_label], regions[those])
-    return int(leaves.sum())
+    regions = [case.ignore_boxes or [] for case in cases]
+    if not any(regions):
+        return np.zeros(len(cases), int)
+    unmatched = np.ones(len(answered), bool)
+    unmatched[predicted] = False
+    others = np.flatnonzero(unmatched)
+    inside, holding, _ = inside_pairs(
+        answered.take(others), _stack([_boxes(boxes) for boxes in regions]), IGNORE_IOA
+    )
+    inside = others[inside]
+    if any(case.ignore_labels for case in cases):
+        labels = _joined(_default_labels(case.answer.labels, case.asked) for case in cases)
+        names = _joined(
+            case.ignore_labels or [None] * len(boxes)
+            for case, boxes in zip(cases, regions, strict=True)
+        )
+        for_it = [
+            not names[region] or names[region] == labels[box]
+            for box, region in zip(inside.tolist(), holding.tolist(), strict=True)
+        ]
+        inside = inside[np.array(for_it, bool)]
+    leaves = np.zeros(len(answered), bool)
+    leaves[inside] = True
+    return np.bincount(answered.image[leaves], minlength=len(cases))
+
+
+def _joined(lists: Iterable[Sequence]) -> list:
+    return list(itertools.chain.from_iterable(lists))
 
 
 def _default_labels(labels: Sequence[str | None], possible: Sequence[str]) -> Sequence[str | None]:
@@ -234,9 +277,21 @@ def _default_labels(labels: Sequence[str | None], possible: Sequence[str]) -> Se
     return [possible[0] if label is None else label for label in labels]
 
 
-def _of_same_label(pairs: Pairs, labels: Sequence[str | None], gt_labels: Sequence[str]) -> Pairs:
+def _names_to_compare(case: _Case) -> tuple[Sequence[str | None], Sequence[str]]:
+    """The labels of the predictions and of the ground truth; where all are equal, of neither."""
+    if case.gt_labels is not None:
+        labels = _default_labels(case.answer.labels, case.asked)
+        if len({*labels, *case.gt_labels}) != 1:
+            return labels, case.gt_labels
+    return [""] * len(case.answer.boxes), [""] * len(case.gt_boxes)
+
+
+def _of_same_label(
+    pairs: Pairs, names: Sequence[tuple[Sequence[str | None], Sequence[str]]]
+) -> Pairs:
     """The pairs of a prediction and a ground truth that have the same label."""
-    if len({*labels, *gt_labels}) == 1:
+    labels, gt_labels = map(_joined, zip(*names, strict=True))
+    if not any(labels) and not any(gt_labels):
         return pairs
     same = [
         labels[row] is not None and labels[row] == gt_labels[column]
@@ -245,18 +300,50 @@ def _of_same_label(pairs: Pairs, labels: Sequence[str | None], gt_labels: Sequen
     return tuple(values[np.array(same, dtype=bool)] for values in pairs)
 
 
-def _without_neighbours(pairs: Pairs, boxes: np.ndarray) -> Pairs:
+def _images_with_copies(pairs: Pairs, image: np.ndarray) -> set[int]:
+    """The images where two boxes overlap a ground truth alike, as copies of a box do."""
+    rows, columns, ious = pairs
+    order = np.lexsort((ious, columns))
+    column, iou = columns[order], ious[order]
+    alike = (column[1:] == column[:-1]) & (iou[1:] == iou[:-1])
+    return set(image[rows[order[1:][alike]]].tolist())
+
+
+def _without_neighbours(pairs: Pairs, answered: Stack, images: Iterable[int]) -> Pairs:
     """The pairs without those of a box that is given several times and its lesser overlaps.
 
     Else the first copy would be matched to the person that it shows, the second one to a neighbour
     who overlaps it as well and has no box, and in a crowd it would pay to repeat every box.
     """
-    rows, _, ious = pairs
-    _, same, count = np.unique(boxes, axis=0, return_inverse=True, return_counts=True)
-    best = np.zeros(len(boxes))
-    np.maximum.at(best, rows, ious)
-    kept = (count[same.ravel()][rows] == 1) | (ious == best[rows])
+    rows, columns, ious = pairs
+    kept = np.ones(len(rows), bool)
+    for image in images:
+        boxes = np.flatnonzero(answered.image == image)
+        part = np.flatnonzero(answered.image[rows] == image)
+        if len(set(columns[part].tolist())) == len(part):
+            continue
+        _, same, count = np.unique(
+            answered.boxes[boxes], axis=0, return_inverse=True, return_counts=True
+        )
+        row = rows[part] - boxes[0]
+        best = np.zeros(len(boxes))
+        np.maximum.at(best, row, ious[part])
+        kept[part] = (count[same.ravel()][row] == 1) | (ious[part] == best[row])
     return tuple(values[kept] for values in pairs)
+
+
+def _measure(
+    metrics: dict[str, list[float]], case: _Case, precision: float, recall: float, num_ignored: int
+) -> None:
+    """What is logged of an answer."""
+    boxes = case.answer.boxes
+    metrics["answer/boxes"].append(len(boxes))
+    metrics["answer/duplicates"].append(num_repeated(boxes))
+    metrics["answer/swallowing"].append(num_swallowing(boxes, case.gt_boxes))
+    metrics["answer/ignored"].append(num_ignored)
+    metrics["answer/unit_square"].append(in_unit_square(boxes))
+    metrics["answer/precision"].append(precision)
+    metrics["answer/recall"].append(recall)
 
 
 _DEFAULT = AccuracyReward()
