@@ -171,13 +171,13 @@ def in_unit_square(boxes: ArrayLike) -> bool:
     return len(boxes) > 0 and bool(((boxes >= 0.0) & (boxes <= 1.0)).all())
 
 
-def clip(boxes: ArrayLike, width: float, height: float) -> np.ndarray:
+def clip(boxes: ArrayLike, width: ArrayLike, height: ArrayLike) -> np.ndarray:
     """The part of each box inside the frame ``(0, 0, width, height)``.
 
     Args:
         boxes: (N, 4) xyxy, any frame; not changed.
-        width: width of the frame, in its own units.
-        height: height of the frame.
+        width: width of the frame, in its own units; or (N,), of the frame of each box.
+        height: height likewise.
 
     Returns:
         (N, 4) float64. A box outside the frame becomes degenerate; NaN stays NaN.
@@ -185,7 +185,7 @@ def clip(boxes: ArrayLike, width: float, height: float) -> np.ndarray:
     >>> clip([[-5, 2, 12, 8]], 10, 10)
     array([[ 0.,  2., 10.,  8.]])
     """
-    largest = np.array([width, height, width, height], dtype=np.float64)
+    largest = np.array([width, height, width, height], dtype=np.float64).T
     return np.minimum(np.maximum(as_boxes(boxes), 0.0), largest)
 
 
@@ -230,17 +230,110 @@ def shared_areas(boxes: ArrayLike, regions: ArrayLike) -> tuple[float, np.ndarra
     >>> shared_areas([[0, 0, 2, 2], [0, 0, 2, 2]], [[0, 0, 1, 1], [0, 0, 1, 4]])
     (8.0, array([1., 2.]), 3.0)
     """
-    (sides, areas), (region_sides, _) = _sides_of_both(boxes, regions)
-    total = float(areas.sum())
-    if sides.shape[1] > _SOME_BOXES:
-        return total, *_shared_of_many(sides, region_sides)
-    return total, *_shared_on_grid(sides, region_sides)
+    total, within, shared = shared_areas_of_images(stacked(boxes), stacked(regions), 1)
+    return float(total[0]), within, float(shared[0])
+
+
+def shared_areas_of_images(
+    boxes: Stack, regions: Stack, num_images: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The :func:`shared_areas` of each image, whatever other images there are.
+
+    Args:
+        boxes: N boxes, image after image.
+        regions: K regions, image after image.
+        num_images: I.
+
+    Returns:
+        (I,) areas of the boxes, (K,) covered areas of the regions and (I,) shared areas.
+    """
+    images = np.arange(num_images + 1)
+    begin, start = boxes.image.searchsorted(images), regions.image.searchsorted(images)
+    num, num_regions = begin[1:] - begin[:-1], start[1:] - start[:-1]
+    total = np.bincount(boxes.image, boxes.area, num_images)
+    within, shared = np.zeros(len(regions)), np.zeros(num_images)
+    sides, region_sides = (np.where(s.area > 0.0, s.boxes.T, 0.0) for s in (boxes, regions))
+    # Of about as many boxes together, or those of one image would make the grids of all fine.
+    size = np.searchsorted(_SIZES, np.maximum(num, num_regions))
+    size[(num == 0) | (num_regions == 0)] = -1
+    for each in sorted(set(size.tolist()) - {-1, len(_SIZES)}):
+        if num_images == 1:  # there is nothing to fill up
+            grid = _shared_on_grids(sides[..., None], region_sides[..., None])
+            return total, grid[0][:, 0], grid[1]
+        of_size = (size == each).nonzero()[0]
+        for those in np.split(of_size, range(_IMAGES, len(of_size), _IMAGES)):
+            places, real = _padded(start[those], num_regions[those])
+            of_regions, shared[those] = _shared_on_grids(
+                _at(sides, *_padded(begin[those], num[those])), _at(region_sides, places, real)
+            )
+            within[places[real]] = of_regions[real]
+    for k in (size == len(_SIZES)).nonzero()[0].tolist():
+        here = slice(start[k], start[k + 1])
+        within[here], shared[k] = _shared_of_many(
+            sides[:, begin[k] : begin[k + 1]], region_sides[:, here]
+        )
+    return total, within, shared
+
+
+def _padded(begin: np.ndarray, num: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(most, I) the places of the items of each image, and which are not its first one again."""
+    item = np.arange(num.max())[:, None]
+    real = item < num
+    return begin + np.where(real, item, 0), real
+
+
+def _at(sides: np.ndarray, places: np.ndarray, real: np.ndarray) -> np.ndarray:
+    """(4, most, I) sides; what only fills up has no area and no side that is not there already."""
+    padded = sides[:, places]
+    padded[2:] = np.where(real, padded[2:], padded[:2])
+    return padded
+
+
+def _shared_on_grids(sides: np.ndarray, regions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`_shared_on_grid` of I images: (4, N, I) and (4, K, I) give (K, I) and (I,).
+
+    All sums go from one end to the other, so that what only fills up changes none.
+    """
+    both = np.concatenate((sides, regions), axis=1)
+    edges = np.concatenate((both[:2], both[2:]), axis=1)
+    edges.sort(axis=1)
+    # (2, E, I): the widths and the heights of the cells
+    lower, upper = edges[:, :-1], edges[:, 1:]
+    widths, heights = upper - lower
+    # (2, N or K, E, I): whether a box holds what is between two edges
+    box_x, box_y = (sides[:2, :, None] <= lower[:, None]) & (sides[2:, :, None] >= upper[:, None])
+    in_x, in_y = (regions[:2, :, None] <= lower[:, None]) & (regions[2:, :, None] >= upper[:, None])
+    num_boxes = _num_in_cells(box_x, box_y)
+    covered = (num_boxes > 0) * heights[:, None]
+    # (K, X, I) of each region, column by column
+    columns = [(covered * y[:, None]).sum(axis=0) for y in in_y]
+    within = _sum((np.array(columns) * in_x * widths).transpose(1, 0, 2))
+    shared = np.minimum(num_boxes, _num_in_cells(in_x, in_y)) * heights[:, None]
+    return within, _sum(shared.sum(axis=0) * widths)
+
+
+def _num_in_cells(in_x: np.ndarray, in_y: np.ndarray) -> np.ndarray:
+    """(Y, X, I) how many of N boxes hold each cell, from which columns and rows each holds."""
+    if in_x.shape[2] == 1:
+        return (in_y[..., 0].T.astype(np.float64) @ in_x[..., 0])[..., None]
+    num = np.zeros((in_y.shape[1], *in_x.shape[1:]), np.uint16)
+    for x, y in zip(in_x, in_y, strict=True):
+        num += y[:, None] & x
+    return num
+
+
+def _sum(values: np.ndarray) -> np.ndarray:
+    """The sum along the first axis, in its order also where there is no other axis to speak of."""
+    return values.cumsum(axis=0)[-1]
 
 
 # The plane is cut at every side, so that a cell of this grid lies inside a box or outside of it. It
 # grows with the square of the boxes. From here on it pays to leave out what lies outside the
 # regions, and to count otherwise; from here on polygons are faster; and no grid is larger.
 _SOME_BOXES, _MANY_BOXES, _CELLS = 40, 400, 600_000
+_SIZES = (5, 10, 20, _SOME_BOXES)
+# So many of their grids stay in the processor's cache.
+_IMAGES = 64
 
 
 def _edges(sides: np.ndarray) -> np.ndarray:
@@ -342,8 +435,10 @@ def overlapping_of_images(
         a, b: boxes of the same images, image after image.
         threshold: as there.
     """
-    num_images = int(a.image[-1]) + 1 if len(a) else 0
-    if num_images > 1 and threshold >= _LOW_THRESHOLD:
+    num_images = max(int(each.image[-1]) + 1 if len(each) else 0 for each in (a, b))
+    if num_images == 1:
+        return overlapping(a.boxes, b.boxes, threshold)
+    if threshold >= _LOW_THRESHOLD:
         rows, columns, ious = overlapping_pairs(a, b, threshold)
         order = np.argsort(rows * len(b) + columns)
         return rows[order], columns[order], ious[order]

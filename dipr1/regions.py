@@ -17,7 +17,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dipr1.boxes import IGNORE_IOA, area, as_boxes, ioa, overlapping, stacked
+from dipr1.boxes import IGNORE_IOA, as_boxes, overlapping, stacked
 from dipr1.matching import (
     Stack,
     largest_ioa,
@@ -176,24 +176,41 @@ def look_targets(
     >>> look_targets([[0, 0, 1, 1], [0, 0, 3, 3], [0, 0, 2, 2], [2, 0, 4, 1]], [0.9, 0.2, 0.9, 0.8])
     array([2, 3])
     """
-    areas, uncertainty = area(hulls), np.asarray(uncertainty, dtype=np.float64)
-    candidates = np.flatnonzero((uncertainty >= threshold) & (areas > 0.0))
-    order = np.lexsort((-areas[candidates], -uncertainty[candidates]))
-    candidates = candidates[order]
-    if len(candidates) < 2:
-        return candidates[:max_regions]
-    boxes = as_boxes(hulls)[candidates]
-    return candidates[_apart(ioa(boxes, boxes) >= SEEN_IOA, max_regions)]
+    return look_targets_of_images(stacked(hulls), uncertainty, threshold, max_regions)
 
 
-def _apart(lies_in: np.ndarray, most: int) -> list[int]:
-    """At most so many of (N, N) boxes in their order, none of which lies in one chosen before."""
-    free, chosen = np.ones(len(lies_in), dtype=bool), []
-    for k in range(len(lies_in)):
-        if free[k] and len(chosen) < most:
+def look_targets_of_images(
+    hulls: Stack, uncertainty: ArrayLike, threshold: float = 0.5, max_regions: int = 4
+) -> np.ndarray:
+    """The :func:`look_targets` of each image, image after image.
+
+    Args:
+        hulls: K hulls, image after image.
+        uncertainty, threshold, max_regions: as there.
+    """
+    uncertainty = np.asarray(uncertainty, dtype=np.float64)
+    left = ((uncertainty >= threshold) & (hulls.area > 0.0)).nonzero()[0]
+    left = left[np.lexsort((-hulls.area[left], -uncertainty[left], hulls.image[left]))]
+    chosen: list[int] = []
+    of_image: list[list[float]] = []
+    last = None
+    boxes, areas = hulls.boxes[left].tolist(), hulls.area[left].tolist()
+    for k, image in enumerate(hulls.image[left].tolist()):
+        if image != last:
+            of_image, last = [], image
+        if len(of_image) < max_regions and not any(
+            _shared(boxes[k], other) / areas[k] >= SEEN_IOA for other in of_image
+        ):
+            of_image.append(boxes[k])
             chosen.append(k)
-            free &= ~lies_in[:, k]
-    return chosen
+    return left[chosen]
+
+
+def _shared(one: list[float], other: list[float]) -> float:
+    """The area that two boxes share; of so few, numpy's calls would take longer."""
+    width = min(one[2], other[2]) - max(one[0], other[0])
+    height = min(one[3], other[3]) - max(one[1], other[1])
+    return width * height if width > 0.0 and height > 0.0 else 0.0
 
 
 def consensus(

@@ -56,11 +56,12 @@ so that it counts as a false detection.
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import chain, islice
 from typing import Any, Literal
 
@@ -226,13 +227,15 @@ _LONGEST_REMEMBERED = 2**16
 
 def _parse(text: str) -> Response:
     sections, problems = _split(_without_end_tokens(text))
-    look_items = _items(sections["look"], "look", problems)
-    answer_items = _items(sections["answer"], "answer", problems)
     look = answer = None
-    if look_items is not None:
-        look = Look(_boxes(look_items, "look", problems), _whys(look_items))
-    if answer_items is not None:
-        answer = Answer(_boxes(answer_items, "answer", problems), _labels(answer_items, problems))
+    if (read := _plain_items(sections["look"], "look", problems)) is not None:
+        look = Look(read[0], tuple([item.why for item in read[1]]))
+    elif (items := _items(sections["look"], "look", problems)) is not None:
+        look = Look(_boxes(items, "look", problems), _whys(items))
+    if (read := _plain_items(sections["answer"], "answer", problems)) is not None:
+        answer = Answer(read[0], tuple([item.label for item in read[1]]))
+    elif (items := _items(sections["answer"], "answer", problems)) is not None:
+        answer = Answer(_boxes(items, "answer", problems), _labels(items, problems))
     return Response(
         think=sections["think"],
         look=look,
@@ -341,6 +344,48 @@ def _text_outside(text: str, spans: list[tuple[int, int]]) -> bool:
             return True
         covered = max(covered, end)
     return bool(text[covered:].strip())
+
+
+# --- lists as they should be ---------------------------------------------------------------------
+
+
+@cache
+def _plain_decoders() -> dict[str, Callable[[str], list]]:
+    """What reads a plain list of each section; nothing where there is no msgspec.
+
+    The rewards do without it: they are taken into environments of other trainers.
+    """
+    try:
+        import msgspec
+    except ImportError:
+        return {}
+    corners = ("bbox_2d", tuple[float, float, float, float])
+    fields = {"look": [corners, ("why", str, "")], "answer": [corners, ("label", str)]}
+    return {
+        section: msgspec.json.Decoder(list[msgspec.defstruct(section, those, gc=False)]).decode
+        for section, those in fields.items()
+    }
+
+
+def _plain_items(
+    text: str | None, section: str, problems: set[str]
+) -> tuple[np.ndarray, list] | None:
+    """The boxes and the items of a list that leaves nothing to mend; None of any other.
+
+    Most lists are such, and are read in a third of the time. msgspec takes nothing that `json` does
+    not take, so that there is nothing here that could be read in two ways.
+    """
+    decode = _plain_decoders().get(section)
+    if text is None or decode is None:
+        return None
+    try:
+        items = decode(text)
+    except (ValueError, RecursionError):
+        return None
+    numbers = list(chain.from_iterable([item.bbox_2d for item in items]))
+    if not math.isfinite(sum(numbers)):
+        return None
+    return _read_only(np.array(numbers, np.float64).reshape(-1, 4), section, problems), items
 
 
 # --- lists --------------------------------------------------------------------------------------
@@ -530,6 +575,11 @@ def _boxes(items: list, section: str, problems: set[str]) -> np.ndarray:
     boxes = _uniform_boxes(items, section, problems)
     if boxes is None:
         boxes = _read_boxes(items, section, problems)
+    return _read_only(boxes, section, problems)
+
+
+def _read_only(boxes: np.ndarray, section: str, problems: set[str]) -> np.ndarray:
+    """The boxes, looked at for an area."""
     # NaN counts as neither: a row without a box is not a degenerate box.
     if (boxes[:, :2] >= boxes[:, 2:]).any():
         problems.add(f"{section}_degenerate_box")

@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from dipr1.boxes import IGNORE_IOA, in_unit_square, overlapping_of_images, stacked
+from dipr1.boxes import IGNORE_IOA, in_unit_square, ioa, overlapping_of_images, stacked
 from dipr1.matching import Stack, inside_pairs, match_pairs, match_pairs_of_images
 from dipr1.responses import Answer, parse_response
 from dipr1.rewards.completions import f_beta, log_means, rows, uncertainties
@@ -245,10 +245,13 @@ def _num_ignored(cases: Sequence[_Case], answered: Stack, predicted: np.ndarray)
         return np.zeros(len(cases), int)
     unmatched = np.ones(len(answered), bool)
     unmatched[predicted] = False
-    others = np.flatnonzero(unmatched)
-    inside, holding, _ = inside_pairs(
-        answered.take(others), _stack([_boxes(boxes) for boxes in regions]), IGNORE_IOA
-    )
+    others = unmatched.nonzero()[0]
+    if len(cases) == 1:
+        shares = ioa(answered.boxes[others], _boxes(regions[0]))
+        inside, holding = (shares >= IGNORE_IOA).nonzero()
+    else:
+        held = _stack([_boxes(boxes) for boxes in regions])
+        inside, holding, _ = inside_pairs(answered.take(others), held, IGNORE_IOA)
     inside = others[inside]
     if any(case.ignore_labels for case in cases):
         labels = _joined(_default_labels(case.answer.labels, case.asked) for case in cases)

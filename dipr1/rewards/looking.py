@@ -15,18 +15,20 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Hashable, Iterator, Sequence
-from typing import Any, Literal
+from itertools import chain
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dipr1.boxes import area, as_boxes, clip, shared_areas, union_area
+from dipr1.boxes import as_boxes, clip, shared_areas_of_images, stacked, union_area
+from dipr1.matching import Stack
 from dipr1.regions import (
     LEAST_RESPONSES,
     Region,
     Target,
     box_variance,
-    look_targets,
+    look_targets_of_images,
     target_values,
 )
 from dipr1.responses import parse_response
@@ -41,6 +43,15 @@ from dipr1.rewards.completions import (
 
 GIVEN_REGIONS = ("region_boxes", "region_uncertainty")
 FRAME = ("frame_width", "frame_height")
+
+
+class _Case(NamedTuple):
+    """Where a response looks, and what there is to look at."""
+
+    looks: np.ndarray
+    hulls: ArrayLike
+    uncertainty: Sequence[float | None]
+    frame: tuple[float, float] | None
 
 
 class LookingReward:
@@ -115,33 +126,35 @@ class LookingReward:
         ... )
         [0.6666666666666666]
         """
-        log_metric = columns.get("log_metric")
         metrics: dict[str, list[float]] = defaultdict(list)
-        rewards: list[float | None] = []
+        rewards: list[float | None] = [None] * len(completions)
+        cases: dict[int, _Case] = {}
         regions = self._group_regions if self.source == "group" else self._given_regions
-        for (hulls, uncertainty), (text, width, height), paid in zip(
-            regions(completions, columns),
-            rows(completions, columns, self.__name__, optional=FRAME),
-            self._paid(completions, columns),
-            strict=True,
+        given = rows(completions, columns, self.__name__, optional=FRAME)
+        for place, ((hulls, uncertainty), (text, width, height)) in enumerate(
+            zip(regions(completions, columns), given, strict=True)
         ):
             look = parse_response(text).look
             if hulls is None or look is None:
-                rewards.append(None if hulls is None else 0.0)
+                rewards[place] = None if hulls is None else 0.0
                 continue
             frame = None if width is None or height is None else (width, height)
-            recall, precision = self.recall_precision(look.boxes, hulls, uncertainty, frame)
-            rewards.append(f_beta(precision, recall, self.beta) if paid else 0.0)
+            cases[place] = _Case(look.boxes, hulls, uncertainty, frame)
+        paid = self._paid(completions, columns)
+        compared = self._compare(list(cases.values()))
+        for (place, case), (recall, precision) in zip(cases.items(), compared, strict=True):
+            rewards[place] = f_beta(precision, recall, self.beta) if paid[place] else 0.0
             if self.gate:
-                metrics["look/paid"].append(paid)
-            if log_metric is not None:
-                metrics["look/boxes"].append(len(look.boxes))
+                metrics["look/paid"].append(paid[place])
+            if columns.get("log_metric") is not None:
+                metrics["look/boxes"].append(len(case.looks))
                 metrics["look/recall"].append(recall)
                 metrics["look/precision"].append(precision)
-                if frame is not None:
-                    share = union_area(clip(look.boxes, *frame)) / (width * height)
+                if case.frame is not None:
+                    width, height = case.frame
+                    share = union_area(clip(case.looks, width, height)) / (width * height)
                     metrics["look/area_share"].append(share)
-        log_means(log_metric, metrics)
+        log_means(columns.get("log_metric"), metrics)
         return rewards
 
     def recall_precision(
@@ -167,34 +180,53 @@ class LookingReward:
             (1, 1) where there is nothing to look at and the response does not, and (0, 0) where
             only one of the two is so.
         """
-        hulls, weights = self._targets(hulls, uncertainty, frame)
-        if frame is not None:
-            look_boxes = clip(look_boxes, *frame)
-        if len(hulls) == 0 or len(look_boxes) == 0:
-            agree = float(len(hulls) == 0 and not area(look_boxes).any())
-            return agree, agree
-        looked, within, shared = shared_areas(look_boxes, hulls)
-        if looked == 0.0:
-            return 0.0, 0.0
-        shares = np.minimum(within / area(hulls), 1.0)
-        return float(weights @ shares / weights.sum()), min(shared / looked, 1.0)
+        [compared] = self._compare([_Case(as_boxes(look_boxes), hulls, uncertainty, frame)])
+        return compared
 
-    def _targets(
-        self,
-        hulls: ArrayLike,
-        uncertainty: Sequence[float | None],
-        frame: tuple[float, float] | None,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """The (<= max_regions, 4) hulls to look at, clipped to the frame, and their uncertainty."""
-        weights = uncertainties(uncertainty, len(hulls))
+    def _compare(self, cases: Sequence[_Case]) -> list[tuple[float, float]]:
+        """:meth:`recall_precision` of each case, all at once: of few boxes the calls cost."""
+        if not cases:
+            return []
+        looks = [case.looks for case in cases]
+        case_of = np.repeat(np.arange(len(cases)), list(map(len, looks)))
+        looked = _in_frame(np.concatenate(looks), case_of, cases)
+        regions, weights = self._targets(cases)
+        total, within, shared = shared_areas_of_images(looked, regions, len(cases))
+        # a target has an area
+        shares = weights * np.minimum(within / regions.area, 1.0)
+        gained = np.bincount(regions.image, shares, len(cases)).tolist()
+        of_all = np.bincount(regions.image, weights, len(cases)).tolist()
+        compared = []
+        for case, num, area_looked, area_shared, gain, of in zip(
+            cases,
+            regions.count(len(cases)).tolist(),
+            total.tolist(),
+            shared.tolist(),
+            gained,
+            of_all,
+            strict=True,
+        ):
+            if num == 0 or len(case.looks) == 0:
+                agree = float(num == 0 and area_looked == 0.0)
+                compared.append((agree, agree))
+            elif area_looked == 0.0:
+                compared.append((0.0, 0.0))
+            else:
+                compared.append((gain / of, min(area_shared / area_looked, 1.0)))
+        return compared
+
+    def _targets(self, cases: Sequence[_Case]) -> tuple[Stack, np.ndarray]:
+        """The hulls to look at, at most `max_regions` of each case, and their uncertainty."""
+        num = [len(case.hulls) for case in cases]
+        values = [[None] * len(c.hulls) if c.uncertainty is None else c.uncertainty for c in cases]
+        weights = uncertainties(list(chain.from_iterable(values)), sum(num))
         # Most regions are certain: what is done to boxes is done to the others only.
         uncertain = (weights >= self.threshold).nonzero()[0]
-        hulls = as_boxes([hulls[k] for k in uncertain.tolist()])
-        weights = weights[uncertain]
-        if frame is not None:
-            hulls = clip(hulls, *frame)
-        targets = look_targets(hulls, weights, self.threshold, self.max_regions)
-        return hulls[targets], weights[targets]
+        hulls = list(chain.from_iterable(case.hulls for case in cases))
+        case_of, weights = np.repeat(np.arange(len(cases)), num)[uncertain], weights[uncertain]
+        hulls = _in_frame(as_boxes([hulls[k] for k in uncertain.tolist()]), case_of, cases)
+        targets = look_targets_of_images(hulls, weights, self.threshold, self.max_regions)
+        return hulls.take(targets), weights[targets]
 
     def _given_regions(
         self, completions: Sequence[Any], columns: dict[str, Any]
@@ -282,6 +314,15 @@ def _group_keys(
     # Many images are asked the same question; what is annotated tells them apart.
     given = rows(completions, columns, reward, required=("prompts", "gt_boxes"))
     return [(completion_text(prompt), repr(boxes)) for _, prompt, boxes in given]
+
+
+def _in_frame(boxes: np.ndarray, case: np.ndarray, cases: Sequence[_Case]) -> Stack:
+    """The boxes (N, 4) of the cases (N,), clipped to the frame of each where it has one."""
+    frames = [case.frame for case in cases]
+    if len(set(frames)) == 1:
+        return stacked(boxes if frames[0] is None else clip(boxes, *frames[0]), case)
+    of_box = np.array([frame or (np.nan, np.nan) for frame in frames], np.float64)[case].T
+    return stacked(np.where(np.isnan(of_box[:1].T), boxes, clip(boxes, *of_box)), case)
 
 
 def _answered_boxes(text: str) -> np.ndarray | None:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -266,6 +268,47 @@ def test_a_wrong_box_is_kept_and_the_form_is_right(box):
 @pytest.mark.parametrize("end", ["<|im_end|>", "</s>", "<|im_end|>\n<|endoftext|><|endoftext|>\n"])
 def test_end_tokens_behind_a_response_are_no_part_of_it(end):
     assert parse_response(GOOD + end).well_formed
+
+
+PLAIN = [
+    GOOD,
+    answering('[{"bbox_2d": [1, 2, 3, 4], "label": "a", "why": 7, "bbox": [5]}]'),
+    answering('[{"bbox_2d": [1e3, -2.5, 12345678901234567890, 0.1], "label": "\\u00e9\\n"}]'),
+    answering('[{"bbox_2d": [3, 2, 1, 4], "label": "inverted"}]'),
+    answering('[{"bbox_2d": [1e308, 1e308, 1.7e308, 1.7e308], "label": "large"}]'),
+    answering('[{"bbox_2d": [1, 2, 3, 4], "label": "\\ud800"}]'),
+    answering('[{"bbox_2d": [1, 2, 3, 1e999], "label": "a"}]'),
+    answering('[{"bbox_2d": [1, 2, 3, true], "label": "a"}]'),
+    answering('[{"bbox_2d": [1, 2, 3, 4], "label": null}, {"bbox_2d": [1, 2, 3, 4]}]'),
+    answering("[]"),
+    '<think>x</think><look>[{"bbox_2d": [1, 2, 3, 4]}]</look><answer>[[1, 2, 3, 4]]</answer>',
+]
+
+
+def test_with_and_without_msgspec_a_list_is_read_alike():
+    code = (
+        "import json, sys; sys.modules['msgspec'] = None if sys.argv[1] else sys\n"
+        "if not sys.argv[1]: del sys.modules['msgspec']\n"
+        "from dipr1.responses import parse_response\n"
+        "for text in json.load(sys.stdin):\n"
+        "    r = parse_response(text)\n"
+        "    look = r.look and (r.look.boxes.tolist(), r.look.whys)\n"
+        "    answer = r.answer and (r.answer.boxes.tolist(), r.answer.labels)\n"
+        "    print(ascii((r.problems, r.well_formed, look, answer)))\n"
+        "print('msgspec' in sys.modules and bool(sys.modules['msgspec']))\n"
+    )
+    read = [
+        subprocess.run(
+            [sys.executable, "-c", code, without],
+            input=json.dumps(PLAIN),
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.splitlines()
+        for without in ("", "without")
+    ]
+    assert read[0].pop() == "True" and read[1].pop() == "False"
+    assert read[0] == read[1] and len(read[0]) == len(PLAIN)
 
 
 def test_labels_are_those_asked_for():

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 
 from dipr1.rewards import (
@@ -164,6 +165,29 @@ def test_entries_say_what_the_other_rooms_rely_on(name):
     parameters = inspect.signature(entry.make).parameters
     for option in entry.options:
         assert parameters[option.parameter].default is not inspect.Parameter.empty
+
+
+def test_a_reward_is_the_same_whoever_is_rewarded_beside_it():
+    """To the last bit: answers of a call are compared together, filled up to be equally long."""
+    rng = np.random.default_rng(0)
+    texts, scenes = [], []
+    for number in range(40):
+        corners = rng.uniform(0, 300, (int(rng.integers(0, 12)), 2))
+        people = np.hstack([corners, corners + rng.uniform(20, 90, corners.shape)]).tolist()
+        some = rng.uniform(-5, 5, (len(people), 4)) + np.reshape(people, (-1, 4))
+        label, frame = ("person", "rider")[number % 2], number % 3
+        texts.append(respond(some.tolist() * (1 + number % 2), some[: number % 7].tolist(), label))
+        scene = {"gt_boxes": people, "gt_labels": ["person"] * len(people)}
+        scene |= {"region_boxes": people, "region_uncertainty": rng.random(len(people)).tolist()}
+        scene |= {"ignore_boxes": [[0, 0, 90, 90]] * (number % 3), "gt_uncertainty": None}
+        scene |= {"frame_width": 200 if frame else None, "frame_height": 250 if frame else None}
+        scenes.append(scene | {"ignore_labels": ["rider"] * (number % 3) if frame else None})
+    texts[7] = "nothing to read"
+    columns = {name: [scene[name] for scene in scenes] for name in scenes[0]}
+    together = [f(texts, **columns) for f in (reasoning_reward, looking_reward, accuracy_reward)]
+    alone = [rewards(text, scene) for text, scene in zip(texts, scenes, strict=True)]
+    assert list(zip(*together, strict=True)) == list(map(tuple, alone))
+    assert len(set(together[1])) > 15 < len(set(together[2]))
 
 
 def test_threads_agree():
