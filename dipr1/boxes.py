@@ -252,7 +252,7 @@ def shared_areas_of_images(
     num, num_regions = begin[1:] - begin[:-1], start[1:] - start[:-1]
     total = np.bincount(boxes.image, boxes.area, num_images)
     within, shared = np.zeros(len(regions)), np.zeros(num_images)
-    sides, region_sides = (np.where(s.area > 0.0, s.boxes.T, 0.0) for s in (boxes, regions))
+    sides, region_sides = (np.where(s.area > 0.0, s.sides(), 0.0) for s in (boxes, regions))
     # Of about as many boxes together, or those of one image would make the grids of all fine.
     size = np.searchsorted(_SIZES, np.maximum(num, num_regions))
     size[(num == 0) | (num_regions == 0)] = -1
@@ -427,34 +427,30 @@ def overlapping(
 
 
 def overlapping_of_images(
-    a: Stack, b: Stack, threshold: float
+    a: np.ndarray, image_a: np.ndarray, b: np.ndarray, image_b: np.ndarray, threshold: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The pairs that :func:`overlapping` finds in each image, image after image.
 
     Args:
-        a, b: boxes of the same images, image after image.
+        a: (N, 4) xyxy, image after image.
+        image_a: (N,) the image of each.
+        b: (M, 4) xyxy, image after image.
+        image_b: (M,) the image of each.
         threshold: as there.
     """
-    num_images = max(int(each.image[-1]) + 1 if len(each) else 0 for each in (a, b))
-    if num_images == 1:
-        return overlapping(a.boxes, b.boxes, threshold)
+    images = sorted({*image_a.tolist(), *image_b.tolist()})
+    if len(images) == 1:
+        return overlapping(a, b, threshold)
     if threshold >= _LOW_THRESHOLD:
-        rows, columns, ious = overlapping_pairs(a, b, threshold)
+        rows, columns, ious = overlapping_pairs(stacked(a, image_a), stacked(b, image_b), threshold)
         order = np.argsort(rows * len(b) + columns)
         return rows[order], columns[order], ious[order]
-    images = np.arange(num_images + 1)
-    begin, start = np.searchsorted(a.image, images), np.searchsorted(b.image, images)
-    blocks = [
-        (rows + begin[k], columns + start[k], ious)
-        for k in range(num_images)
-        for rows, columns, ious in [
-            overlapping(
-                a.boxes[begin[k] : begin[k + 1]], b.boxes[start[k] : start[k + 1]], threshold
-            )
-        ]
-    ]
-    empty = np.zeros(0, np.intp), np.zeros(0, np.intp), np.zeros(0)
-    rows, columns, ious = map(np.concatenate, zip(empty, *blocks, strict=True))
+    blocks = [(np.zeros(0, np.intp), np.zeros(0, np.intp), np.zeros(0))]
+    for image in images:
+        ours, theirs = (image_a == image).nonzero()[0], (image_b == image).nonzero()[0]
+        rows, columns, ious = overlapping(a[ours], b[theirs], threshold)
+        blocks.append((ours[rows], theirs[columns], ious))
+    rows, columns, ious = map(np.concatenate, zip(*blocks, strict=True))
     return rows, columns, ious
 
 

@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from dipr1.boxes import IGNORE_IOA, in_unit_square, ioa, overlapping_of_images, stacked
-from dipr1.matching import Stack, inside_pairs, match_pairs, match_pairs_of_images
+from dipr1.matching import inside_pairs, match_pairs, match_pairs_of_images
 from dipr1.responses import Answer, parse_response
 from dipr1.rewards.completions import f_beta, log_means, rows, uncertainties
 from dipr1.rewards.faults import num_repeated, num_swallowing
@@ -141,16 +141,16 @@ class AccuracyReward:
         """
         if not cases:
             return []
-        answered = _stack([case.answer.boxes for case in cases])
-        people = _stack([_boxes(case.gt_boxes) for case in cases])
+        answered = _together([case.answer.boxes for case in cases])
+        people = _together([_boxes(case.gt_boxes) for case in cases])
         predicted, true, quality = _matched(match_iou, cases, answered, people)
         num_ignored = _num_ignored(cases, answered, predicted).tolist()
         if self.quality == "hard":
             quality = np.ones(len(predicted))
         weights = 1.0 + self.lam * _uncertainty(cases)
         # Sums are rounded once, so that the order of the answer's boxes cannot change the reward.
-        pairs = _by_case(answered.image[predicted], len(cases), quality, weights[true] * quality)
-        of_people = _by_case(people.image, len(cases), weights)
+        pairs = _by_case(answered.case[predicted], len(cases), quality, weights[true] * quality)
+        of_people = _by_case(people.case, len(cases), weights)
         compared = []
         for case, (qualities, gained), (weights_of,), ignored in zip(
             cases, pairs, of_people, num_ignored, strict=True
@@ -201,9 +201,16 @@ def _boxes(boxes: list) -> np.ndarray:
     return np.array(_joined(boxes), np.float64).reshape(-1, 4)
 
 
-def _stack(boxes: Sequence[np.ndarray]) -> Stack:
-    """The boxes of all cases."""
-    return stacked(np.concatenate(boxes), np.repeat(np.arange(len(boxes)), list(map(len, boxes))))
+class _Boxes(NamedTuple):
+    """(N, 4) boxes of all cases, one after the other, and (N,) the case of each."""
+
+    boxes: np.ndarray
+    case: np.ndarray
+
+
+def _together(boxes: Sequence[np.ndarray]) -> _Boxes:
+    case = np.repeat(np.arange(len(boxes)), list(map(len, boxes)))
+    return _Boxes(np.concatenate(boxes), case)
 
 
 def _by_case(case: np.ndarray, num_cases: int, *columns: np.ndarray) -> Iterator[tuple[list, ...]]:
@@ -222,20 +229,20 @@ def _uncertainty(cases: Sequence[_Case]) -> np.ndarray:
     )
 
 
-def _matched(match_iou: float, cases: Sequence[_Case], answered: Stack, people: Stack) -> Pairs:
+def _matched(match_iou: float, cases: Sequence[_Case], answered: _Boxes, people: _Boxes) -> Pairs:
     """The pairs of a prediction and a ground truth that are matched, case after case."""
-    pairs = overlapping_of_images(answered, people, match_iou)
-    with_copies = _images_with_copies(pairs, answered.image)
+    pairs = overlapping_of_images(*answered, *people, match_iou)
+    with_copies = _images_with_copies(pairs, answered.case)
     pairs = _of_same_label(pairs, [_names_to_compare(case) for case in cases])
     if with_copies:
         pairs = _without_neighbours(pairs, answered, with_copies)
     if len(cases) == 1:
         return match_pairs(*pairs)
-    chosen = match_pairs_of_images(*pairs, answered.image[pairs[0]])
+    chosen = match_pairs_of_images(*pairs, answered.case[pairs[0]])
     return tuple(values[chosen] for values in pairs)
 
 
-def _num_ignored(cases: Sequence[_Case], answered: Stack, predicted: np.ndarray) -> np.ndarray:
+def _num_ignored(cases: Sequence[_Case], answered: _Boxes, predicted: np.ndarray) -> np.ndarray:
     """(cases,) how many unmatched predictions leave the count, since they lie in an ignore region.
 
     Without labels every region is for all; with them only one whose label is empty is.
@@ -243,15 +250,16 @@ def _num_ignored(cases: Sequence[_Case], answered: Stack, predicted: np.ndarray)
     regions = [case.ignore_boxes or [] for case in cases]
     if not any(regions):
         return np.zeros(len(cases), int)
-    unmatched = np.ones(len(answered), bool)
+    unmatched = np.ones(len(answered.case), bool)
     unmatched[predicted] = False
     others = unmatched.nonzero()[0]
     if len(cases) == 1:
         shares = ioa(answered.boxes[others], _boxes(regions[0]))
         inside, holding = (shares >= IGNORE_IOA).nonzero()
     else:
-        held = _stack([_boxes(boxes) for boxes in regions])
-        inside, holding, _ = inside_pairs(answered.take(others), held, IGNORE_IOA)
+        held = stacked(*_together([_boxes(boxes) for boxes in regions]))
+        unmatched = stacked(answered.boxes[others], answered.case[others])
+        inside, holding, _ = inside_pairs(unmatched, held, IGNORE_IOA)
     inside = others[inside]
     if any(case.ignore_labels for case in cases):
         labels = _joined(_default_labels(case.answer.labels, case.asked) for case in cases)
@@ -264,9 +272,9 @@ def _num_ignored(cases: Sequence[_Case], answered: Stack, predicted: np.ndarray)
             for box, region in zip(inside.tolist(), holding.tolist(), strict=True)
         ]
         inside = inside[np.array(for_it, bool)]
-    leaves = np.zeros(len(answered), bool)
+    leaves = np.zeros(len(answered.case), bool)
     leaves[inside] = True
-    return np.bincount(answered.image[leaves], minlength=len(cases))
+    return np.bincount(answered.case[leaves], minlength=len(cases))
 
 
 def _joined(lists: Iterable[Sequence]) -> list:
@@ -306,13 +314,15 @@ def _of_same_label(
 def _images_with_copies(pairs: Pairs, image: np.ndarray) -> set[int]:
     """The images where two boxes overlap a ground truth alike, as copies of a box do."""
     rows, columns, ious = pairs
+    if np.bincount(columns).max(initial=0) < 2:
+        return set()
     order = np.lexsort((ious, columns))
     column, iou = columns[order], ious[order]
     alike = (column[1:] == column[:-1]) & (iou[1:] == iou[:-1])
     return set(image[rows[order[1:][alike]]].tolist())
 
 
-def _without_neighbours(pairs: Pairs, answered: Stack, images: Iterable[int]) -> Pairs:
+def _without_neighbours(pairs: Pairs, answered: _Boxes, images: Iterable[int]) -> Pairs:
     """The pairs without those of a box that is given several times and its lesser overlaps.
 
     Else the first copy would be matched to the person that it shows, the second one to a neighbour
@@ -321,8 +331,8 @@ def _without_neighbours(pairs: Pairs, answered: Stack, images: Iterable[int]) ->
     rows, columns, ious = pairs
     kept = np.ones(len(rows), bool)
     for image in images:
-        boxes = np.flatnonzero(answered.image == image)
-        part = np.flatnonzero(answered.image[rows] == image)
+        boxes = np.flatnonzero(answered.case == image)
+        part = np.flatnonzero(answered.case[rows] == image)
         if len(set(columns[part].tolist())) == len(part):
             continue
         _, same, count = np.unique(
