@@ -1,8 +1,9 @@
 """EasyR1: a data set in JSON lines, from prompts.
 
 ``data.train_files=FILE data.prompt_key=problem data.answer_key=answer data.image_key=images`` with
-the rewards of :mod:`dipr1.rewards.adapters.for_easyr1`, whose docstring says which bounds of pixels
-to set. EasyR1 asks the user's message alone.
+the rewards of :mod:`dipr1.rewards.adapters.for_easyr1`. EasyR1 resizes pictures to bounds of its
+own: with ``--shown`` those to set are said, else set the checkpoint's. It asks the user's message
+alone.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dipr1.exports.options import Exporting
 from dipr1.exports.questions import Question, write_lines
 
 READS = "prompts"
+BOUNDS = "data.min_pixels={} data.max_pixels={}"
 
 
 def write(source: str, output: Path, options: Exporting) -> str:
@@ -22,7 +24,7 @@ def write(source: str, output: Path, options: Exporting) -> str:
     Raises:
         UserError: as :func:`dipr1.exports.questions.questions`.
     """
-    return write_lines(source, output, options, _row)
+    return write_lines(source, output, options, _row, BOUNDS)
 
 
 def _row(question: Question) -> dict[str, Any]:

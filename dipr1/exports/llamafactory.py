@@ -1,7 +1,9 @@
 """LLaMA-Factory: a folder with a data set for supervised fine-tuning, from prompts.
 
 ``dataset_dir: FOLDER`` and ``dataset: dipr1``. The teacher's answers are those of the arm `sft`:
-all objects from left to right and, with ``--variance``, looks at what is uncertain.
+all objects from left to right and, with ``--variance``, looks at what is uncertain. LLaMA-Factory
+makes pictures of more than 768 x 768 pixels smaller: with ``--shown`` the bounds to set are said,
+else set the checkpoint's.
 """
 
 from __future__ import annotations
@@ -10,11 +12,12 @@ import json
 from pathlib import Path
 
 from dipr1.exports.options import Exporting
-from dipr1.exports.questions import questions, read
+from dipr1.exports.questions import questions, read, said
 from dipr1.training.lessons import teacher_response
 
 READS = "prompts"
 FOLDER = True
+BOUNDS = "image_min_pixels: {}, image_max_pixels: {}"
 TAGS = {
     "role_tag": "role",
     "content_tag": "content",
@@ -31,6 +34,7 @@ def write(source: str, output: Path, options: Exporting) -> str:
         UserError: as :func:`dipr1.exports.questions.questions`.
     """
     prompts, columns = read(source, options)
+    found = list(questions(prompts, columns, options))
     rows = [
         {
             "messages": [
@@ -42,7 +46,7 @@ def write(source: str, output: Path, options: Exporting) -> str:
             ],
             "images": [one.image],
         }
-        for number, one in enumerate(questions(prompts, columns, options))
+        for number, one in enumerate(found)
     ]
     about = {
         "dipr1": {
@@ -56,4 +60,4 @@ def write(source: str, output: Path, options: Exporting) -> str:
     for name, content in (("dipr1.json", rows), ("dataset_info.json", about)):
         text = json.dumps(content, ensure_ascii=False, indent=1)
         (output / name).write_text(f"{text}\n", encoding="utf-8")
-    return f"{len(rows)} questions with answers"
+    return said(found, "questions with answers", BOUNDS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,11 +32,13 @@ class Question:
         messages: role and content of each; `IMAGE` begins the first one of the user.
         image: path of the picture.
         columns: of :mod:`dipr1.rewards`, for this image; model frame. None where not known.
+        pixels: of the picture, where it was written.
     """
 
     messages: list[dict[str, str]]
     image: str
     columns: dict[str, Any]
+    pixels: int | None = None
 
     @property
     def text(self) -> str:
@@ -70,22 +72,24 @@ def questions(
         UserError: an image cannot be read.
     """
     for number, row in enumerate(prompts.to_pylist()):
-        image = _picture(row, number, options)
+        image, pixels = _picture(row, number, options)
         of_row = {name: values[number] for name, values in columns.items()}
-        yield Question(_with_image(row["prompt"]), image, of_row)
+        yield Question(_with_image(row["prompt"]), image, of_row, pixels)
 
 
-def _picture(row: dict[str, Any], number: int, options: Exporting) -> str:
-    if options.shown is None:
-        path = row["image"]
-    else:
+def _picture(row: dict[str, Any], number: int, options: Exporting) -> tuple[str, int | None]:
+    """The path that the row names, and the pixels of the picture where it was written."""
+    path, pixels = row["image"], None
+    if options.shown is not None:
+        picture = load_image(*image_source(row))
+        pixels = picture.width * picture.height
         path = os.path.join(options.shown, f"{number:07d}.png")
         os.makedirs(options.shown, exist_ok=True)
         mark = PngInfo()
         mark.add_text("Software", MADE_BY)
         with whole(Path(path)) as part:
-            load_image(*image_source(row)).save(part, format="PNG", pnginfo=mark)
-    return path if options.images is None else os.path.relpath(path, options.images)
+            picture.save(part, format="PNG", pnginfo=mark)
+    return (path if options.images is None else os.path.relpath(path, options.images)), pixels
 
 
 def _with_image(messages: list[dict[str, str]]) -> list[dict[str, str]]:
@@ -98,15 +102,43 @@ def _with_image(messages: list[dict[str, str]]) -> list[dict[str, str]]:
 
 
 def write_lines(
-    source: str, output: Path, options: Exporting, row: Callable[[Question], dict[str, Any]]
+    source: str,
+    output: Path,
+    options: Exporting,
+    row: Callable[[Question], dict[str, Any]],
+    bounds: str = "",
 ) -> str:
     """Write JSON lines, one for each prompt; what was written, in words.
+
+    Args:
+        source: the prompts artifact.
+        output: the file to write.
+        options: of the export.
+        row: what a line holds of a question.
+        bounds: as :func:`said` takes it.
 
     Raises:
         UserError: as :func:`questions`.
     """
-    prompts, columns = read(source, options)
+    found = list(questions(*read(source, options), options))
     with output.open("w", encoding="utf-8") as file:
-        for one in questions(prompts, columns, options):
+        for one in found:
             file.write(json.dumps(row(one), ensure_ascii=False) + "\n")
-    return f"{prompts.num_rows} questions"
+    return said(found, "questions", bounds)
+
+
+def said(found: Sequence[Question], what: str, bounds: str) -> str:
+    """What was written and, of pictures that were, how the framework leaves their size as it is.
+
+    Args:
+        found: all questions.
+        what: they are.
+        bounds: the framework's settings, the fewest pixels of a picture and the most in braces;
+            "" where its own let every size pass.
+
+    >>> said([Question([], "a", {}, 90), Question([], "b", {}, 20)], "questions", "from={} to={}")
+    '2 questions; set from=20 to=90'
+    """
+    pixels = [one.pixels for one in found if one.pixels is not None]
+    hint = f"; set {bounds.format(min(pixels), max(pixels))}" if bounds and pixels else ""
+    return f"{len(found)} {what}{hint}"

@@ -23,12 +23,13 @@ import pytest
 
 collect_ignore = ["loaders"]
 LOADERS = Path(__file__).parent / "loaders"
+POLICY = Path("dipr1", "demo", "checkpoint")
 NUM_IMAGES = 6
 ON_OURS = "import site; site.addsitedir({!r})\n"
 
 
 @pytest.fixture(scope="session")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def exported(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Path:
     """A folder with artifacts of built-in scenes and all that is exported from them.
 
     A person whom all samples find is taken out of the labels that are audited, so that a box is
@@ -36,11 +37,14 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """
     folder = tmp_path_factory.mktemp("exported")
 
-    def dipr1(*words: str) -> None:
-        subprocess.run([sys.executable, "-m", "dipr1.cli", *words], cwd=folder, check=True)
+    def dipr1(*words: str) -> str:
+        command = [sys.executable, "-m", "dipr1.cli", *words]
+        return subprocess.run(
+            command, cwd=folder, check=True, stdout=subprocess.PIPE, text=True
+        ).stdout
 
-    def export(source: str, name: str, output: str, *flags: str) -> None:
-        dipr1("export", f"{source}.parquet", "--format", name, "--output", output, *flags)
+    def export(source: str, name: str, output: str, *flags: str) -> str:
+        return dipr1("export", f"{source}.parquet", "--format", name, "--output", output, *flags)
 
     dipr1("download", "--format", "scenes", "--num-images", str(NUM_IMAGES), "--output", "scenes")
     made = ("--output", "labels.parquet", "--prompts", "prompts.parquet")
@@ -57,7 +61,12 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     export("prompts", "swift", "swift.jsonl", *taught)
     export("prompts", "verl", "verl.parquet", *taught)
     export("prompts", "easyr1", "easyr1.jsonl", *taught)
-    export("prompts", "llamafactory", "llamafactory", *taught)
+    wide_policy(root, folder / "wide")
+    seen = ("--policy", "wide", "--prompts", "wide.parquet", "--output", "again.parquet")
+    dipr1("convert", "--source", "scenes", *seen)
+    taught = ("--variance", "variance.parquet", "--shown", "wide_shown")
+    said = export("wide", "llamafactory", "llamafactory", *taught)
+    (folder / "llamafactory.txt").write_text(said)
     export("labels", "coco", "coco.json")
     export("predictions", "coco-results", "results.json", "--labels", "person")
     export("labels", "yolo", "yolo")
@@ -67,6 +76,14 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     fields = ("--audit", "audit.parquet", "--predictions", "predictions.parquet")
     export("audited", "fiftyone", "fiftyone", *fields)
     return folder
+
+
+def wide_policy(root: Path, folder: Path) -> None:
+    """A copy of the built-in policy that sees more pixels than LLaMA-Factory leaves by default."""
+    shutil.copytree(root / POLICY, folder)
+    about = json.loads((folder / "processor_config.json").read_text())
+    about["image_processor"]["size"] = {"shortest_edge": 640_000, "longest_edge": 1_000_000}
+    (folder / "processor_config.json").write_text(json.dumps(about))
 
 
 def without_the_surest(folder: Path) -> None:
@@ -93,9 +110,8 @@ def load(exported: Path, root: Path, tmp_path: Path) -> Load:
     def call(name: str, *requirements: str, on_ours: bool = False) -> Any:
         python = environment(root, name, requirements, on_ours) if requirements else sys.executable
         output = tmp_path / "found.json"
-        policy = root / "dipr1" / "demo" / "checkpoint"
         # -P: the scripts are called as what they import
-        command = [python, "-P", LOADERS / f"{name}.py", exported, policy, output]
+        command = [python, "-P", LOADERS / f"{name}.py", exported, root / POLICY, output]
         ended = subprocess.run(
             command,
             cwd=exported,

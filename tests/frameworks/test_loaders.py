@@ -77,8 +77,8 @@ def test_easyr1(load, exported):
 
 def test_llamafactory(load, exported):
     found = load("llamafactory", "llamafactory==0.9.5", on_ours=True)
-    for one, row in zip(found, prompts(exported), strict=True):
-        assert one["image_tokens"] == TOKENS
+    for one, row in zip(found, PROMPTS.read(exported / "wide.parquet").to_pylist(), strict=True):
+        assert one["image_tokens"] == row["frame_width"] * row["frame_height"] / 16**2 > TOKENS
         assert row["prompt"][0]["content"] in one["text"]
         answer = parse_response(one["taught"], ["person"]).answer
         np.testing.assert_array_equal(in_order(answer.boxes), in_order(np.rint(row["gt_boxes"])))
@@ -140,6 +140,9 @@ def test_cvat(load, exported):
     for name, boxes in found["images"].items():
         shown = [one["box"] for one in boxes if one["label"] == "person"]
         np.testing.assert_allclose(shown, rows[name]["boxes"], atol=0.01)
+    for one in read_corrections(str(exported / "cvat_back" / "annotations.xml")):
+        boxes = rows[one.image.removesuffix(Path(one.image).suffix)]["boxes"]
+        np.testing.assert_allclose(in_order(one.boxes), in_order(boxes), atol=0.01)
     count = sum(bool(one["doubt"]) for boxes in found["images"].values() for one in boxes)
     assert count == len(in_doubt)
     assert any(one["label"] == "person?" for boxes in found["images"].values() for one in boxes)
@@ -161,6 +164,10 @@ def test_labelstudio(load, exported):
         boxes = np.reshape(rows[image["file_name"]]["boxes"], (-1, 4))
         boxes[:, 2:] -= boxes[:, :2]
         np.testing.assert_allclose(np.reshape(shown, (-1, 4)), boxes, atol=0.01)
+    by_id = labels(exported, "audited")
+    for one in read_corrections(str(exported / "submitted.json")):
+        boxes = in_order(by_id[one.image_id]["boxes"])
+        np.testing.assert_allclose(in_order(one.boxes), boxes, atol=0.01)
     assert "person?" in {names[one["category_id"]] for one in found["annotations"]}
 
 

@@ -18,5 +18,6 @@ found = {
         for item in data
     },
 }
+data.export(f"{folder}/cvat_back", "cvat")
 with open(output, "w", encoding="utf-8") as file:
     json.dump(found, file)

@@ -1,17 +1,23 @@
-"""LLaMA-Factory: its data set for supervised fine-tuning, tokenised."""
+"""LLaMA-Factory: its data set for supervised fine-tuning, tokenised with the bounds it was told.
+
+The policy is the one that sees more pixels than the default bounds let pass.
+"""
 
 import json
 import sys
+from pathlib import Path
 
+import yaml
 from llamafactory.data import get_dataset, get_template_and_fix_tokenizer
 from llamafactory.extras.constants import IGNORE_INDEX
 from llamafactory.hparams import get_train_args
 from llamafactory.model import load_tokenizer
 
-folder, policy, output = sys.argv[1:]
+folder, _, output = sys.argv[1:]
+bounds = Path(folder, "llamafactory.txt").read_text().rpartition("set ")[2]
 model, data, training, _, _ = get_train_args(
     {
-        "model_name_or_path": policy,
+        "model_name_or_path": f"{folder}/wide",
         "template": "qwen3_vl_nothink",
         "stage": "sft",
         "do_train": True,
@@ -21,6 +27,7 @@ model, data, training, _, _ = get_train_args(
         "cutoff_len": 4096,
         "output_dir": f"{folder}/trained",
         "use_cpu": True,
+        **yaml.safe_load(f"{{{bounds}}}"),
     }
 )
 loaded = load_tokenizer(model)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from dipr1 import exports
 from dipr1.artifacts.annotations import ANNOTATIONS
 from dipr1.artifacts.made import Made
 from dipr1.artifacts.prompts import PROMPTS
@@ -56,6 +58,11 @@ def truth(row: dict) -> str:
     """A response with every object, that looks at nothing."""
     answer = json.dumps([{"bbox_2d": box, "label": "person"} for box in row["gt_boxes"]])
     return f"<think>all</think><look>[]</look><answer>{answer}</answer>"
+
+
+def test_the_page_has_every_format(root):
+    page = (root / "docs/exports.md").read_text(encoding="utf-8")
+    assert sorted(re.findall(r"^\| `([a-z0-9-]+)` \|", page, re.M)) == exports.NAMES
 
 
 def test_swift_has_the_columns_of_the_rewards(folder):
@@ -105,10 +112,14 @@ def test_llamafactory_is_taught_what_sft_is(folder):
         assert len(response.answer.boxes) == len(prompt["gt_boxes"])
 
 
-def test_pictures_are_written_as_the_policy_sees_them(folder):
+def test_pictures_are_written_as_the_policy_sees_them(folder, capsys):
     shown = folder / "shown"
     flags = ["--shown", str(shown), "--images", str(folder)]
-    assert exported(folder, "easyr1", *flags)  # and then for another framework, the same pictures
+    sizes = [row["frame_width"] * row["frame_height"] for row in prompts().to_pylist()]
+    capsys.readouterr()
+    exported(folder, "easyr1", *flags)  # for another framework, the same pictures
+    bounds = f"data.min_pixels={min(sizes):.0f} data.max_pixels={max(sizes):.0f}"
+    assert f"2 questions; set {bounds}\n" in capsys.readouterr().out
     rows = lines(exported(folder, "swift", *flags))
     assert [row["images"] for row in rows] == [["shown/0000000.png"], ["shown/0000001.png"]]
     for row, prompt in zip(rows, prompts().to_pylist(), strict=True):
