@@ -1,4 +1,4 @@
-"""Datumaro: CVAT's XML, read by the importer that CVAT itself is made with."""
+"""Datumaro: CVAT's XML, read and written again."""
 
 import json
 import sys

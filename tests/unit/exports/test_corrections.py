@@ -157,6 +157,19 @@ def test_a_correction_in_cvat_comes_back(folder):
     assert one["ignore"].count(True) == 1 and objects(two) == [RIGHT]
 
 
+def test_cvat_knows_uploaded_images_by_name_and_number(folder):
+    rows = AUDIT.read(folder / "audit.parquet").to_pylist()
+    for row in rows:  # the last image has the likeliest error
+        row["rank"] = len(rows) - row["rank"]
+    AUDIT.write(pa.Table.from_pylist(rows, AUDIT.schema), folder / "audit.parquet", Made())
+    path = export(folder, "cvat")
+    heads = re.findall(r'<image id="(\d)" name="([^"]*)"', path.read_text())
+    path.unlink()
+    assert heads == [("0", "a.jpg"), ("1", "c.jpg")]
+    shared = export(folder, "cvat", "--images", "..")
+    assert f'name="{Path.cwd().name}/a.jpg"' in shared.read_text()
+
+
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
