@@ -62,15 +62,16 @@ def exported(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Path:
     export("prompts", "verl", "verl.parquet", *taught)
     export("prompts", "easyr1", "easyr1.jsonl", *taught)
     wide_policy(root, folder / "wide")
-    seen = ("--policy", "wide", "--prompts", "wide.parquet", "--output", "again.parquet")
-    dipr1("convert", "--source", "scenes", *seen)
+    seen = ("--policy", "wide", "--frame", "absolute", "--min-pixels", "640000")
+    made = ("--output", "again.parquet", "--prompts", "wide.parquet")
+    dipr1("convert", "--source", "scenes", *seen, *made)
     taught = ("--variance", "variance.parquet", "--shown", "wide_shown")
     said = export("wide", "llamafactory", "llamafactory", *taught)
     (folder / "llamafactory.txt").write_text(said)
     export("labels", "coco", "coco.json")
     export("predictions", "coco-results", "results.json", "--labels", "person")
     export("labels", "yolo", "yolo")
-    (folder / "cvat").mkdir()
+    shutil.copytree(folder / "scenes" / "images", folder / "cvat" / "images")
     export("audit", "cvat", "cvat/annotations.xml", *audited)
     export("audit", "labelstudio", "labelstudio.json", *audited)
     fields = ("--audit", "audit.parquet", "--predictions", "predictions.parquet")
@@ -79,11 +80,14 @@ def exported(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Path:
 
 
 def wide_policy(root: Path, folder: Path) -> None:
-    """A copy of the built-in policy that sees more pixels than LLaMA-Factory leaves by default."""
+    """A copy of the built-in policy that may see more pixels than LLaMA-Factory leaves."""
     shutil.copytree(root / POLICY, folder)
-    about = json.loads((folder / "processor_config.json").read_text())
-    about["image_processor"]["size"] = {"shortest_edge": 640_000, "longest_edge": 1_000_000}
-    (folder / "processor_config.json").write_text(json.dumps(about))
+    config = json.loads((folder / "config.json").read_text())
+    del config["dipr1_frame"]
+    processor = json.loads((folder / "processor_config.json").read_text())
+    processor["image_processor"]["size"] = {"shortest_edge": 1024, "longest_edge": 1_000_000}
+    for name, content in (("config", config), ("processor_config", processor)):
+        (folder / f"{name}.json").write_text(json.dumps(content))
 
 
 def without_the_surest(folder: Path) -> None:
