@@ -339,13 +339,33 @@ def policy_of(wildcards):
     """The checkpoint folder that answers for an arm: its trained one, or the base MLLM's."""
     if experiment.arms[wildcards.arm].method == "none":
         return base_policy()
-    return [f"{places.own}/policies/{wildcards.arm}/seed{wildcards.seed}"]
+    return ancient([trained(wildcards.arm, wildcards.seed)])
+
+
+def trained(arm, seed):
+    """The folder of a trained policy.
+
+    What reads it is repeated for its `.sha256` beside it: Snakemake knows a folder by its time alone.
+    """
+    return f"{places.own}/policies/{arm}/seed{seed}"
+
+
+def sums_of(wildcards):
+    """The checksums of the policy that answers for an arm, where it is a trained one."""
+    none = experiment.arms[wildcards.arm].method == "none"
+    return [] if none else [trained(wildcards.arm, wildcards.seed) + ".sha256"]
 
 
 def start_of(wildcards):
     """The checkpoint folder that an arm's training begins with."""
     start = experiment.arms[wildcards.arm].start
-    return [f"{places.own}/policies/{start}/seed{wildcards.seed}"] if start else base_policy()
+    return ancient([trained(start, wildcards.seed)]) if start else base_policy()
+
+
+def sums_of_start(wildcards):
+    """The checksums of the policy that an arm's training begins with, where it is a trained one."""
+    start = experiment.arms[wildcards.arm].start
+    return [trained(start, wildcards.seed) + ".sha256"] if start else []
 
 
 def start_where(wildcards, input):

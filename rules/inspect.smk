@@ -4,6 +4,7 @@ rule inspect:
         images=of_split("download"),
         predictions="<results>/predictions/{arm}/seed{seed}/{dataset}.{split}.parquet",
         policy=policy_of,
+        sums=sums_of,
     output:
         predictions="<results>/predictions/{arm}+{look}/seed{seed}/{dataset}.{split}{shard}.parquet",
     log:

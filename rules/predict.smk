@@ -3,6 +3,7 @@ rule predict:
         prompts=of_split("prompts"),
         images=of_split("download"),
         policy=policy_of,
+        sums=sums_of,
     output:
         predictions="<results>/predictions/{arm}/seed{seed}/{dataset}.{split}{shard}.parquet",
     log:

@@ -12,7 +12,8 @@ rule report:
         variance=of_sets("variance", evaluation_sets()),
         audit=expand("<results>/audit/{set}.parquet", set=map("/".join, every_set())),
         pictures=of_sets("download", every_set()),
-        policies=per_trained_run("<results>/policies/{arm}/seed{seed}"),
+        policies=ancient(per_trained_run("<results>/policies/{arm}/seed{seed}")),
+        sums=per_trained_run("<results>/policies/{arm}/seed{seed}.sha256"),
     output:
         page=report(
             "<results>/report/index.html",

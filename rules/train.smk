@@ -5,7 +5,9 @@ rule train:
         variance=variance_for,
         crops=crops_of,
         policy=start_of,
+        sums=sums_of_start,
     output:
+        sums="<results>/policies/{arm}/seed{seed}.sha256",
         policy=report(
             directory("<results>/policies/{arm}/seed{seed}"),
             patterns=["{name}_log.parquet"],
@@ -54,6 +56,7 @@ rule train:
         " --threads {threads}"
         " --checkpoints {params.checkpoints}"
         " --output {output.policy}"
+        " --sums {output.sums}"
         " {params.options}"
         " {params.machine}"
         " > {log} 2>&1"

@@ -204,6 +204,13 @@ def content_digest(path: str | os.PathLike) -> str:
     return hashlib.sha256("".join(marks).encode()).hexdigest()
 
 
+def policy_sums(folder: Path) -> str:
+    """SHA-256 of all files of a policy on which an answer depends, as ``sha256sum`` writes them."""
+    files = sorted(one for one in folder.iterdir() if one.is_file() and _counts(one.name))
+    sums = [f"{file_digest(one)}  {folder.name}/{one.name}\n" for one in files]
+    return "".join(["# made by dipr1; to check: sha256sum -c\n", *sums])
+
+
 def _counts(name: str) -> bool:
     return name[0] != "." and name not in FOR_READERS
 

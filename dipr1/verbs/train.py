@@ -13,11 +13,11 @@ import pyarrow as pa
 
 from dipr1.artifacts.crops import CROPS
 from dipr1.artifacts.finished import finish, finished, give_again
-from dipr1.artifacts.made import Made, made_by, write_made
+from dipr1.artifacts.made import Made, made_by, policy_sums, write_made
 from dipr1.artifacts.prompts import PROMPTS
 from dipr1.artifacts.training_log import TRAINING_LOG
 from dipr1.artifacts.variance import VARIANCE
-from dipr1.artifacts.writing import output_folder, whole
+from dipr1.artifacts.writing import output_file, output_folder, whole
 from dipr1.errors import ToBeContinued, UserError
 from dipr1.gpus import take_gpus
 from dipr1.options import add_options, add_union_options, options, union_options
@@ -89,6 +89,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="folder to resume from, then of the result (default OUTPUT with .parts, removed)",
     )
+    parser.add_argument(
+        "--sums", type=output_file, help="file for the SHA-256 of the policy's files (default none)"
+    )
     add_options(parser, Spread)
     add_options(parser, Policy)
     add_union_options(parser, TrainedArm)
@@ -122,6 +125,13 @@ def run(args: argparse.Namespace) -> None:
         ):
             take_gpus(spread.processes)
             _train(args, folder, threads, told)
+            processes.by_the_first(lambda: _write_sums(args))
+
+
+def _write_sums(args: argparse.Namespace) -> None:
+    if args.sums:
+        with whole(args.sums) as part:
+            part.write_text(policy_sums(args.output), encoding="utf-8")
 
 
 def _train(args: argparse.Namespace, folder: Path, threads: int | None, told: Told) -> None:

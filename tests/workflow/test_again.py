@@ -23,6 +23,7 @@ def finished(undisturbed, tmp_path):
     [
         *(("download", PLACES.path("download", *SET)), ("convert", PLACES.path("prompts", *SET))),
         *(("variance", PLACES.path("variance", *SET)), ("evaluate", METRICS)),
+        ("train", f"{PLACES.own}/policies/sft/seed0/model.safetensors"),
         ("report", f"{PLACES.own}/report/comparison.md"),
     ],
 )
@@ -30,7 +31,7 @@ def test_a_plain_run_makes_it_again_and_nothing_after_it(
     workflow, undisturbed, finished, rule, path
 ):
     lost = finished / path
-    shutil.rmtree(lost.parent) if rule == "download" else lost.unlink()
+    shutil.rmtree(lost.parent) if rule in ("download", "train") else lost.unlink()
     assert jobs(workflow.run(finished)) == {rule: 1, "all": 1, "total": 2}
     same_bytes(undisturbed, finished, [path])
     assert "Nothing to be done" in workflow.run(finished)

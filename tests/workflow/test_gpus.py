@@ -16,7 +16,7 @@ def times(folder: Path) -> list[tuple[float, float]]:
     """Start and end of the trainings of the last run, the earlier one first."""
     jobs = []
     for path in (folder / ".snakemake" / "metadata").iterdir():
-        if "/policies/" in base64.b64decode(path.name).decode():
+        if ".sha256" in base64.b64decode(path.name).decode():
             job = json.loads(path.read_text())
             jobs.append((job["starttime"], job["endtime"]))
     return sorted(jobs)

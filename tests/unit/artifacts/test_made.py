@@ -18,10 +18,12 @@ from dipr1.artifacts.made import (
     content_digest,
     input_of,
     made_by,
+    policy_sums,
     read_made,
     write_made,
 )
 from dipr1.artifacts.metrics import METRICS
+from dipr1.artifacts.writing import is_ours
 from dipr1.errors import UserError
 from dipr1.policies.families import policy_input
 from dipr1.provenance import code_digest, file_digest, options_digest
@@ -160,6 +162,17 @@ def test_a_policy_counts_by_its_files(here):
         (folder / file).write_text(text)
         digests.append(content_digest(folder))
     assert len(set(digests)) == len(digests)
+
+
+def test_sums_are_of_what_an_answer_depends_on(here):
+    folder = policy(here / "seed0")
+    for name in ("README.md", "completions.parquet", ".dipr1"):
+        (folder / name).write_text("for people")
+    hexes = {name: file_digest(folder / name) for name in ("config.json", "model.safetensors")}
+    lines = policy_sums(folder).splitlines()
+    assert lines[1:] == [f"{digest}  seed0/{name}" for name, digest in hexes.items()]
+    (here / "sums").write_text(policy_sums(folder))
+    assert is_ours(here / "sums")
 
 
 def test_a_policys_large_files_count_by_their_size(here):
