@@ -65,6 +65,7 @@ onstart:
 onsuccess:
     if is_plain():
         unfinished().unlink(missing_ok=True)
+    workflow.persistence.deactivate_cache()  # it lacks the last job
     for job in workflow.dag.jobs:
         clear_work_of(job)
 
