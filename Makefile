@@ -27,7 +27,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 demo: setup  ## run config.yaml: a policy trained three ways, and the page that compares them
-	snakemake --quiet reason host --cores $(CORES) --rerun-incomplete --show-failed-logs
+	snakemake --quiet reason host --cores $(CORES) --rerun-incomplete
 	@echo "The report: $(CURDIR)/results/demo/report/index.html"
 
 test: setup  ## unit tests, the workflow, real data

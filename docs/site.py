@@ -20,7 +20,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 ROOT = Path(__file__).parents[1]
-SHOWN = ("*.md", "*.png")
+SHOWN = ("*.md", "*.png", "*.css")
 FROM_ROOT = ("CONTRIBUTING.md", "CHANGELOG.md")
 LINK = re.compile(r"\[([^\]]*)\]\(([^)#\s:]+)(#[^)]*)?\)")  # to a file of the repository
 

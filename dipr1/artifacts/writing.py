@@ -64,7 +64,7 @@ def check_replaceable(path: str | os.PathLike, *, folder: bool) -> None:
         )
     if not is_ours(path):
         raise UserError(
-            f"{path}: is there already and was not made by dipr1, or not all of it;"
+            f"{path}: is there already and does not say that dipr1 made it, or all of it;"
             " move it away or write to another place"
         )
 

@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> None:
         UserError: the configuration is wrong, there are no prompts yet, or a verdict is `wrong`.
     """
     config = load(args.config)
-    prompts = read_prompts(config, args.results)
+    prompts = read_prompts(config, args)
     few = spread(prompts, max(args.images, 1))
     findings = tell(checks_of_images(config, few))
     samples = sampled(config, args, few)
@@ -69,17 +69,17 @@ def tell(findings: list[Finding]) -> list[Finding]:
     return findings
 
 
-def read_prompts(config: Config, results: Path) -> pa.Table:
+def read_prompts(config: Config, args: argparse.Namespace) -> pa.Table:
     """The prompts of the split that is trained on.
 
     Raises:
         UserError: they are not made yet, or none.
     """
-    path = trained_on("prompts", config, results)
+    path = trained_on("prompts", config, args.results)
     if not path.is_file():
         raise UserError(
             f"{path}: not there yet; make it, which needs no GPU: snakemake --cores all"
-            f" {path} --configfile CONFIG"
+            f" {path} --configfile {args.config}"
         )
     prompts = PROMPTS.read(path)
     if not prompts.num_rows:

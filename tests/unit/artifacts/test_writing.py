@@ -29,7 +29,7 @@ def test_our_artifact_is_replaced(tmp_path):
 def test_another_parquet_file_is_not(tmp_path):
     path = tmp_path / "mine.parquet"
     pq.write_table(pa.table({"a": [1]}), path)
-    with pytest.raises(UserError, match="not made by dipr1"):
+    with pytest.raises(UserError, match="does not say that dipr1 made it"):
         REJECTS.write(REJECTS.schema.empty_table(), path)
     assert pq.read_table(path).num_rows == 1
 

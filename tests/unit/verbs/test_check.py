@@ -104,3 +104,4 @@ def test_prompts_have_to_be_made_first(folder, capsys):
     assert main(["check", "config.yaml"]) == 1
     message = capsys.readouterr().err
     assert "not there yet; make it, which needs no GPU: snakemake --cores all" in message
+    assert message.endswith(" --configfile config.yaml\n")

@@ -72,7 +72,7 @@ def test_a_folder_with_other_files_is_left_alone(capsys):
     Path("data").mkdir()
     Path("data/archive.zip").write_text("fetched by hand")
     assert main([*SCENES, "data"]) == 1
-    assert "data: is there already and was not made by dipr1" in capsys.readouterr().err
+    assert "data: is there already and does not say that dipr1 made it" in capsys.readouterr().err
     assert list(contents("data")) == ["archive.zip"]
 
 
