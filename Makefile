@@ -36,7 +36,7 @@ test: setup  ## unit tests, the workflow, real data
 test-conda: setup  ## the workflow in environments of conda, or of a stand-in where there is none; 5 GB for a while
 	$(BIN)/python -m pytest tests/conda
 
-test-frameworks: setup  ## the loaders of the programs that `dipr1 export` writes for, in .venv-frameworks; 4 GB
+test-frameworks: setup  ## the loaders of the programs that `dipr1 export` writes for, in .venv-frameworks; 5 GB
 	$(BIN)/python -m pytest tests/frameworks
 
 test-kills: setup  ## trainings and the workflow, killed everywhere and started again

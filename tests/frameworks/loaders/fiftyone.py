@@ -11,9 +11,9 @@ counts = {name: data.count(f"{name}.detections") for name in ("ground_truth", "p
 evaluated = data.evaluate_detections(
     "predictions", "ground_truth", method="coco", iscrowd="iscrowd"
 )
-sample = data.sort_by("worth", reverse=True).first()
+sample = next(one for one in data if "person?" in [each.label for each in one.suspects.detections])
 sample.ground_truth.detections[0].tags.append("remove")
-suggested = [one for one in sample.suspects.detections if one.label.endswith("?")]
+suggested = [one for one in sample.suspects.detections if one.label == "person?"]
 for one in suggested:
     one.tags.append("add")
 sample.save()
