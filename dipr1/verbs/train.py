@@ -8,6 +8,7 @@ import importlib
 import os
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -143,39 +144,17 @@ def _train(args: argparse.Namespace, folder: Path, threads: int | None, told: To
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     # TRL 1.16 still uses the old name of an argument that transformers 5.23 has renamed
     warnings.filterwarnings("ignore", ".*gradient_checkpointing.*", FutureWarning)
-    aside, *given = set_aside(arm, PROMPTS.read(args.prompts), _crops(args, arm))
-    prompts, variance, crops = kept(
-        arm, VARIANCE.read(args.variance) if args.variance else None, *given
-    )
-    lessons = method.lessons(
-        arm,
-        prompts,
-        variance,
-        crops=crops,
-        fixed=frames.fixed is not None,
-        seed=args.seed,
-        begun=_begun(base.model, prompts),
-    )
-    check_enough(len(lessons), arm.prompts_per_update, generated_together(arm))
+    lessons, aside = _lessons(args, arm, base, fixed=frames.fixed is not None)
     made = _made(args, arm, base)
     processes.join()
     identity = made.identity(*without_effect(arm))
     processes.by_the_first(lambda: claim(folder, identity, "checkpoint-*"))
-    kind = f"-{arm.updates}"  # a longer training goes on in the same folder
-    if processes.any_of_all((result := finished(folder, kind)) is not None):
+    if processes.any_of_all((result := finished(folder, _kind(arm))) is not None):
         processes.by_the_first(lambda: give_again(result, args.output))
         return
     processes.by_the_first(lambda: make_way(folder, arm.updates, arm.keep_best))
     newest = newest_checkpoint(folder)
-    policy = load_policy(
-        base.model,
-        base_dtype(arm, base.dtype),
-        threads,
-        base.bounds,
-        four_bit=arm.quantisation == "4bit",
-    )
-    if freeze(policy.model, arm.freeze_vision, arm.freeze_projector):
-        share_repeated_images(policy.model)
+    policy = _policy(arm, base, threads)
     trainer = method.trainer(arm, policy, lessons, args.seed, folder, frames)
     if arm.lora_rank:
         settle(trainer, base.model)
@@ -184,9 +163,7 @@ def _train(args: argparse.Namespace, folder: Path, threads: int | None, told: To
     _watch(trainer, args.arm)
     if aside is not None:
         evaluate_between(trainer, arm, policy, aside, frames.fixed is not None, args.arm)
-    stop_where_not_finite(trainer)
-    generate_together(trainer)
-    mark_what_all_wrote(trainer)
+    _guard(trainer)
     leave_when_told(trainer, told, updates_of_same_responses(arm))
     with ended(trainer, folder):
         train_from(newest, trainer, updates_per_pass(arm, len(lessons)))
@@ -196,27 +173,89 @@ def _train(args: argparse.Namespace, folder: Path, threads: int | None, told: To
             f"{args.arm}: left after update {trainer.state.global_step} of {arm.updates}, as"
             f" {told.name or 'another process'} says; the same command goes on from {folder}"
         )
-
-    def publish() -> None:
-        with whole(args.output) as part:
-            save(trainer, weights, None if arm.lora_rank else base.dtype, part)
-            greedily(policy.model, longest_answer(arm.model_dump())).save_pretrained(part)
-            save_processor(policy.processor, part)
-            log = log_table(trainer.state.log_history)
-            TRAINING_LOG.write(log, part / "training_log.parquet", made)
-            write_completions(folder, part, made)
-            write_made(part, "policy", made)
-            write_card(part)
-            keep_logs(arm, folder, part)
-        if not arm.keep_checkpoints:
-            finish(folder, args.output, keep=args.checkpoints is not None, kind=kind)
-
     with ended(trainer, folder):
         if arm.keep_best:
             take_best(trainer, args.arm)
         weights = gathered(trainer)
-        processes.by_the_first(publish)
+        processes.by_the_first(
+            lambda: _publish(args, arm, base, policy, trainer, weights, made, folder)
+        )
     say(f"{args.arm}: {trainer.state.global_step} updates, saved in {args.output}")
+
+
+def _kind(arm) -> str:
+    """Ends the name of a finished policy: a longer training goes on in the same folder."""
+    return f"-{arm.updates}"
+
+
+def _lessons(args: argparse.Namespace, arm, base: Policy, *, fixed: bool) -> tuple[Any, Any]:
+    """What is taught, and what is set aside to evaluate on between updates, if anything.
+
+    Args:
+        fixed: the policy's frame is the same for all images.
+    """
+    method = importlib.import_module(f"dipr1.training.{arm.method}")
+    aside, *given = set_aside(arm, PROMPTS.read(args.prompts), _crops(args, arm))
+    prompts, variance, crops = kept(
+        arm, VARIANCE.read(args.variance) if args.variance else None, *given
+    )
+    lessons = method.lessons(
+        arm,
+        prompts,
+        variance,
+        crops=crops,
+        fixed=fixed,
+        seed=args.seed,
+        begun=_begun(base.model, prompts),
+    )
+    check_enough(len(lessons), arm.prompts_per_update, generated_together(arm))
+    return lessons, aside
+
+
+def _policy(arm, base: Policy, threads: int | None) -> Any:
+    """The policy that training begins with, what is frozen of it frozen."""
+    policy = load_policy(
+        base.model,
+        base_dtype(arm, base.dtype),
+        threads,
+        base.bounds,
+        four_bit=arm.quantisation == "4bit",
+    )
+    if freeze(policy.model, arm.freeze_vision, arm.freeze_projector):
+        share_repeated_images(policy.model)
+    return policy
+
+
+def _guard(trainer) -> None:
+    """Keep a training from ends that nobody would notice."""
+    stop_where_not_finite(trainer)
+    generate_together(trainer)
+    mark_what_all_wrote(trainer)
+
+
+def _publish(
+    args: argparse.Namespace,
+    arm,
+    base: Policy,
+    policy: Any,
+    trainer: Any,
+    weights: Any,
+    made: Made,
+    folder: Path,
+) -> None:
+    """Write the policy's folder, whole or not at all, and clear what it was made from."""
+    with whole(args.output) as part:
+        save(trainer, weights, None if arm.lora_rank else base.dtype, part)
+        greedily(policy.model, longest_answer(arm.model_dump())).save_pretrained(part)
+        save_processor(policy.processor, part)
+        log = log_table(trainer.state.log_history)
+        TRAINING_LOG.write(log, part / "training_log.parquet", made)
+        write_completions(folder, part, made)
+        write_made(part, "policy", made)
+        write_card(part)
+        keep_logs(arm, folder, part)
+    if not arm.keep_checkpoints:
+        finish(folder, args.output, keep=args.checkpoints is not None, kind=_kind(arm))
 
 
 def _made(args: argparse.Namespace, arm, base: Policy) -> Made:
