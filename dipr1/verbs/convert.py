@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the counts as JSON")
 
 
+@collector_off()
 def run(args: argparse.Namespace) -> None:
     """Read, check, write.
 
@@ -84,8 +86,10 @@ def run(args: argparse.Namespace) -> None:
     policy = options(args, Policy)
     frames = read_policy_frames(policy.model, policy.frame, policy.bounds) if args.prompts else None
     source = _source(args)
-    table = read_size_table(args.sizes) if args.sizes else {}
-    with collector_off():
+    with ThreadPoolExecutor(1) as pool:
+        # digests of large files take a while, and reading leaves the processor time for them
+        made = pool.submit(_made, args, source["format"])
+        table = read_size_table(args.sizes) if args.sizes else {}
         reading = formats.read(source["format"], source["annotations"], source["images"], rules.box)
         check_labels(rules, reading)
         sizes, faults = sizes_and_faults(
@@ -102,7 +106,8 @@ def run(args: argparse.Namespace) -> None:
     missing = [one.image for one, why in zip(reading.images, faults, strict=True) if why == MISSING]
     example = an_example(missing, source["images"])
     labels = rules.labels or reading.categories
-    made = _made(args, rules, source["format"], labels)
+    # with the labels of the data set, used or not
+    made = _told(made.result(), rules.model_dump(exclude={"strict"}) | {"labels": labels})
     rejects_path = args.rejects or str(Path(args.output).with_suffix(".rejects.parquet"))
     REJECTS.write(rejects, rejects_path, made)
     print(counts_text(counts, rejects, as_json=args.json), flush=True)
@@ -161,11 +166,11 @@ def _source(args: argparse.Namespace) -> dict[str, Any]:
     return given
 
 
-def _made(args: argparse.Namespace, rules: Conversion, format_name: str, labels: list[str]) -> Made:
-    """What the artifacts say of themselves; with the labels of the data set, used or not."""
+def _made(args: argparse.Namespace, format_name: str) -> Made:
+    """What the artifacts say of themselves, but for the rules."""
     return made_by(
         "convert",
-        {"format": format_name} | rules.model_dump(exclude={"strict"}) | {"labels": labels},
+        {"format": format_name},
         [args.source or args.annotations, args.sizes, args.corrections],
         code={"format": format_name},
         dataset=args.dataset,
@@ -175,10 +180,11 @@ def _made(args: argparse.Namespace, rules: Conversion, format_name: str, labels:
 
 def _made_for(made: Made, policy: Policy) -> Made:
     """`made` of an artifact that depends on the policy too."""
-    settings = made.options | policy.model_dump(include={*SHOWN}, exclude_none=True)
-    return replace(
-        made,
-        options=settings,
-        configuration=options_digest(settings),
-        inputs=(*made.inputs, policy_input(policy.model)),
-    )
+    told = _told(made, policy.model_dump(include={*SHOWN}, exclude_none=True))
+    return replace(told, inputs=(*made.inputs, policy_input(policy.model)))
+
+
+def _told(made: Made, settings: dict[str, Any]) -> Made:
+    """`made` with further options."""
+    settings = made.options | settings
+    return replace(made, options=settings, configuration=options_digest(settings))

@@ -118,26 +118,19 @@ def _raws(
 
 def _blocks(path: str) -> Iterator[_Block]:
     """The file in pieces of whole lines, without a byte order mark."""
-    first, start, parts = 1, 0, []
+    first, start = 1, 0
     try:
         with open(path, "rb") as file:
-            if (mark := file.read(3)) == b"\xef\xbb\xbf":
+            if file.read(3) == b"\xef\xbb\xbf":
                 start = 3
-            else:
-                parts.append(mark)
-            while piece := file.read(_BLOCK_BYTES):
-                end = piece.rfind(b"\n") + 1
-                parts.append(piece[:end])
-                if end:
-                    lines = b"".join(parts)
-                    yield _Block(first, start, lines)
-                    first, start, parts = first + lines.count(b"\n"), start + len(lines), []
-                parts.append(piece[end:])
+            file.seek(start)
+            while lines := file.read(_BLOCK_BYTES) + file.readline():
+                yield _Block(first, start, lines)
+                first, start = first + lines.count(b"\n"), start + len(lines)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; give the .odgt file") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
-    yield _Block(first, start, b"".join(parts))
 
 
 def _lines(block: _Block) -> Iterator[tuple[int, int, str]]:
