@@ -141,23 +141,6 @@ def ioa(boxes: ArrayLike, regions: ArrayLike) -> np.ndarray:
     return inter
 
 
-def lies_in(boxes: ArrayLike, regions: ArrayLike, share: float = IGNORE_IOA) -> np.ndarray:
-    """Which boxes lie in one of the regions: at least `share` of their area in a single one.
-
-    Args:
-        boxes: (N, 4) xyxy, any one frame.
-        regions: (M, 4) xyxy, the same frame.
-        share: the smallest part of a box's own area, above 0.
-
-    Returns:
-        (N,) bool; False where a box has no area.
-
-    >>> lies_in([[0, 0, 2, 2], [8, 8, 9, 9]], [[1, 0, 4, 4], [5, 5, 6, 6]])
-    array([ True, False])
-    """
-    return (ioa(boxes, regions) >= share).any(axis=1)
-
-
 def in_unit_square(boxes: ArrayLike) -> bool:
     """Whether all of the boxes lie in 0..1, as in a model frame only a wrong scale makes them.
 
