@@ -153,7 +153,7 @@ def check_lessons(
     ]
     cut = float(np.mean(np.array(lengths) > longest))
     return Finding(
-        f"length of the truth ({option})",
+        f"length of the truth ({form}; {option})",
         "fine" if cut == 0 else "doubtful" if cut <= CUT_LESSONS else "wrong",
         f"{max(lengths)} tokens at most, of {longest} allowed; {cut:.1%} of the images have more",
         f"raise {option} to {max(lengths) + max(lengths) // 4}, or leave such images out",

@@ -67,7 +67,7 @@ def test_samples_that_are_there_are_read(folder, capsys):
     assert [line.partition(":")[0].split(maxsplit=1)[1] for line in lines] == [
         "image files",
         "frame",
-        "length of the truth (max_completion_length)",
+        "length of the truth (steps; max_completion_length)",
         "readable samples of the base",
         "base's coordinates",
         "dipr1, reward of the truth",
