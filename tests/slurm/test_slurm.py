@@ -27,7 +27,8 @@ ASKED = {
     "evaluate": ("cpu", "4000M", "01:00:00", None),
     "report": ("cpu", "4000M", "01:00:00", None),
 }
-UPDATES = 300  # they must last while Snakemake looks at the queue
+# they must last while Snakemake looks at the queue, two or three minutes in all
+LONG = {"updates": 240, "prompts_per_update": 16, "micro_batch_size": 4, "save_every": 5}
 
 
 @pytest.mark.parametrize("rule", ASKED)
@@ -85,7 +86,7 @@ def commands_of(root: Path, heading: str) -> str:
 
 def test_a_training_survives_every_kind_of_kill(runs, finished, tmp_path, root):
     config = yaml.safe_load((root / "workflow/configs/test.yaml").read_text())
-    config["training"]["updates"] = UPDATES
+    config["training"] |= LONG
     (tmp_path / "configs").mkdir()
     longer = tmp_path / "configs" / "test.yaml"  # under the same name, for the same files
     longer.write_text(yaml.safe_dump(config))
@@ -123,7 +124,9 @@ def test_a_training_survives_every_kind_of_kill(runs, finished, tmp_path, root):
     run.kill()
     run.communicate()
     assert runs.cluster.queue() == [tries()[2]["JobId"]]
-    subprocess.run(["sbatch", "--job-name=dipr1_other", "--wrap=sleep 600"], check=True)
+    subprocess.run(
+        ["sbatch", "--job-name=dipr1_other", "--output=/dev/null", "--wrap=sleep 600"], check=True
+    )
     code, said = runs.run(folder, str(policy), config=longer)
     assert code == 1 and "cannot be locked" in said
     cancel = commands_of(root, "After a kill")
@@ -144,4 +147,6 @@ def test_a_training_survives_every_kind_of_kill(runs, finished, tmp_path, root):
     assert states == ["CANCELLED", "CANCELLED", "CANCELLED", "FAILED", "COMPLETED"]
     assert {job["MinMemoryNode"] for job in tries()} == {"32000M"}
     log = pl.read_parquet(folder / policy / "training_log.parquet")
-    assert log.filter(pl.col("name") == "loss")["step"].to_list() == list(range(1, UPDATES + 1))
+    assert log.filter(pl.col("name") == "loss")["step"].to_list() == list(
+        range(1, LONG["updates"] + 1)
+    )
