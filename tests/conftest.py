@@ -12,12 +12,12 @@ ROOT = Path(__file__).parents[1]
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep together what shares costly fixtures, where tests run in several processes.
 
-    These are the tests of a file, and all of the workflow's.
+    These are the tests of a file, and all that look at the one run of the whole workflow.
     """
     if config.pluginmanager.hasplugin("xdist"):
         for item in items:
-            in_workflow = (ROOT / "tests" / "workflow") in item.path.parents
-            group = "workflow" if in_workflow else item.path.relative_to(ROOT).as_posix()
+            of_the_run = "undisturbed" in getattr(item, "fixturenames", ())
+            group = "undisturbed" if of_the_run else item.path.relative_to(ROOT).as_posix()
             item.add_marker(pytest.mark.xdist_group(group))
 
 

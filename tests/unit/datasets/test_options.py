@@ -111,7 +111,7 @@ def test_flags_are_read_back_as_the_section(section):
 def test_the_flags_of_a_part_are_those_of_its_fields():
     dataset = Dataset(labels=["a b"], splits={"train": {"seed": 2}}, style="night")
     assert flags(dataset, Style) == "--style night --crowding 1.0 --occlusion 1.0"
-    assert flags(dataset.splits["train"], Draw) == "--num-images 300 --seed 2"
+    assert flags(dataset.splits["train"], Draw) == "--num-images 300 --seed 2 --wrong-labels 0.0"
     assert flags(dataset, Conversion) == (
         "--labels 'a b' --ignore-labels --box full --min-inside 0.0 --min-size 0.0 --exif turn"
         " --declared-sizes check --strict False"
