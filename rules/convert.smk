@@ -20,7 +20,9 @@ rule convert:
     params:
         source=subpath(input.source, parent=True),
         options=convert_flags,
-        corrections=lambda wildcards, input: [f"--corrections {path}" for path in input.corrections],
+        corrections=lambda wildcards, input: [
+            f"--corrections {shlex.quote(path)}" for path in input.corrections
+        ],
         policy=flags(experiment.policy.model_copy(update={"dtype": None}), Policy),
         weights=policy_digest(experiment.policy.model),
         code=lambda wildcards: code_digest("convert", format=annotation_format(wildcards)),

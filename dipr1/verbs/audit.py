@@ -86,11 +86,11 @@ def run(args: argparse.Namespace) -> None:
     search = partial(_search, match_iou=match_iou, v0=v0)
     measured, doubts = search(split)
     regions, readable = measured.regions, measured.check_readable(variance.least_readable)
-    rows = likely_faults(doubts, audit.rows)
+    every = likely_faults(doubts, len(doubts.score))
+    rows = every[: audit.rows]
     suspects = _suspects(regions, doubts, rows, split)
     if audit.planted:
         known = _with_errors(split, audit.planted, search)
-        every = likely_faults(doubts, len(doubts.score))  # `rows` are the first of them
         shares = error_shares(known, doubts.kind[every], doubts.score[every])[: len(rows)]
         suspects = suspects.append_column("error_share", pa.array(shares, mask=np.isnan(shares)))
         say(f"planted errors: {known.counted()}")

@@ -8,6 +8,7 @@ import importlib
 import os
 import warnings
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pyarrow as pa
@@ -144,7 +145,7 @@ def _train(args: argparse.Namespace, folder: Path, threads: int | None, told: To
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     # TRL 1.16 still uses the old name of an argument that transformers 5.23 has renamed
     warnings.filterwarnings("ignore", ".*gradient_checkpointing.*", FutureWarning)
-    lessons, aside = _lessons(args, arm, base, fixed=frames.fixed is not None)
+    lessons, aside = _lessons(method, args, arm, base, fixed=frames.fixed is not None)
     made = _made(args, arm, base)
     processes.join()
     identity = made.identity(*without_effect(arm))
@@ -188,13 +189,15 @@ def _kind(arm) -> str:
     return f"-{arm.updates}"
 
 
-def _lessons(args: argparse.Namespace, arm, base: Policy, *, fixed: bool) -> tuple[Any, Any]:
+def _lessons(
+    method: ModuleType, args: argparse.Namespace, arm, base: Policy, *, fixed: bool
+) -> tuple[Any, Any]:
     """What is taught, and what is set aside to evaluate on between updates, if anything.
 
     Args:
+        method: the module of the arm's method.
         fixed: the policy's frame is the same for all images.
     """
-    method = importlib.import_module(f"dipr1.training.{arm.method}")
     aside, *given = set_aside(arm, PROMPTS.read(args.prompts), _crops(args, arm))
     prompts, variance, crops = kept(
         arm, VARIANCE.read(args.variance) if args.variance else None, *given
