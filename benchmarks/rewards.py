@@ -29,10 +29,20 @@ from dipr1.boxes import clip
 from dipr1.rewards import accuracy_reward, looking_reward, reasoning_reward
 
 NUM_TEXTS, ROUNDS = 24, 15
+# Completions of a call. A training hands over 16 prompts of 8 responses each, unless it is told
+# otherwise: 5 times 24 are about as many.
+CALLS = (1, NUM_TEXTS, 5 * NUM_TEXTS)
 
 
-def best(works: dict[str, Callable[[], object]]) -> dict[str, float]:
-    """Least milliseconds of CPU time per text; taken in turn, so that drifts meet all alike."""
+def best(
+    works: dict[str, Callable[[], object]], num_texts: dict[str, int] | None = None
+) -> dict[str, float]:
+    """Least milliseconds of CPU time per text; taken in turn, so that drifts meet all alike.
+
+    Args:
+        works: what is measured.
+        num_texts: how many texts a work reads, where they are not `NUM_TEXTS`.
+    """
     times: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(ROUNDS):
         for name, work in works.items():
@@ -40,7 +50,8 @@ def best(works: dict[str, Callable[[], object]]) -> dict[str, float]:
             begin = time.process_time()
             work()
             times[name].append(time.process_time() - begin)
-    return {name: min(taken) / NUM_TEXTS * 1e3 for name, taken in times.items()}
+    counts = dict.fromkeys(works, NUM_TEXTS) | (num_texts or {})
+    return {name: min(taken) / counts[name] * 1e3 for name, taken in times.items()}
 
 
 # One count for all, so that no text comes twice.
@@ -52,17 +63,19 @@ def fresh(texts: list[str], round_number: int) -> list[str]:
     return [text.replace("<think>", f"<think>{round_number} ") for text in texts]
 
 
-def of_ours(texts: list[str], columns: list[dict], together: bool) -> Callable[[], None]:
-    joined = {name: [row[name][0] for row in columns] for name in columns[0]}
+def of_ours(texts: list[str], columns: list[dict], in_a_call: int) -> Callable[[], None]:
+    """The three rewards of all texts, so many in a call; several times over where it holds more."""
+    copies = max(1, in_a_call // len(texts))
+    rows = {name: [row[name][0] for row in columns] * copies for name in columns[0]}
+    num = len(texts) * copies
+    parts = [slice(first, first + in_a_call) for first in range(0, num, in_a_call)]
+    given = [{name: column[part] for name, column in rows.items()} for part in parts]
 
     def work() -> None:
-        new = fresh(texts, next(_ROUND))
-        calls = (
-            [(new, joined)] if together else [([t], c) for t, c in zip(new, columns, strict=True)]
-        )
-        for completions, given in calls:
+        new = [text for _ in range(copies) for text in fresh(texts, next(_ROUND))]
+        for part, columns_of_call in zip(parts, given, strict=True):
             for reward in (reasoning_reward, looking_reward, accuracy_reward):
-                reward(completions, **given)
+                reward(new[part], **columns_of_call)
 
     return work
 
@@ -73,16 +86,21 @@ def milliseconds(num_people: int) -> dict[str, float]:
     replies = [imperfect(scene, seed=k, share=1.0) for k, scene in enumerate(crowds)]
     texts = [reply.text() for reply in replies]
     columns = [scene.columns(1) for scene in crowds]
+    names = {ours(num): num for num in CALLS}
     works: dict[str, Callable[[], object]] = {
-        "three rewards": of_ours(texts, columns, together=False),
-        "three rewards, one call": of_ours(texts, columns, together=True),
+        name: of_ours(texts, columns, num) for name, num in names.items()
     }
     for peer in PEERS:
         pairs = [(peer.write(reply), scene) for reply, scene in zip(replies, crowds, strict=True)]
         works[peer.name] = lambda p=peer, q=pairs: [p.reward(t, s) for t, s in q]
     costs = [np.random.default_rng(k).random((num_people, num_people)) for k in range(NUM_TEXTS)]
     works["linear_sum_assignment"] = lambda: [linear_sum_assignment(c) for c in costs]
-    return best(works)
+    return best(works, {name: max(num, NUM_TEXTS) for name, num in names.items()})
+
+
+def ours(in_a_call: int) -> str:
+    """The name of our row."""
+    return f"three rewards, {in_a_call} in a call"
 
 
 def milliseconds_of_looks(num_looks: int) -> float:
@@ -118,7 +136,7 @@ def main() -> None:
     print("|---" * (len(sizes) + 1) + "|")
     for name in times[0]:
         print(f"| {name} | " + " | ".join(f"{column[name]:.3g}" for column in times) + " |")
-    for name in ("three rewards", "three rewards, one call"):
+    for name in map(ours, CALLS):
         ratios = [column[name] / column["linear_sum_assignment"] for column in times]
         print(f"| {name} / assignment | " + " | ".join(f"{ratio:.2f}" for ratio in ratios) + " |")
     for num in args.looks:

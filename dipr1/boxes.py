@@ -421,15 +421,15 @@ def overlapping_of_images(
         image_b: (M,) the image of each.
         threshold: as there.
     """
-    images = sorted({*image_a.tolist(), *image_b.tolist()})
-    if len(images) == 1:
+    both = np.concatenate((image_a, image_b))
+    if len(both) and both.min() == both.max():
         return overlapping(a, b, threshold)
     if threshold >= _LOW_THRESHOLD:
         rows, columns, ious = overlapping_pairs(stacked(a, image_a), stacked(b, image_b), threshold)
         order = np.argsort(rows * len(b) + columns)
         return rows[order], columns[order], ious[order]
     blocks = [(np.zeros(0, np.intp), np.zeros(0, np.intp), np.zeros(0))]
-    for image in images:
+    for image in np.unique(both).tolist():
         ours, theirs = (image_a == image).nonzero()[0], (image_b == image).nonzero()[0]
         rows, columns, ious = overlapping(a[ours], b[theirs], threshold)
         blocks.append((ours[rows], theirs[columns], ious))

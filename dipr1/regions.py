@@ -198,19 +198,25 @@ def look_targets_of_images(
     for k, image in enumerate(hulls.image[left].tolist()):
         if image != last:
             of_image, last = [], image
-        if len(of_image) < max_regions and not any(
-            _shared(boxes[k], other) / areas[k] >= SEEN_IOA for other in of_image
-        ):
+        if len(of_image) < max_regions and not _is_seen(boxes[k], areas[k], of_image):
             of_image.append(boxes[k])
             chosen.append(k)
     return left[chosen]
 
 
-def _shared(one: list[float], other: list[float]) -> float:
-    """The area that two boxes share; of so few, numpy's calls would take longer."""
-    width = min(one[2], other[2]) - max(one[0], other[0])
-    height = min(one[3], other[3]) - max(one[1], other[1])
-    return width * height if width > 0.0 and height > 0.0 else 0.0
+def _is_seen(box: list[float], area: float, others: list[list[float]]) -> bool:
+    """Whether so much of a box lies in one of the others that whoever looks there sees it.
+
+    Plain numbers and comparisons: of so few boxes, numpy's calls would take longer, and so would
+    `min` and `max`.
+    """
+    x1, y1, x2, y2 = box
+    for a1, b1, a2, b2 in others:
+        width = (x2 if x2 < a2 else a2) - (x1 if x1 > a1 else a1)
+        height = (y2 if y2 < b2 else b2) - (y1 if y1 > b1 else b1)
+        if width > 0.0 and height > 0.0 and width * height / area >= SEEN_IOA:
+            return True
+    return False
 
 
 def consensus(

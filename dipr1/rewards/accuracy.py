@@ -233,7 +233,8 @@ def _matched(match_iou: float, cases: Sequence[_Case], answered: _Boxes, people:
     """The pairs of a prediction and a ground truth that are matched, case after case."""
     pairs = overlapping_of_images(*answered, *people, match_iou)
     with_copies = _images_with_copies(pairs, answered.case)
-    pairs = _of_same_label(pairs, [_names_to_compare(case) for case in cases])
+    if _have_several_labels(cases):
+        pairs = _of_same_label(pairs, [_names_to_compare(case) for case in cases])
     if with_copies:
         pairs = _without_neighbours(pairs, answered, with_copies)
     if len(cases) == 1:
@@ -286,6 +287,13 @@ def _default_labels(labels: Sequence[str | None], possible: Sequence[str]) -> Se
     if None not in labels or len(set(possible)) != 1:
         return labels
     return [possible[0] if label is None else label for label in labels]
+
+
+def _have_several_labels(cases: Sequence[_Case]) -> bool:
+    """Whether there is anything to compare: most sets have one label, and every box has it."""
+    compared = [case for case in cases if case.gt_labels is not None]
+    labels = set().union(*[case.answer.labels for case in compared])
+    return len(labels.union(*[case.gt_labels for case in compared])) > 1
 
 
 def _names_to_compare(case: _Case) -> tuple[Sequence[str | None], Sequence[str]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ ONE_PER_BOX = {
 LISTS = {*LABELS, *BOXES, "gt_uncertainty", "region_uncertainty"}
 PROMPT_END = "prompt_end"
 _PLAIN = {list, str, int, float, dict}
+_WHOLE = {int, str}
 
 
 def completion_text(completion: str | Sequence[Mapping[str, Any]]) -> str:
@@ -117,7 +119,22 @@ def _column(name: str, column: Any, length: int) -> list[Any]:
         raise ValueError(
             f"{name}: expected {length} entries, one per completion, but got {len(column)}"
         )
+    if _needs_no_look(name, column):
+        return column
     return [_entry(name, row, value) for row, value in enumerate(column)]
+
+
+def _needs_no_look(name: str, column: Any) -> bool:
+    """Whether every entry is what :func:`_entry` would make of it, as most are: whole numbers or
+    texts, and where lists are meant, lists. Seen together, that takes a third of the time."""
+    if type(column) is not list:
+        return False
+    kinds = set(map(type, column))
+    if name not in LISTS:
+        return kinds <= ({str} if name == PROMPT_END else _WHOLE)
+    if kinds != {list} or not {type(entry[0]) for entry in column if entry} <= _PLAIN:
+        return False
+    return name not in BOXES or _have_four_numbers(chain.from_iterable(column))
 
 
 def _entry(name: str, row: int, value: Any) -> Any:
@@ -132,19 +149,22 @@ def _entry(name: str, row: int, value: Any) -> Any:
         return [value]
     if not isinstance(value, list):
         raise ValueError(f"{name}, row {row}: expected a list but got {value!r:.60}")
-    if value and name in BOXES and not _have_four_numbers(value):
+    if name in BOXES and not _have_four_numbers(value):
         raise ValueError(f"{name}, row {row}: expected boxes of four numbers but got {value!r:.60}")
     return value
 
 
-def _have_four_numbers(boxes: list[Any]) -> bool:
+def _have_four_numbers(boxes: Iterable[Any]) -> bool:
     try:
-        return set(map(len, boxes)) == {4}
+        return {4}.issuperset(map(len, boxes))
     except TypeError:
         return False
 
 
 def _check_lengths(name: str, column: list[Any], boxes: str, those: list[Any]) -> None:
+    lengths = [None if values is None else len(values) for values in column]
+    if lengths == [None if of is None else len(of) for of in those]:
+        return
     for row, (values, of) in enumerate(zip(column, those, strict=True)):
         if values is not None and of is not None and len(values) != len(of):
             raise ValueError(

@@ -222,9 +222,11 @@ class LookingReward:
         weights = uncertainties(list(chain.from_iterable(values)), sum(num))
         # Most regions are certain: what is done to boxes is done to the others only.
         uncertain = (weights >= self.threshold).nonzero()[0]
-        hulls = list(chain.from_iterable(case.hulls for case in cases))
+        hulls = list(chain.from_iterable([case.hulls for case in cases]))
         case_of, weights = np.repeat(np.arange(len(cases)), num)[uncertain], weights[uncertain]
-        hulls = _in_frame(as_boxes([hulls[k] for k in uncertain.tolist()]), case_of, cases)
+        corners = chain.from_iterable([hulls[k] for k in uncertain.tolist()])
+        boxes = np.array(list(corners), np.float64).reshape(-1, 4)
+        hulls = _in_frame(boxes, case_of, cases)
         targets = look_targets_of_images(hulls, weights, self.threshold, self.max_regions)
         return hulls.take(targets), weights[targets]
 
