@@ -23,7 +23,7 @@ from dipr1.errors import UserError
 class Section(BaseModel):
     """A part of the configuration; unknown keys are an error."""
 
-    model_config = ConfigDict(extra="forbid", validate_default=True)
+    model_config = ConfigDict(extra="forbid", validate_default=True, defer_build=True)
 
     flag_names: ClassVar[dict[str, str]] = {}  # of fields whose flag is not called like the field
     without_flag: ClassVar[frozenset[str]] = frozenset()  # fields that a configuration alone has

@@ -135,3 +135,21 @@ def test_a_reader_that_leaves_costs_no_file_and_no_exit_code(scenes, arguments, 
     assert (scenes / "code").read_text() == f"{code}\n"
     if code == 0 and "--output" in arguments:
         assert (scenes / arguments[-1]).stat().st_size > 0
+
+
+def test_a_verb_leaves_pandas_out_and_who_wants_it_gets_it(scenes):
+    pytest.importorskip("pandas")
+    code = """
+import sys
+
+import pyarrow as pa
+
+from dipr1.cli import main
+
+assert main() == 0
+assert "pandas" not in sys.modules
+assert pa.table({"a": [1]}).to_pandas()["a"].tolist() == [1]
+assert pa.Table.from_pandas(sys.modules["pandas"].DataFrame({"a": [2]}))["a"].to_pylist() == [2]
+"""
+    verb = ["convert", "--source", "scenes", "--output", "a.parquet"]
+    subprocess.run([sys.executable, "-c", code, *verb], check=True)

@@ -44,7 +44,7 @@ BOXES = {"full": "fbox", "visible": "vbox", "head": "hbox"}
 # The files have a hundred megabytes, so blocks of lines are parsed column-wise by Arrow. A block
 # with anything unusual in it is read again line by line, with Python's own JSON and a reason for
 # each fault; on clean lines both give the same.
-_BLOCK_BYTES = 2**23
+_BLOCK_BYTES = 2**22
 _NUM_THREADS = 2
 
 _Size = tuple[Any, Any]
