@@ -20,7 +20,7 @@ import numpy as np
 from scipy.optimize import isotonic_regression
 
 from dipr1.boxes import stacked
-from dipr1.matching import Stack, overlapping_pairs
+from dipr1.matching import Stack, match_pairs_of_images, overlapping_pairs
 
 MATCH_IOU = 0.5  # of a suspect with the place of a label that was removed or moved
 SAME_IOU = 0.9  # of a label with a corrected one, where it was left as it is
@@ -112,15 +112,21 @@ def plant(
 def differences(labels: Stack, right: Stack) -> Errors:
     """The errors of labels that somebody has corrected.
 
+    Of labels that were drawn twice and of which one was left, each counts as wrong: nobody can tell
+    which of the two is the one too many.
+
     Args:
         labels: before, by image.
         right: after; of the same images.
     """
-    before, after, _ = overlapping_pairs(labels, right, SAME_IOU)
-    lost = np.setdiff1d(np.arange(len(right.boxes)), after)
+    before, after, ious = overlapping_pairs(labels, right, SAME_IOU)
+    one_to_one = match_pairs_of_images(before, after, ious, labels.image[before])
+    wrong = ~np.isin(np.arange(len(labels)), before[one_to_one])
+    wrong[before[np.isin(after, after[wrong[before]])]] = True
+    lost = np.setdiff1d(np.arange(len(right)), after[one_to_one])
     return Errors(
         image=labels.image,
-        wrong=~np.isin(np.arange(len(labels.boxes)), before),
+        wrong=wrong,
         lost=right.boxes[lost],
         lost_image=right.image[lost],
     )

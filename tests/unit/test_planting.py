@@ -92,6 +92,20 @@ def test_the_errors_of_corrected_labels_are_those_that_were_planted(labels):
     assert sorted(map(tuple, found.lost.astype(np.float32).tolist())) == lost
 
 
+def test_a_label_that_was_drawn_twice_is_an_error_and_two_people_in_one_place_are_none():
+    one, two, other = [10, 10, 30, 60], [10, 10, 31, 61], [60, 10, 80, 60]
+    image = np.array([0, 0, 0, 1, 1])
+    labels = stacked(np.array([one, two, other, one, two], float), image)
+    right = stacked(np.array([two, other, two, one], float), image[[0, 0, 3, 3]])
+    found = differences(labels, right)
+    assert found.wrong.tolist() == [True, True, False, False, False]
+    assert len(found.lost) == 0
+    # one of them twice, and the other not at all
+    right = stacked(np.array([one, two, one], float), image[:3])
+    found = differences(stacked(np.array([two, other], float), image[:2]), right)
+    assert found.wrong.tolist() == [False, True] and len(found.lost) == 2
+
+
 def test_shares_rise_with_the_score_and_are_of_the_kind():
     kind, score = np.array([0, 0, 0, 0, 1]), np.array([0.9, 0.8, 0.7, 0.6, 0.5])
     known = Known(kind, score, np.array([True, False, True, False, True]), 3)
