@@ -47,14 +47,14 @@ test-slurm: setup  ## the workflow on a SLURM of one node, which it starts: root
 	    --no-install-recommends munge slurmctld slurmd slurm-client; } > /dev/null || true
 	$(BIN)/python -m pytest tests/slurm
 
-OTHER = .venv-$(notdir $(PYTHON))
+OTHER = .venv-python$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 FREE := $(addprefix tests/unit/,rewards artifacts exports datasets evaluation $(addprefix test_,$(addsuffix .py,\
     boxes frames matching regions responses almost_json auditing options)))
 
-test-python:  ## what needs no torch, and the wheel, on PYTHON; makes .venv-PYTHON
+test-python:  ## what needs no torch, and the wheel, on PYTHON; makes .venv-python3.N
 	test -x $(OTHER)/bin/python || $(PYTHON) -m venv $(OTHER)
 	$(OTHER)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
-	$(OTHER)/bin/python -m pytest $(FREE) tests/package
+	$(OTHER)/bin/python -m pytest -n 2 --dist loadgroup $(FREE) tests/package
 
 test-vllm: $(VLLM)/.dipr1-installed  ## what answers and trains with vLLM; makes .venv-vllm, 5 GB
 	$(VLLM)/bin/python -m pytest tests/vllm
