@@ -13,6 +13,9 @@ The labels are held against what the samples of a policy agree on. Each region g
 - `loose_label`: answered again and again with borders that are not the label's. score = p *
   exp(-v / v0) * g, with v the box variance and g how much lower the IoU of the members' mean with
   the label is than usual at this size (the median): 0 there, 1 at `match_iou`.
+- `swapped_label`: answered, but under another name, in a set whose labels have several. score = q *
+  (1 - c), with q the share of the samples that give it the most frequent other name, and c how
+  usual that is: the share of all answers to other labels of its name that call those so.
 - `uncertain`: none of these; score = u / 2, with u the region's uncertainty. At most 1/2, since it
   says nothing against the label.
 
@@ -29,9 +32,9 @@ import numpy as np
 
 from dipr1.boxes import area, stacked
 from dipr1.matching import overlapping_pairs
-from dipr1.regions import Block, RegionTable, measure_block
+from dipr1.regions import Block, Members, RegionTable, gather, measure_members
 
-KINDS = ("missing_label", "unsupported_label", "loose_label", "uncertain")
+KINDS = ("missing_label", "unsupported_label", "loose_label", "uncertain", "swapped_label")
 MIN_SCORE = 0.3
 MOST_SIZES = 10
 LEAST_LABELS_OF_A_SIZE = 50
@@ -47,19 +50,51 @@ class AuditedRegions(RegionTable):
         label_iou: (R,) IoU of the members' mean with the region's own label; for a phantom the
             largest with any label of the image. 0 without members, and where it is below
             `LEAST_LABEL_IOU`.
+        name: (R,) of the label, as numbers; -1 for a phantom, and everywhere where all labels have
+            one name.
+        answered_name: (R,) the most frequent name of the members that is not that one; -1 where
+            they have none.
+        answered_share: (R,) of the samples, those that give it that name.
     """
 
     label_iou: np.ndarray
+    name: np.ndarray
+    answered_name: np.ndarray
+    answered_share: np.ndarray
 
 
 def measure_against_labels(block: Block, match_iou: float, v0: float) -> AuditedRegions:
     """:func:`dipr1.regions.measure_block`, and the regions' fit to the labels of the block."""
-    regions = measure_block(block, match_iou, v0)
-    label_iou = _label_ious(regions, block)
+    members = gather(block, match_iou)
+    regions = measure_members(block, members, v0)
+    name = np.full(len(regions.image), -1)
+    if block.truth_names is not None:
+        # The block's labels are its first regions of each image, in the same order.
+        name[regions.gt_index >= 0] = block.truth_names
+    answered_name, count = _other_names(block, members, name)
     return AuditedRegions(
         **{field.name: getattr(regions, field.name) for field in fields(regions)},
-        label_iou=label_iou,
+        label_iou=_label_ious(regions, block),
+        name=name,
+        answered_name=answered_name,
+        answered_share=count / regions.num_samples,
     )
+
+
+def _other_names(block: Block, members: Members, name: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(R,) the most frequent name of each region's members but its own, and how many have it."""
+    answered, count = np.full(len(name), -1), np.zeros(len(name), int)
+    if block.names is None:
+        return answered, count
+    owner, given = members.owner(block), block.names[members.row]
+    counts = (given >= 0) & (given != name[owner])
+    num_names = int(given.max(initial=0)) + 1
+    pairs, number = np.unique(owner[counts] * num_names + given[counts], return_counts=True)
+    # Of equally frequent ones the first: the most frequent one is written last.
+    order = np.lexsort((-pairs, number))
+    region, other = np.divmod(pairs[order], num_names)
+    answered[region], count[region] = other, number[order]
+    return answered, count
 
 
 def _label_ious(regions: RegionTable, block: Block) -> np.ndarray:
@@ -101,7 +136,7 @@ def doubt(regions: AuditedRegions, sizes: np.ndarray, *, match_iou: float, v0: f
     p, label_iou = regions.support, regions.label_iou
     size = _size_classes(area(regions.box) / sizes[regions.image].prod(axis=1), is_object)
     scores = np.zeros((len(KINDS), len(p)))
-    missing, unsupported, loose, uncertain = scores
+    missing, unsupported, loose, uncertain, swapped = scores
     hit_rate = np.zeros(len(p))
     for alike in (size == k for k in range(int(size.max(initial=-1)) + 1)):
         labels, phantoms = np.flatnonzero(alike & is_object), np.flatnonzero(alike & ~is_object)
@@ -122,8 +157,19 @@ def doubt(regions: AuditedRegions, sizes: np.ndarray, *, match_iou: float, v0: f
     unsupported *= _trust(regions.image, p, hit_rate, is_object)
     loose *= p * np.exp(-np.nan_to_num(regions.box_variance) / v0)
     uncertain[:] = regions.uncertainty / 2.0
+    swapped[:] = np.where(is_object, regions.answered_share * (1.0 - _usual_share(regions)), 0.0)
     kind = scores.argmax(axis=0)
     return Doubts(kind, scores.max(axis=0))
+
+
+def _usual_share(regions: AuditedRegions) -> np.ndarray:
+    """(R,) the share of the answers to the other labels of a region's name that call those by its
+    most frequent other name, where it is the most frequent one of theirs; 0 without any."""
+    own, other = regions.name + 1, regions.answered_name + 1
+    pair = own * (int(other.max(initial=0)) + 1) + other
+    answered = np.bincount(own, regions.support)[own] - regions.support
+    so = np.bincount(pair, regions.answered_share)[pair] - regions.answered_share
+    return np.divide(so, answered, out=np.zeros(len(own)), where=answered > 0.0).clip(0.0, 1.0)
 
 
 def _size_classes(share: np.ndarray, is_object: np.ndarray) -> np.ndarray:

@@ -1,12 +1,13 @@
 """How far suspects can be trusted: known errors are planted in a copy of the labels and looked for.
 
 A share of a set's labels is changed: a third each are *removed*, *moved* (by 0.3 to 0.6 of their
-sides, along both) and *added* (of the size of another label, anywhere in its image). The copy is
-then searched as the labels themselves are. What its suspects of a kind and a score are worth is
-known: the share of them that was planted, made to rise with the score (isotonic regression). So
-much is each suspect of the labels worth, *if as large a share of them is wrong*; real errors in the
-copy count as none, so it is rather more. People whom the model never finds are suspects that were
-not planted, and lower it. Labels of another class are not planted: the search does not see classes.
+sides, along both) and *added* (of the size of another label, anywhere in its image). Where labels
+have several names, it is a fourth each, and the last are *swapped*: given the name of one of the
+labels that are named otherwise. The copy is then searched as the labels themselves are. What its
+suspects of a kind and a score are worth is known: the share of them that was planted, made to rise
+with the score (isotonic regression). So much is each suspect of the labels worth, *if as large a
+share of them is wrong*; real errors in the copy count as none, so it is rather more. People whom
+the model never finds are suspects that were not planted, and lower it.
 
 Where somebody has corrected the labels, their errors are known too: :func:`differences`.
 """
@@ -52,10 +53,12 @@ class Planted(Errors):
     Attributes:
         boxes: (B, 4) by image, those of an image in their order, the added ones last.
         source: (B,) which of the labels each was; -1 for an added one.
+        names: (B,) of the labels; None where all have one name.
     """
 
     boxes: np.ndarray
     source: np.ndarray
+    names: np.ndarray | None = None
 
     @property
     def count(self) -> int:
@@ -70,20 +73,27 @@ class Planted(Errors):
 
 
 def plant(
-    boxes: np.ndarray, image: np.ndarray, sizes: np.ndarray, share: float, seed: int
+    boxes: np.ndarray,
+    image: np.ndarray,
+    sizes: np.ndarray,
+    share: float,
+    seed: int,
+    names: np.ndarray | None = None,
 ) -> Planted:
-    """Change a share of the labels, a third of it in each way.
+    """Change a share of the labels, as much of it in each way.
 
     Args:
         boxes: (B, 4) labels, image frame, by image.
         image: (B,) index of the image of each.
         sizes: (I, 2) width and height of the images.
-        share: of the labels, rounded down to whole thirds.
+        share: of the labels, rounded down to whole thirds (or fourths).
         seed: of what is drawn.
+        names: (B,) of the labels, as numbers; None where all have one name.
     """
     rng = np.random.default_rng(seed)
-    each = int(share * len(boxes) / 3)
-    removed, moved, sized = np.split(rng.permutation(len(boxes))[: 3 * each], 3)
+    ways = 3 if names is None else 4
+    each = int(share * len(boxes) / ways)
+    removed, moved, sized, *swapped = np.split(rng.permutation(len(boxes))[: ways * each], ways)
     changed = boxes.astype(np.float64)
     sides = changed[:, 2:] - changed[:, :2]
     by = rng.uniform(LEAST_MOVE, MOST_MOVE, (each, 2)) * rng.choice([-1.0, 1.0], (each, 2))
@@ -94,6 +104,9 @@ def plant(
     corners = rng.uniform(0.0, 1.0, (each, 2)) * room
     wrong = np.zeros(len(boxes), bool)
     wrong[moved] = True
+    for them in swapped:
+        names = _swapped(names, them, rng)
+        wrong[them] = True
     all_images = np.concatenate([image[kept], image[sized]])
     order = np.argsort(all_images, kind="stable")
     added = np.concatenate([corners, corners + sides[sized]], axis=1)
@@ -106,10 +119,22 @@ def plant(
         lost=boxes[lost],
         lost_image=image[lost],
         source=source[order],
+        names=None if names is None else np.concatenate([names[kept], names[sized]])[order],
     )
 
 
-def differences(labels: Stack, right: Stack) -> Errors:
+def _swapped(names: np.ndarray, them: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """(B,) names, where some have that of a label drawn among those that are named otherwise."""
+    changed = names.copy()
+    for name in np.unique(names[them]):
+        of_name, others = them[names[them] == name], np.flatnonzero(names != name)
+        changed[of_name] = names[rng.choice(others, len(of_name))]
+    return changed
+
+
+def differences(
+    labels: Stack, right: Stack, names: tuple[np.ndarray, np.ndarray] | None = None
+) -> Errors:
     """The errors of labels that somebody has corrected.
 
     Of labels that were drawn twice and of which one was left, each counts as wrong: nobody can tell
@@ -118,11 +143,15 @@ def differences(labels: Stack, right: Stack) -> Errors:
     Args:
         labels: before, by image.
         right: after; of the same images.
+        names: of both, as numbers, where labels have several.
     """
     before, after, ious = overlapping_pairs(labels, right, SAME_IOU)
     one_to_one = match_pairs_of_images(before, after, ious, labels.image[before])
     wrong = ~np.isin(np.arange(len(labels)), before[one_to_one])
     wrong[before[np.isin(after, after[wrong[before]])]] = True
+    if names is not None:
+        same = one_to_one & (names[0][before] == names[1][after])
+        wrong[~np.isin(np.arange(len(labels)), before[same])] = True
     lost = np.setdiff1d(np.arange(len(right)), after[one_to_one])
     return Errors(
         image=labels.image,

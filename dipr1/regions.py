@@ -243,11 +243,13 @@ def consensus(
     nothing = stacked([])
     turn = np.repeat(np.arange(len(answers)), [len(answer) for answer in answers])
     block = Block(boxes, turn, nothing, nothing, np.array([len(answers)]))
-    members, region, [num_regions] = _gather(block, match_iou)
+    members = gather(block, match_iou)
+    [num_regions] = members.num_regions
     place = np.full(len(boxes), -1)
-    place[boxes.area > 0.0] = region
-    count = np.bincount(region, minlength=num_regions)
-    return _sums(members.boxes, region, num_regions) / count[:, None], count / len(answers), place
+    place[members.row] = members.region
+    count = np.bincount(members.region, minlength=num_regions)
+    sums = _sums(boxes.boxes[members.row], members.region, num_regions)
+    return sums / count[:, None], count / len(answers), place
 
 
 # --- a block of images --------------------------------------------------------------------------
@@ -264,6 +266,8 @@ class Block:
         truth: ground truth that is not ignored, by image.
         ignore: ignore regions, by image.
         num_samples: (I,) samples of each image.
+        names, truth_names: (B,) and (G,) what is said of each box and ground truth, as numbers, -1
+            where nothing is; None where all have one name. They change no region.
     """
 
     boxes: Stack
@@ -271,6 +275,28 @@ class Block:
     truth: Stack
     ignore: Stack
     num_samples: np.ndarray
+    names: np.ndarray | None = None
+    truth_names: np.ndarray | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Members:
+    """The sampled boxes of a block that joined a region, in order of the samples.
+
+    Attributes:
+        row: (M,) index in the block's boxes.
+        region: (M,) of its image that it joined.
+        num_regions: (I,) of each image.
+    """
+
+    row: np.ndarray
+    region: np.ndarray
+    num_regions: np.ndarray
+
+    def owner(self, block: Block) -> np.ndarray:
+        """(M,) the region among those of all images."""
+        first = np.cumsum(self.num_regions) - self.num_regions
+        return first[block.boxes.image[self.row]] + self.region
 
 
 @dataclass(slots=True, eq=False)
@@ -309,13 +335,17 @@ def measure_block(block: Block, match_iou: float, v0: float) -> RegionTable:
     Returns:
         Sorted by image and region; `image` is the index in the block.
     """
-    members, region_of_member, num_regions = _gather(block, match_iou)
+    return measure_members(block, gather(block, match_iou), v0)
+
+
+def measure_members(block: Block, joined: Members, v0: float) -> RegionTable:
+    """:func:`measure_block`, of boxes that were gathered before."""
+    members, owner = block.boxes.take(joined.row), joined.owner(block)
     num_images = len(block.num_samples)
-    image = np.repeat(np.arange(num_images), num_regions)
-    first = np.cumsum(num_regions) - num_regions
+    image = np.repeat(np.arange(num_images), joined.num_regions)
+    first = np.cumsum(joined.num_regions) - joined.num_regions
     index = np.arange(len(image)) - first[image]
     is_object = index < block.truth.count(num_images)[image]
-    owner = first[members.image] + region_of_member
     count = np.bincount(owner, minlength=len(image))
     mean = _sums(members.boxes, owner, len(image)) / np.maximum(count, 1)[:, None]
     variance = _relative_variance(members.boxes, owner, mean, count)
@@ -347,14 +377,9 @@ def measure_block(block: Block, match_iou: float, v0: float) -> RegionTable:
     )
 
 
-def _gather(block: Block, match_iou: float) -> tuple[Stack, np.ndarray, np.ndarray]:
-    """The boxes that join a region.
-
-    Returns:
-        The M boxes in order of the samples, the region in its image that each joins (M,), and the
-        number of regions of each image (I,).
-    """
-    usable = block.boxes.area > 0.0
+def gather(block: Block, match_iou: float) -> Members:
+    """The boxes that join a region."""
+    usable = np.flatnonzero(block.boxes.area > 0.0)
     boxes, turn = block.boxes.take(usable), block.turn[usable]
     ignored = largest_ioa(boxes, block.ignore) >= IGNORE_IOA
     anchors = _Anchors(block, len(boxes))
@@ -364,7 +389,7 @@ def _gather(block: Block, match_iou: float) -> tuple[Stack, np.ndarray, np.ndarr
         now = slice(begin, end)
         region[now] = anchors.join(boxes.take(now), ignored[now], match_iou)
     kept = region >= 0
-    return boxes.take(kept), region[kept], anchors.num_regions
+    return Members(usable[kept], region[kept], anchors.num_regions)
 
 
 class _Anchors:

@@ -14,7 +14,8 @@ AUDIT = Artifact(
             "rank": pa.int32(),  # 0 first
             "image_id": pa.string(),
             "image": pa.string(),
-            "kind": pa.string(),  # missing_label | unsupported_label | loose_label | uncertain
+            # missing_label | unsupported_label | loose_label | swapped_label | uncertain
+            "kind": pa.string(),
             "region": pa.int32(),  # of the variance artifact
             "box": BOX,  # image frame
             "hull": BOX,  # image frame
@@ -27,7 +28,15 @@ AUDIT = Artifact(
     # error_share: the share of planted errors among suspects of this kind and about this score
     # (dipr1/planting.py); null where none of the kind was among them
     # confirmed: whether it is an error by the corrected labels; null where its image has none
+    # label, suggested_label: where labels have several names, that of the label (null for a missing
+    # one) and the most frequent other one in the samples (null without any)
     optional=pa.schema(
-        [*EXIF, pa.field("error_share", pa.float64()), pa.field("confirmed", pa.bool_())]
+        [
+            *EXIF,
+            pa.field("error_share", pa.float64()),
+            pa.field("confirmed", pa.bool_()),
+            pa.field("label", pa.string()),
+            pa.field("suggested_label", pa.string()),
+        ]
     ),
 )

@@ -97,11 +97,14 @@ def doubt(task: Task, suspect: dict[str, Any], labels: list[str]) -> None:
     worth = suspect["score"] if known is None else known
     words = suspect["kind"].replace("_", " ")
     if suspect["kind"] == "missing_label":
-        label = f"{labels[0] if labels else 'object'}{SUGGESTED}"
+        said = suspect.get("suggested_label") or (labels[0] if labels else "object")
+        label = f"{said}{SUGGESTED}"
         task.boxes.append(Shown(suspect["suggested_box"] or suspect["box"], label, words, worth))
         return
     for shown in task.boxes:
         if np.allclose(shown.box, suspect["box"], atol=0.01):
+            if suspect["kind"] == "swapped_label":
+                words = f"{words}, {suspect['suggested_label']} to the model"
             shown.doubt, shown.worth = words, worth
             if suspect["kind"] == "loose_label":
                 shown.suggested = suspect["suggested_box"]

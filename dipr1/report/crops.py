@@ -33,6 +33,10 @@ KINDS = {
         "Borders may be off",
         "The model finds it in {support}, but with other borders, which agree with each other.",
     ),
+    "swapped_label": (
+        "A label may have the wrong name",
+        "Annotated as {label}; the model, which finds it in {support}, calls it {suggested_label}.",
+    ),
 }
 
 
@@ -155,7 +159,7 @@ def _crops(dataset: str, table: pa.Table) -> Iterator[Crop]:
             dataset=dataset,
             image_id=row["image_id"],
             title=title,
-            words=words.format(support=share(row["support"])),
+            words=words.format(**row | {"support": share(row["support"])}),
             score=row["score"],
             error_share=row.get("error_share"),
             picture=data_uri(image.crop(view), LARGEST_CROP, CROP_BYTES),

@@ -21,6 +21,7 @@ from dipr1.artifacts.sampled_boxes import (
     MeasuredSplit,
     SampledSplit,
     measure_split,
+    names_of_objects,
     read_sampled_split,
 )
 from dipr1.artifacts.writing import output_file
@@ -76,7 +77,7 @@ def run(args: argparse.Namespace) -> None:
     """
     variance, audit = options(args, Variance), options(args, Audit)
     match_iou, v0 = variance.match_iou, variance.v0
-    split = read_sampled_split(args.samples, args.annotations, args.allow_missing)
+    split = read_sampled_split(args.samples, args.annotations, args.allow_missing, with_names=True)
     corrected = [input_of(args.corrected)] if args.corrected else []
     made = made_by(
         "audit",
@@ -126,11 +127,12 @@ def _with_errors(split: SampledSplit, share: float, search: Callable) -> Known:
     image = np.repeat(np.arange(len(split.ids)), np.diff(labels.offsets))
     copies = []
     while len(copies) < MOST_COPIES and sum(one.count for one in copies) < ENOUGH:
-        planted = plant(labels.boxes, image, split.sizes, share, seed=len(copies))
+        planted = plant(labels.boxes, image, split.sizes, share, len(copies), labels.names)
         if not planted.count:
             break
         offsets = np.searchsorted(planted.image, np.arange(len(split.ids) + 1))
-        measured, doubts = search(replace(split, truth=BoxesByImage(planted.boxes, offsets)))
+        truth = BoxesByImage(planted.boxes, offsets, planted.names)
+        measured, doubts = search(replace(split, truth=truth))
         rows, regions = likely_faults(doubts, len(doubts.score)), measured.regions
         them = are_errors(planted, regions.image[rows], regions.gt_index[rows], regions.box[rows])
         copies.append(Known(doubts.kind[rows], doubts.score[rows], them, planted.count))
@@ -141,18 +143,23 @@ def _confirmed(
     regions: AuditedRegions, rows: np.ndarray, split: SampledSplit, path: str
 ) -> pa.Array:
     """(S,) which suspects are errors by corrected labels; null where their image has none."""
-    table = ANNOTATIONS.read(path, ["image_id", "boxes", "ignore"])
+    table = ANNOTATIONS.read(path, ["image_id", "boxes", "ignore", "labels"])
     place = image_rows(table["image_id"], split.ids)
     boxes, offsets = ragged(table["boxes"])
     owner = np.repeat(place, np.diff(offsets))
     counts = objects_and_areas(table)[0] & (owner >= 0)
+    _, names = names_of_objects(table, counts, split.names) if split.names else ([], None)
     images = np.unique(place[place >= 0])
     if not len(images):
         raise UserError(f"{path}: has none of the images of the annotations; give their ids")
     order = np.argsort(owner[counts], kind="stable")
     right = stacked(boxes[counts][order], owner[counts][order])
     image = regions.image[rows]
-    errors = differences(split.truth.of(np.arange(len(split.ids))), right)
+    errors = differences(
+        split.truth.of(np.arange(len(split.ids))),
+        right,
+        None if names is None else (split.truth.names, names[order]),
+    )
     them = are_errors(errors, image, regions.gt_index[rows], regions.box[rows])
     judged = np.isin(image, images)
     count, wrong = int(judged.sum()), int(them[judged].sum())
@@ -165,6 +172,8 @@ def _suspects(
 ) -> pa.Table:
     """The artifact `audit`."""
     images = pa.array(regions.image[rows])
+    names = pa.array(split.names, pa.string())
+    named = {"label": regions.name[rows], "suggested_label": regions.answered_name[rows]}
     return pa.table(
         {
             "rank": np.arange(len(rows)),
@@ -178,6 +187,11 @@ def _suspects(
             "support": regions.support[rows],
             "uncertainty": regions.uncertainty[rows],
             "score": doubts.score[rows],
+        }
+        | {
+            column: names.take(pa.array(numbers, mask=numbers < 0))
+            for column, numbers in named.items()
+            if split.names
         }
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pyarrow as pa
 
@@ -32,7 +34,9 @@ def filled(columns: dict, schema_name: str) -> pa.Table:
     return pa.table(values, schema=artifact_named(schema_name).schema)
 
 
-def write_annotations(path, images: dict[str, tuple[list, list]], width=100, height=80) -> str:
+def write_annotations(
+    path, images: dict[str, tuple[list, list]], width=100, height=80, labels: list | None = None
+) -> str:
     table = {
         "image_id": list(images),
         "image": [f"{name}.png" for name in images],
@@ -41,15 +45,30 @@ def write_annotations(path, images: dict[str, tuple[list, list]], width=100, hei
         "boxes": [boxes for boxes, _ in images.values()],
         "ignore": [ignore for _, ignore in images.values()],
     }
+    table |= {} if labels is None else {"labels": labels}
     ANNOTATIONS.write(filled(table, "annotations"), path)
     return str(path)
 
 
-def write_samples(path, samples: list[tuple[str, int, list | None]]) -> str:
+def write_samples(
+    path, samples: list[tuple[str, int, list | None]], labels: list | None = None
+) -> str:
+    """Samples of boxes; their `labels` stand in the text, or nothing does."""
     table = {
         "image_id": [image_id for image_id, _, _ in samples],
         "sample": [number for _, number, _ in samples],
         "boxes": [boxes for _, _, boxes in samples],
     }
+    if labels is not None:
+        table["text"] = [
+            _response(boxes, names) for (_, _, boxes), names in zip(samples, labels, strict=True)
+        ]
     SAMPLES.write(filled(table, "samples"), path)
     return str(path)
+
+
+def _response(boxes: list | None, names: list[str]) -> str:
+    if boxes is None:
+        return "nothing that can be read"
+    items = [{"bbox_2d": box, "label": name} for box, name in zip(boxes, names, strict=True)]
+    return f"<answer>{json.dumps(items)}</answer>"

@@ -20,24 +20,32 @@ from dipr1.regions import Block
 SIDE = 1000
 
 
-def regions_of(samples: list[list], truth: list[list]) -> tuple[AuditedRegions, Doubts]:
-    """The regions of images, and the doubts; `samples` are one list of answers per image."""
+def regions_of(
+    samples: list[list], truth: list[list], names: list[list] | None = None, truth_names: list = ()
+) -> tuple[AuditedRegions, Doubts]:
+    """The regions of images, and the doubts; `samples` are one list of answers per image.
+
+    `names` are those of the boxes, in the same lists, and `truth_names` those of all labels.
+    """
+    given = names or [[[0] * len(answer) for answer in answers] for answers in samples]
     turns = [
-        (turn, image, box)
+        (turn, image, box, name)
         for image, answers in enumerate(samples)
         for turn, answer in enumerate(answers)
-        for box in answer
+        for box, name in zip(answer, given[image][turn], strict=True)
     ]
     turns.sort(key=lambda row: row[:2])
     people = [(image, box) for image, boxes in enumerate(truth) for box in boxes]
     block = Block(
         boxes=stacked(
-            [box for _, _, box in turns], np.array([image for _, image, _ in turns], int)
+            [box for _, _, box, _ in turns], np.array([image for _, image, _, _ in turns], int)
         ),
-        turn=np.array([turn for turn, _, _ in turns], dtype=int),
+        turn=np.array([turn for turn, *_ in turns], dtype=int),
         truth=stacked([box for _, box in people], np.array([image for image, _ in people], int)),
         ignore=stacked([]),
         num_samples=np.array([len(answers) for answers in samples]),
+        names=None if names is None else np.array([name for *_, name in turns], int),
+        truth_names=None if names is None else np.array(truth_names, int),
     )
     regions = measure_against_labels(block, 0.5, 0.01)
     return regions, doubt(regions, np.full((len(samples), 2), SIDE), match_iou=0.5, v0=0.01)
@@ -130,6 +138,38 @@ def test_a_label_at_other_borders_than_those_found():
     kind, score = judged([[[A, B, C, box] for box in moved]], [[A, B, C, D]])[3]
     assert kind == "loose_label"
     assert score == pytest.approx(math.exp(-variance / 0.01) * (1 - 0.6) / (1 - 0.5))
+
+
+CAR, VAN, BUS = 0, 1, 2
+
+
+def test_a_label_that_is_answered_under_another_name():
+    # D, labelled a van, is called a bus twice, a car five times, and once nothing at all.
+    said = [[CAR, CAR, CAR, name] for name in (BUS, CAR, CAR, -1, CAR, BUS, CAR, CAR)]
+    regions, doubts = regions_of([[[A, B, C, D]] * 8], [[A, B, C, D]], [said], [CAR, CAR, CAR, VAN])
+    assert [KINDS[kind] for kind in doubts.kind] == ["uncertain"] * 3 + ["swapped_label"]
+    assert (doubts.score[3], regions.answered_share[3]) == (5 / 8, 5 / 8)
+    assert regions.name.tolist() == [CAR, CAR, CAR, VAN]
+    assert regions.answered_name.tolist() == [-1, -1, -1, CAR]
+
+
+def test_a_name_that_is_always_another_one_is_held_against_no_label():
+    # Of two other vans, one is called a car by half of the answers, and one by all.
+    said = [[VAN if turn % 2 else CAR, CAR, CAR] for turn in range(8)]
+    regions, doubts = regions_of([[[A, B, C]] * 8], [[A, B, C]], [said], [VAN] * 3)
+    np.testing.assert_allclose(doubts.score[1:], 1 - 1.5 / 2)
+    # the first one is the least in doubt, and being uncertain counts for no more
+    assert regions.answered_share.tolist() == [0.5, 1.0, 1.0]
+    assert doubts.score[0] == pytest.approx(4 * (8.5 / 9) * (0.5 / 9) / 2)
+
+
+def test_a_missing_label_has_the_name_that_most_give_it():
+    said = [[CAR, VAN, BUS if turn < 3 else VAN] for turn in range(8)]
+    regions, _ = regions_of([[[A, B, C]] * 8], [[A, B]], [said], [CAR, VAN])
+    assert (regions.name.tolist(), regions.answered_name.tolist()) == (
+        [CAR, VAN, -1],
+        [-1, -1, VAN],
+    )
 
 
 def test_a_set_without_labels_has_uncertain_places_only():

@@ -106,6 +106,26 @@ def test_a_label_that_was_drawn_twice_is_an_error_and_two_people_in_one_place_ar
     assert found.wrong.tolist() == [False, True] and len(found.lost) == 2
 
 
+def test_a_fourth_each_where_labels_have_several_names(labels):
+    boxes, image = labels
+    names = np.random.default_rng(1).choice(3, 300, p=[0.7, 0.2, 0.1])
+    planted = plant(boxes, image, SIZES, 0.12, seed=3, names=names)
+    assert (planted.count, planted.num_moved) == (36, 9)
+    there = planted.source >= 0
+    was = names[planted.source[there]]
+    swapped = there.copy()
+    swapped[there] = planted.names[there] != was
+    assert swapped.sum() == 9 and planted.wrong[swapped].all()
+    assert (planted.boxes[swapped] == boxes[planted.source[swapped]]).all()
+    # the corrected labels tell the same
+    found = differences(
+        stacked(planted.boxes, planted.image), stacked(boxes, image), (planted.names, names)
+    )
+    assert (found.wrong == planted.wrong).all() and len(found.lost) == len(planted.lost)
+    unnamed = differences(stacked(planted.boxes, planted.image), stacked(boxes, image))
+    assert (unnamed.wrong == planted.wrong & ~swapped).all()
+
+
 def test_shares_rise_with_the_score_and_are_of_the_kind():
     kind, score = np.array([0, 0, 0, 0, 1]), np.array([0.9, 0.8, 0.7, 0.6, 0.5])
     known = Known(kind, score, np.array([True, False, True, False, True]), 3)

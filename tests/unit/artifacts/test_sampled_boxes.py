@@ -3,9 +3,12 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from dipr1.artifacts.sampled_boxes import MeasuredSplit, measure_split, read_sampled_split
+from dipr1.artifacts.samples import SAMPLES
+from dipr1.auditing import AuditedRegions, measure_against_labels
 from dipr1.errors import UserError
 from dipr1.regions import RegionTable, measure_block
 from tests.unit.sampled_splits import noisy_samples, write_annotations, write_samples
@@ -95,3 +98,53 @@ def test_the_size_of_the_pieces_does_not_matter(tmp_path, monkeypatch):
     pieces = measured(split).regions
     for name in RegionTable.__slots__:
         np.testing.assert_array_equal(getattr(whole, name), getattr(pieces, name))
+
+
+def test_names_are_those_of_the_text_or_of_the_labels(tmp_path, monkeypatch):
+    rng = np.random.default_rng(4)
+    truth = [[x, y, x + 18.0, y + 30.0] for x in range(0, 80, 20) for y in (5.0, 40.0)]
+    images = {f"{number:02d}": (truth, [False] * 7 + [True]) for number in range(30)}
+    given = rng.choice(["car", "van"], (30, 8)).tolist()
+    annotations = write_annotations(tmp_path / "annotations.parquet", images, labels=given)
+    samples = [(name, turn, truth) for turn in range(4) for name in images]
+    said = rng.choice(["car", "van", "tram"], (len(samples), 8)).tolist()
+    samples[5] = (*samples[5][:2], None)
+    shard = write_samples(tmp_path / "0.parquet", samples, said)
+    split = read_sampled_split([shard], annotations, with_names=True)
+    assert split.names == ["car", "van"]  # a tram is no label
+
+    def measured() -> AuditedRegions:
+        monkeypatch.setattr("dipr1.artifacts.sampled_boxes.ROWS_AT_ONCE", next(pieces))
+        measure = partial(measure_against_labels, match_iou=0.5, v0=0.01)
+        return measure_split(split, measure).regions
+
+    pieces = iter([4096, 7, 4096])
+    of_text, in_pieces = measured(), measured()
+    assert (
+        of_text.name == np.array([split.names.index(n) for row in given for n in row[:7]])
+    ).all()
+    counted = of_text.answered_share * of_text.num_samples
+    by_hand = []
+    for image, row in enumerate(given):
+        readable = [turn for turn in range(4) if samples[turn * 30 + image][2] is not None]
+        for place, own in enumerate(row[:7]):
+            names = [said[turn * 30 + image][place] for turn in readable]
+            by_hand.append(names.count("van" if own == "car" else "car"))
+    np.testing.assert_allclose(counted, by_hand)
+    table = SAMPLES.read(shard)
+    schema = SAMPLES.schema_with(["labels"])
+    labels = [None if row[2] is None else names for row, names in zip(samples, said, strict=True)]
+    table = table.set_column(2, "text", pa.nulls(len(table), pa.string()))
+    SAMPLES.write(table.append_column("labels", pa.array(labels)).select(schema.names), shard)
+    of_labels = measured()
+    for name in AuditedRegions.__slots__ + RegionTable.__slots__:
+        np.testing.assert_array_equal(getattr(of_text, name), getattr(in_pieces, name))
+        np.testing.assert_array_equal(getattr(of_text, name), getattr(of_labels, name))
+
+
+def test_of_labels_that_are_alike_no_names_are_read(tmp_path):
+    images = {"a": ([BOX], [False])}
+    annotations = write_annotations(tmp_path / "annotations.parquet", images, labels=[["car"]])
+    shard = write_samples(tmp_path / "0.parquet", [("a", 0, [BOX])])
+    split = read_sampled_split([shard], annotations, with_names=True)
+    assert (list(split.names), split.truth.names) == ([], None)

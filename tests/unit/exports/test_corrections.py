@@ -14,6 +14,7 @@ from dipr1.artifacts.annotations import ANNOTATIONS
 from dipr1.artifacts.audit import AUDIT
 from dipr1.artifacts.made import Made
 from dipr1.cli import main
+from dipr1.exports.suspects import Shown, Task, doubt
 
 WRONG, LOOSE, RIGHT = [10, 10, 30, 50], [50, 10, 70, 60], [80.5, 12.25, 99, 40]
 MISSING = [31.5, 5, 44, 48]
@@ -96,6 +97,20 @@ def test_what_nobody_changed_comes_back_as_it_was(folder, capsys):
         for old, new in zip(before, after, strict=True):
             assert {*map(tuple, old["boxes"])} == {*map(tuple, new["boxes"])}
             assert sum(old["ignore"]) == sum(new["ignore"])
+
+
+def test_what_the_model_calls_it_is_told():
+    task = Task("1", "a.jpg", 100, 64, [Shown(WRONG, "van"), Shown(RIGHT, "car")])
+    names = ["car", "van"]
+    swapped = {"kind": "swapped_label", "box": WRONG, "suggested_box": WRONG, "score": 0.5}
+    doubt(task, swapped | {"label": "van", "suggested_label": "car"}, names)
+    missing = {"kind": "missing_label", "box": MISSING, "suggested_box": MISSING, "score": 0.4}
+    doubt(task, missing | {"label": None, "suggested_label": "van"}, names)
+    assert task.boxes == [
+        Shown(WRONG, "van", "swapped label, car to the model", 0.5),
+        Shown(RIGHT, "car"),
+        Shown(MISSING, "van?", "missing label", 0.4),
+    ]
 
 
 def test_a_correction_in_label_studio_comes_back(folder):

@@ -46,3 +46,16 @@ def test_suspects_are_counted_where_the_right_labels_are_known(blank):
     assert (of_set.expected, of_set.worth) == (19 * 0.25, 0.5)
     assert (of_set.worth_of_more, of_set.num_more) == (25 * 0.25, 25)
     assert [crop.confirmed for crop in of_set.crops] == [True, True]
+
+
+def test_a_swapped_label_is_told_with_both_names(blank):
+    row = {"rank": 0, "image_id": "0", "image": blank, "kind": "swapped_label", "region": 0}
+    row |= {"box": [5, 5, 9, 9], "hull": [5, 5, 9, 9], "suggested_box": [5, 5, 9, 9]}
+    row |= {"support": 1.0, "uncertainty": 0.0, "score": 0.5, "label": "van"}
+    rows = [row | {"suggested_label": "car"}]
+    table = pa.Table.from_pylist(rows, AUDIT.schema_with(["label", "suggested_label"]))
+    [crop] = suspects({"a.s": table}, 2, {})["a.s"].crops
+    assert crop.words == (
+        "Annotated as van; the model, which finds it in all of its answers, calls it car."
+    )
+    assert crop.annotated
