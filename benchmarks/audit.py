@@ -14,6 +14,11 @@ share of planted ones among all regions.
 And how far can `error_share` be trusted? It comes from errors of another kind, which `dipr1 audit`
 plants in copies of these labels, as many: what it lets expect among the first suspects stands
 beside how many are errors by the original labels.
+
+Last, labels of the wrong class: the boxes are given three names, the samples name them as a policy
+does that calls three of ten vans cars and errs one time in `--confusion`, and a share of the labels
+has another's name. Of the k suspects of the kind `swapped_label` ranked first, k the number
+swapped, how many are such?
 """
 
 from __future__ import annotations
@@ -32,6 +37,7 @@ from variance import write_split
 from dipr1.artifacts import artifact_named
 from dipr1.artifacts.annotations import ANNOTATIONS
 from dipr1.artifacts.columns import box_arrays
+from dipr1.artifacts.samples import SAMPLES
 from dipr1.boxes import iou
 from dipr1.cli import main as dipr1
 
@@ -46,6 +52,9 @@ def main() -> None:
     parser.add_argument("--num-images", type=int, default=1000, help="of synthetic crowds")
     parser.add_argument("--share", type=float, default=0.05, help="of the labels, of either error")
     parser.add_argument("--seeds", type=int, default=5, help="how often errors are planted anew")
+    parser.add_argument(
+        "--confusion", nargs="+", type=int, default=[20, 5, 2], help="one name in so many is wrong"
+    )
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -53,6 +62,10 @@ def main() -> None:
             annotations, samples = write_split(folder, args.num_images)
             args.annotations, args.samples = str(annotations), [str(samples)]
         figures = [_figures(args, seed, folder) for seed in range(args.seeds)]
+        swapped = {
+            often: np.mean([_of_names(args, seed, often, folder) for seed in range(args.seeds)], 0)
+            for often in args.confusion
+        }
     table = polars.DataFrame(figures)
     print("## Planted label errors")
     print(f"{args.share:.0%} of the labels removed, as many added; mean of {args.seeds} seeds")
@@ -77,7 +90,14 @@ def main() -> None:
         of_first = table.select(polars.col(f"confirmed {k}", f"expected {k}").mean()).row(0)
         print("| {} | {:.1f} | {:.1f} |".format(k, *of_first))
 
+    print()
+    print("| a wrong name in | swapped | precision of so many | of a tenth as many | name told |")
+    print("|---|---|---|---|---|")
+    for often, (num, precision, top, named) in swapped.items():
+        print(f"| {often} | {num:.0f} | {precision:.2f} | {top:.2f} | {named:.2f} |")
 
+
+NAMES, SHARES = np.array(["bus", "car", "van"]), (0.1, 0.6, 0.3)
 COLUMNS = ("planted", "precision", "top", "chance")
 FIRSTS = (20, 50, 100, 200)
 
@@ -125,6 +145,59 @@ def _figures(args: argparse.Namespace, seed: int, folder: Path) -> dict[str, flo
     figures["worst images"] = np.mean(faulty[: len(faulty) // 10])
     figures["any image"] = np.mean(faulty)
     return figures
+
+
+def _of_names(args: argparse.Namespace, seed: int, often: int, folder: Path) -> tuple[float, ...]:
+    """How many labels were given another name; of the first so many suspects of that kind, and of
+    the first tenth, the share that are such; and of those the share whose right name is told."""
+    rng = np.random.default_rng(seed)
+    original = ANNOTATIONS.read(args.annotations)
+    truth = box_arrays(original["boxes"])
+    right = [rng.choice(3, len(boxes), p=SHARES) for boxes in truth]
+    swaps = [(rng.random(len(one)) < args.share) * rng.integers(1, 3, len(one)) for one in right]
+    paths = {name: str(folder / f"{name}.parquet") for name in ("right", "given", "audit")}
+    for name, changes in (("right", [0] * len(swaps)), ("given", swaps)):
+        labels = [NAMES[(a + b) % 3].tolist() for a, b in zip(right, changes, strict=True)]
+        place = original.schema.get_field_index("labels")
+        ANNOTATIONS.write(original.set_column(place, "labels", pa.array(labels)), paths[name])
+    place = {name: k for k, name in enumerate(original["image_id"].to_pylist())}
+    shards = []
+    for number, path in enumerate(args.samples):
+        table = SAMPLES.read(path)
+        rows = zip(table["image_id"].to_pylist(), box_arrays(table["boxes"]), strict=True)
+        said = [
+            None if boxes is None else _named(boxes, truth[place[k]], right[place[k]], often, rng)
+            for k, boxes in rows
+        ]
+        names = pa.array(said, pa.list_(pa.string()))
+        shards.append(str(folder / f"named{number}.parquet"))
+        SAMPLES.write(table.append_column("labels", names), shards[-1])
+    words = [*shards, "--annotations", paths["given"], "--allow-missing", "--planted", "0"]
+    words += ["--corrected", paths["right"], "--output", paths["audit"], "--rows", "1000000"]
+    with contextlib.redirect_stderr(io.StringIO()):
+        assert dipr1(["audit", *words]) == 0
+    found = polars.read_parquet(paths["audit"]).filter(polars.col("kind") == "swapped_label")
+    num = sum(int((one > 0).sum()) for one in swaps)
+    true = found.filter("confirmed")
+    told = [
+        suggested == NAMES[right[place[name]][iou([box], truth[place[name]])[0].argmax()]]
+        for name, box, suggested in true.select("image_id", "box", "suggested_label").iter_rows()
+    ]
+    confirmed = found["confirmed"].to_numpy()
+    return num, confirmed[:num].sum() / num, confirmed[: num // 10].mean(), np.mean(told)
+
+
+def _named(
+    boxes: np.ndarray, truth: np.ndarray, names: np.ndarray, often: int, rng: np.random.Generator
+) -> list[str]:
+    """What a policy calls its boxes, that confuses names."""
+    said = np.ones(len(boxes), int)
+    if len(truth) and len(boxes):
+        overlaps = iou(boxes, truth)
+        said = np.where(overlaps.max(axis=1) > 0.3, names[overlaps.argmax(axis=1)], said)
+    said = np.where((said == 2) & (rng.random(len(said)) < 0.3), 1, said)
+    errs = rng.random(len(said)) < 1 / often
+    return NAMES[np.where(errs, (said + rng.integers(1, 3, len(said))) % 3, said)].tolist()
 
 
 def plant(
