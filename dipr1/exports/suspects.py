@@ -101,10 +101,10 @@ def doubt(task: Task, suspect: dict[str, Any], labels: list[str]) -> None:
         label = f"{said}{SUGGESTED}"
         task.boxes.append(Shown(suspect["suggested_box"] or suspect["box"], label, words, worth))
         return
+    if suspect["kind"] == "swapped_label":
+        words += f", {suspect['suggested_label']} to the model"
     for shown in task.boxes:
         if np.allclose(shown.box, suspect["box"], atol=0.01):
-            if suspect["kind"] == "swapped_label":
-                words = f"{words}, {suspect['suggested_label']} to the model"
             shown.doubt, shown.worth = words, worth
             if suspect["kind"] == "loose_label":
                 shown.suggested = suspect["suggested_box"]
