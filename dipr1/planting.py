@@ -276,4 +276,7 @@ def _in_the_copies(score: np.ndarray, unchanged: np.ndarray) -> np.ndarray:
         return score
     ordered = np.sort(score)
     below, up_to = (np.searchsorted(ordered, score, side) for side in ("left", "right"))
-    return np.quantile(unchanged, (below + up_to) / (2 * len(score)), method="hazen")
+    share = (below + up_to) / (2 * len(score))
+    # Hazen's quantiles; numpy's take seconds for so many at once, and more than linearly more.
+    number = len(unchanged)
+    return np.interp(share * number - 0.5, np.arange(number), np.sort(unchanged))
