@@ -95,15 +95,21 @@ def test_a_training_survives_every_kind_of_kill(runs, finished, tmp_path, root):
     (policy,) = (path.relative_to(folder) for path in folder.glob("results/**/policies/sft/seed0"))
     shutil.rmtree(folder / policy)
 
-    def start():
-        return runs.start(folder, str(policy), config=longer)
-
     def tries():
         return [job for job in runs.jobs("train") if job["WorkDir"] == str(folder)]
 
+    def own_logs() -> list[Path]:
+        return [p for p in folder.glob("logs/**/train/**/*sft*") if "slurm" not in p.parts]
+
     def own_log() -> str:
-        logs = [p for p in folder.glob("logs/**/train/**/*sft*") if "slurm" not in p.parts]
+        logs = own_logs()
         return logs[0].read_text() if logs else ""
+
+    def start():
+        # a job that is cancelled soon leaves the log of the one before, which says the same
+        for path in own_logs():
+            path.unlink()
+        return runs.start(folder, str(policy), config=longer)
 
     # scancel: the next try goes on
     run = start()
